@@ -1,0 +1,103 @@
+"""What a saved model says: layers, their calls and their stored arrays.  Nothing here computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """An array in a file: known, not yet read."""
+
+    name: str  # its path as the file has it: "layers/conv2d/vars/0", "conv1/kernel:0"
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[], np.ndarray]  # a read-only array, memory-mapped where the file allows
+
+    @property
+    def nbytes(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer as saved.  The same object in two nodes is a shared layer."""
+
+    name: str  # as the file has it
+    type: str  # key into LAYERS: "Conv2D"; an operation is "ops.Add"
+    config: Mapping[str, Any] = field(default_factory=dict)  # today's Keras names, plain values
+    stored: tuple[Stored, ...] = ()  # in file order; those of children too where the file keeps one list
+    children: Mapping[str, Layer | Graph] = field(default_factory=dict)  # "forward_layer", "cell", "activation"
+
+
+class Ref(NamedTuple):
+    """Output number `output` of the node at `node`."""
+
+    node: str
+    output: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One call of a layer: `args` and `kwargs` are trees (list, tuple, dict) of `Ref`s and constants."""
+
+    address: str  # unique in its graph: "dense", and "dense@2" for the second call
+    layer: Layer | Graph
+    args: tuple = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A model: its calls in an order in which they can run."""
+
+    name: str
+    type: str  # "Sequential", "Functional"
+    nodes: tuple[Node, ...]  # topological order: guaranteed by the reader
+    inputs: Any  # tree of node addresses (of InputLayers)
+    outputs: Any  # tree of Refs
+    config: Mapping[str, Any] = field(default_factory=dict)  # "trainable", "dtype"
+    stored: tuple[Stored, ...] = ()  # all weights beneath, where the file keeps one list (nested models in .h5)
+    source: str = ""  # "cnn.keras (Keras 3.15.1)": where it came from, for messages
+
+    @property
+    def layers(self) -> tuple[Layer | Graph, ...]:
+        """Each layer once, in the order of its first call."""
+        return tuple({id(node.layer): node.layer for node in self.nodes}.values())
+
+
+def leaves(tree: Any) -> Iterator[Any]:
+    """The leaves of a tree of lists, tuples and dicts, in order.
+
+    Examples
+    --------
+    >>> list(leaves({"a": [1, (2, None)], "b": Ref("x")}))
+    [1, 2, None, Ref(node='x', output=0)]
+    """
+    if isinstance(tree, Mapping):
+        for branch in tree.values():
+            yield from leaves(branch)
+    elif isinstance(tree, (list, tuple)) and not isinstance(tree, Ref):
+        for branch in tree:
+            yield from leaves(branch)
+    else:
+        yield tree
+
+
+def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
+    """The tree with `function` applied to each leaf.
+
+    Examples
+    --------
+    >>> map_leaves(lambda leaf: leaf * 2, [1, {"a": 2}])
+    [2, {'a': 4}]
+    """
+    if isinstance(tree, Mapping):
+        return {key: map_leaves(function, branch) for key, branch in tree.items()}
+    if isinstance(tree, (list, tuple)) and not isinstance(tree, Ref):
+        return type(tree)(map_leaves(function, branch) for branch in tree)
+    return function(tree)
