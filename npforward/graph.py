@@ -30,8 +30,12 @@ class Layer:
     name: str  # as the file has it
     type: str  # key into LAYERS: "Conv2D"; an operation is "ops.Add"
     config: Mapping[str, Any] = field(default_factory=dict)  # today's Keras names, plain values
-    stored: tuple[Stored, ...] = ()  # in file order; those of children too where the file keeps one list
-    children: Mapping[str, Layer | Graph] = field(default_factory=dict)  # "forward_layer", "cell", "activation"
+    stored: tuple[
+        Stored, ...
+    ] = ()  # in file order; those of children too where the file keeps one list
+    children: Mapping[str, Layer | Graph] = field(
+        default_factory=dict
+    )  # "forward_layer", "cell", "activation"
 
 
 class Ref(NamedTuple):
@@ -61,7 +65,9 @@ class Graph:
     inputs: Any  # tree of node addresses (of InputLayers)
     outputs: Any  # tree of Refs
     config: Mapping[str, Any] = field(default_factory=dict)  # "trainable", "dtype"
-    stored: tuple[Stored, ...] = ()  # all weights beneath, where the file keeps one list (nested models in .h5)
+    stored: tuple[
+        Stored, ...
+    ] = ()  # all weights beneath, where the file keeps one list (nested models in .h5)
     source: str = ""  # "cnn.keras (Keras 3.15.1)": where it came from, for messages
 
     @property
