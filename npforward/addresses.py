@@ -1,4 +1,4 @@
-"""Addresses: the names of all values of a model (`encoder/conv1`, `dense@2`, `lstm#1`, `conv1:pre`), and patterns over them."""
+"""Addresses name every value of a model: `encoder/conv1`, `dense@2`, `lstm#1`, `conv1:pre`."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def layer_part(address: str) -> str:
 
 
 def raw_name(address: str) -> str:
-    """The layer's name as the file has it: last component, unescaped, without call, output and inner part.
+    """The layer's name as the file has it: last component without call, output and inner part.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def raw_name(address: str) -> str:
 
 
 def matcher(pattern: str) -> re.Pattern[str]:
-    """Compile a glob over addresses: `*` crosses `/` but never `:`; `?` is one character; `[..]` a set.
+    """Compile a glob: `*` crosses `/` but never `:`; `?` is one character; `[..]` a set.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Every error that npforward raises on purpose: one base class, and the command line's exit code beside each."""
+"""Every error that npforward raises on purpose, and the command line's exit code beside each."""
 
 from __future__ import annotations
 

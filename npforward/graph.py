@@ -47,7 +47,7 @@ class Ref(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One call of a layer: `args` and `kwargs` are trees (list, tuple, dict) of `Ref`s and constants."""
+    """One call of a layer: `args` and `kwargs` are trees of `Ref`s and constants."""
 
     address: str  # unique in its graph: "dense", and "dense@2" for the second call
     layer: Layer | Graph
