@@ -99,7 +99,9 @@ def promote(*args: Any, **options: Any) -> np.dtype:
     dtype('float32')
     """
     kinds = [a if isinstance(a, (bool, int, float)) else a.dtype for a in args if a is not None]
-    return np.result_type(*kinds)
+    floats = [k for k in kinds if isinstance(k, np.dtype) and floating(k)]
+    # Integers adapt to floats as in Keras; numpy would make float64 of int32 and float32.
+    return np.result_type(*(floats or kinds), *(k for k in kinds if isinstance(k, float)))
 
 
 def floating(dtype: Any) -> bool:
@@ -135,10 +137,12 @@ class Op:
     dtype: Callable[..., np.dtype]
     floats: bool  # integers count as float32
     wide: bool  # half types are computed in float32
+    promotes: bool = False  # its arguments are brought to one dtype
 
     def __post_init__(self) -> None:
         functools.update_wrapper(self, self.fn)
         rule = self.dtype
+        self.promotes = rule is promote
         if self.floats:
             self.dtype = lambda *args, **options: (
                 found if floating(found := rule(*args, **options)) else np.dtype("float32")
@@ -149,17 +153,23 @@ class Op:
             if isinstance(a, Var):
                 return a.tape.record(self, args, options)
         args = tuple(np.asarray(a) if isinstance(a, (list, tuple)) else a for a in args)
-        return self.value(*args, **options)
+        return self.value(*args)(*args, **options)
 
-    def value(self, *args: Any, **options: Any) -> Any:
-        """The op on plain arrays."""
-        if self.floats or self.wide:
-            found = promote(*args)
-            narrow = self.wide and found.name in HALF
-            if narrow or (self.floats and not floating(found)):
-                y = self.fn(*(_as_float32(a) for a in args), **options)
-                return _map(lambda a: a.astype(found), y) if narrow else y
-        return self.fn(*args, **options)
+    def value(self, *args: Any) -> Callable[..., Any]:
+        """The function to call on arrays of the dtypes that `args` have."""
+        if not self.promotes:
+            return self.fn
+        found = promote(*args)
+        if self.floats and not floating(found):
+            found = np.dtype(np.float32)
+        if self.wide and found.name in HALF:
+            return lambda *arrays, **options: _map(
+                lambda y: y.astype(found),
+                self.fn(*(_cast(a, np.float32) for a in arrays), **options),
+            )
+        if all(getattr(a, "dtype", found) == found for a in args):
+            return self.fn
+        return lambda *arrays, **options: self.fn(*(_cast(a, found) for a in arrays), **options)
 
     def pull(self, i: int, g: Any, y: Any, args: tuple, options: Mapping[str, Any]) -> np.ndarray:
         """The gradient for argument `i`, given that of the answer `y`."""
@@ -172,8 +182,8 @@ class Op:
                 f"op {self.fn.__name__} has no derivative for its argument number {i}"
             )
         if promote(*args).name in HALF:
-            g, y = _map(_as_float32, g), _map(_as_float32, y)
-            wide = tuple(_as_float32(a) for a in args)
+            g, y = _map(_widened, g), _map(_widened, y)
+            wide = tuple(map(_widened, args))
             return np.asarray(vjp(g, y, *wide, **options)).astype(args[i].dtype)
         return vjp(g, y, *args, **options)
 
@@ -280,9 +290,15 @@ def backward(
     return {v: grads[v] if v in grads else np.zeros(v.shape, v.dtype) for v in wanted}
 
 
-def _as_float32(a: Any) -> Any:
-    keep = a is None or isinstance(a, float) or getattr(a, "dtype", None) == np.float64
-    return a if keep else np.asarray(a).astype(np.float32)
+def _cast(a: Any, dtype: Any) -> Any:
+    """An array in a dtype; Python numbers adapt by themselves."""
+    return a.astype(dtype, copy=False) if hasattr(a, "astype") else a
+
+
+def _widened(a: Any) -> Any:
+    """A half-precision array in float32."""
+    half = getattr(getattr(a, "dtype", None), "name", None) in HALF
+    return a.astype(np.float32) if half else a
 
 
 def _map(function: Callable[[Any], Any], y: Any) -> Any:

@@ -334,20 +334,28 @@ def log_softmax(x, *, axis=-1):
     return x - np.log(np.sum(np.exp(x), axis=_axis(axis), keepdims=True))
 
 
-def _sparsemax_vjp(g, y, x, *, axis=-1):
-    support = y > 0
-    mean = np.sum(g * support, axis=axis, keepdims=True) / support.sum(axis=axis, keepdims=True)
-    return (support * (g - mean)).astype(g.dtype)
-
-
-@op(_sparsemax_vjp, shape=_same, floats=True, wide=True)
-def sparsemax(x, *, axis=-1):
-    """The point of the probability simplex nearest to x (Martins and Astudillo, 2016)"""
+def _sparsemax(x, axis):
+    """The support of Keras's sparsemax and its threshold."""
     z = np.flip(np.sort(x, axis=axis), axis)
     k = np.arange(1, x.shape[axis] + 1, dtype=x.dtype)
     k = k.reshape([-1 if a == axis % x.ndim else 1 for a in range(x.ndim)])
     total = np.cumsum(z, axis=axis)
     support = z - (total - 1) / k > 0
     size = support.sum(axis=axis, keepdims=True).astype(x.dtype)
-    tau = (np.sum(np.where(support, z, 0), axis=axis, keepdims=True) - 1) / size
-    return np.maximum(x - tau, 0)
+    # The paper has the last of these sums; Keras adds them all up (seen in 3.15).
+    tau = (np.sum(np.where(support, total, 0), axis=axis, keepdims=True) - 1) / size
+    return size, tau
+
+
+def _sparsemax_vjp(g, y, x, *, axis=-1):
+    size, _ = _sparsemax(x, axis)
+    rank = np.argsort(np.argsort(-x, axis=axis, kind="stable"), axis=axis, kind="stable")
+    share = np.maximum(size - rank, 0) / size  # of the threshold: a number is in that many sums
+    g = g * (y > 0)
+    return (g - share * np.sum(g, axis=axis, keepdims=True)).astype(x.dtype)
+
+
+@op(_sparsemax_vjp, shape=_same, floats=True, wide=True)
+def sparsemax(x, *, axis=-1):
+    """Keras's form of the sparse softmax of Martins and Astudillo (2016)"""
+    return np.maximum(x - _sparsemax(x, axis)[1], 0)

@@ -186,7 +186,7 @@ def sum(x, *, axis=None, keepdims=False):
 
 
 def _mean_vjp(g, y, x, *, axis=None, keepdims=False):
-    count = x.size // max(1, np.size(y))
+    count = x.size // (np.size(y) or 1)
     return np.broadcast_to(_spread(g, x, axis, keepdims) / count, x.shape).astype(x.dtype)
 
 

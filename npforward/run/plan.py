@@ -20,7 +20,7 @@ from npforward.errors import (
 from npforward.graph import Graph, Layer, Node, Ref, leaves, map_leaves
 from npforward.layers import LAYERS
 from npforward.layers.registry import CALL_NO_EFFECT
-from npforward.tape import Op, Step, Tape, Var, floating
+from npforward.tape import Step, Tape, Var, floating
 from npforward.weights import Bound, check
 
 FOLDED = 2**16  # bytes: what depends on weights only and is no larger is computed once
@@ -242,7 +242,7 @@ def _located(error: NpforwardError, layer: Layer | Graph) -> NpforwardError:
 class Instruction:
     """One op to run: arguments are slots (int in `slots`) or constants."""
 
-    op: Op
+    value: Callable[..., Any]  # the op's function for these dtypes
     args: tuple[tuple[bool, Any], ...]  # (is it a slot?, slot or constant)
     options: Mapping[str, Any]
     outs: tuple[int, ...]
@@ -321,7 +321,7 @@ def plan(recording: Recording, wanted: Iterable[str]) -> Plan:
         frees = () if n is None else tuple(slot(v) for v in dying.get(n, ()))
         emits = () if n is None else tuple((a, slot(goals[a])) for a in emitted.get(n, ()))
         many = isinstance(step.out, tuple)
-        return Instruction(step.op, args, step.options, outs, many, frees, emits)
+        return Instruction(step.op.value(*step.args), args, step.options, outs, many, frees, emits)
 
     return Plan(
         recording,

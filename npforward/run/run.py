@@ -59,6 +59,6 @@ def _execute(
             args.append(array)
         else:
             args.append(a)
-    y = instruction.op.value(*args, **instruction.options)
+    y = instruction.value(*args, **instruction.options)
     for out, array in zip(instruction.outs, y if instruction.many else (y,), strict=True):
         slots[out] = array
