@@ -143,7 +143,9 @@ class File:
         with self._reading(path):
             values = dict(found.attrs)
             total = sum(map(_attribute_bytes, values.values()))
-            self.limits.check("attribute_bytes", total, f"{self.where}: attributes of {path or '/'!r}")
+            self.limits.check(
+                "attribute_bytes", total, f"{self.where}: attributes of {path or '/'!r}"
+            )
             return {name: _text(value) for name, value in values.items()}
 
     def attribute(self, path: str, name: str) -> Any:
@@ -289,10 +291,11 @@ def _text(value: Any) -> Any:
 
 
 def _dtype(dataset: Any, where: str) -> np.dtype:
-    """The numpy dtype of the values; the opaque two bytes that Keras marks are bfloat16."""
+    """The numpy dtype of the values; opaque pairs of bytes are bfloat16, which HDF5 does not have."""
     dtype = np.dtype(dataset.dtype)
     if dtype.kind == "V" and dtype.itemsize == 2 and not dtype.names:
-        if _text(dict(dataset.attrs).get("dtype")) == "bfloat16":
+        # Keras marks them with this attribute in .keras, and not at all in .h5.
+        if _text(dict(dataset.attrs).get("dtype", "bfloat16")) == "bfloat16":
             import ml_dtypes
 
             return np.dtype(ml_dtypes.bfloat16)
