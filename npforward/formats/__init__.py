@@ -26,9 +26,9 @@ def read(
     Parameters
     ----------
     path
-        A `.keras` file or folder, a whole-model `.h5`, or an architecture alone (`model.to_json()`).
+        A `.keras` file or folder, a whole-model `.h5`, or an architecture (`model.to_json()`).
     weights
-        Where to take the weights from instead: a `.weights.h5`, a weights-only `.h5`, or a whole model.
+        Where the weights are instead: a `.weights.h5`, a weights-only `.h5` or a whole model.
     limits
         What the file may ask of this machine.
 

@@ -17,7 +17,7 @@ EMPTY = b"PK\x05\x06"  # a zip without members begins with its end
 
 
 class Zip:
-    """Members of a zip: stored ones are views of the file, compressed ones are unpacked within limits.
+    """Members of a zip: stored ones are views of the file, others are unpacked within limits.
 
     Examples
     --------
@@ -39,7 +39,8 @@ class Zip:
         self.data = mapped(path, limits)
         with self._reading():
             budget = 2 * len(self.data) + 2**17
-            with zipfile.ZipFile(Region(self.data, str(path), budget)) as archive:  # type: ignore[arg-type]
+            region: Any = Region(self.data, str(path), budget)
+            with zipfile.ZipFile(region) as archive:
                 infos = archive.infolist()
         limits.check("zip_members", len(infos), str(path))
         self.members = {info.filename: info for info in infos}
@@ -62,8 +63,8 @@ class Zip:
         # zipfile raises struct.error, ValueError, NotImplementedError ... over malformed bytes.
         except Exception as error:
             raise BadFile(
-                f"{self.path}: cannot read this zip archive ({type(error).__name__}: {error}). It is "
-                "truncated or damaged: copy or download it again."
+                f"{self.path}: cannot read this zip archive ({type(error).__name__}: {error}). "
+                "It is truncated or damaged: copy or download it again."
             ) from error
 
     def _check(self, info: Any) -> None:
@@ -108,7 +109,7 @@ class Zip:
                 content = inflate.decompress(block, info.file_size + 1)
                 if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
                     raise BadFile(
-                        f"{where} does not unpack to the {info.file_size:,} bytes (or the checksum) "
+                        f"{where} does not unpack to the {info.file_size:,} bytes or the checksum "
                         "that it declares. The archive is damaged: copy it again."
                     )
                 return memoryview(content)

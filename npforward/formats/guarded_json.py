@@ -1,4 +1,4 @@
-"""JSON from a stranger's file: bounded in size and depth, no key twice, errors that name the file."""
+"""JSON from a stranger's file: bounded in size and depth, no key twice, errors that name it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def loads(text: str | bytes | memoryview, where: str, limits: Limits) -> Any:
         raise
     except (ValueError, RecursionError) as error:
         raise BadFile(
-            f"{where}: not the JSON that Keras writes ({error}). The file is damaged or something else."
+            f"{where}: not the JSON that Keras writes ({error}). "
+            "The file is damaged, or something else."
         ) from error
 
 

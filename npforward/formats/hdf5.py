@@ -1,6 +1,6 @@
-"""HDF5 read in pure Python, as far as weights need it: attributes as text, datasets as views of the file.
+"""HDF5 in pure Python, as far as weights need it: attributes as text, datasets as views.
 
-A stranger's HDF5 file can point outside itself, describe far more than it holds, and refer to itself.
+A stranger's HDF5 file can point outside itself, describe more than it holds, and refer to itself.
 So every path is walked component by component, links are refused wherever they stand, and where a
 dataset's bytes are and how many they must be is settled before any of them is read.
 """
@@ -53,9 +53,11 @@ class File:
 
         self.data, self.where, self.limits = data, where, limits
         self._objects: dict[str, Any] = {}
+        self._names: dict[str, dict[str, None]] = {}
+        self._bytes = 0
         if bytes(data[:8]) != SIGNATURE:
             raise BadFile(f"{where}: not an HDF5 file (it does not begin with HDF5's signature).")
-        # Sixteen times: older pyfive reads a heap again for every attribute in it.
+        # pyfive reads most structures once, and some heaps again for each attribute in them.
         budget = min(limits.attribute_bytes, 16 * len(data) + 2**16)
         with self._reading("/"):
             root = pyfive.File(Region(data, where, budget))
@@ -70,7 +72,7 @@ class File:
 
     @contextmanager
     def _reading(self, path: str) -> Iterator[None]:
-        """Turn whatever pyfive raises over malformed bytes into an error that names file and path."""
+        """Turn whatever pyfive raises over malformed bytes into an error that names the path."""
         try:
             with warnings.catch_warnings():
                 # pyfive warns, and goes on with None, where it cannot read a type.
@@ -83,8 +85,8 @@ class File:
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise BadFile(
                 f"{self.where}: cannot read {path or '/'!r} of this HDF5 file ({reason}). It is "
-                "truncated or damaged, or uses a part of HDF5 that npforward does not read, such as "
-                "an external link. Copy it again, or save it again with Keras."
+                "truncated or damaged, or uses a part of HDF5 that npforward does not read, "
+                "such as an external link. Copy it again, or save it again with Keras."
             ) from error
 
     def _object(self, path: str) -> Any:
@@ -96,10 +98,10 @@ class File:
         self.limits.check("hdf5_depth", len(parts), f"{self.where}: {path[:100]!r}")
         parent_path, name = "/".join(parts[:-1]), parts[-1]
         parent = self._object(parent_path)
-        if self._is_dataset(parent) or name not in parent:
+        siblings = self._links(parent_path)
+        if name not in siblings:
             raise BadFile(
-                f"{self.where}: there is no {path!r} in this HDF5 file. "
-                + nearest(name, [] if self._is_dataset(parent) else parent)
+                f"{self.where}: there is no {path!r} in this HDF5 file. {nearest(name, siblings)}"
             )
         self.limits.check("hdf5_objects", len(self._objects), self.where)
         with self._reading(path):
@@ -107,8 +109,8 @@ class File:
         # pyfive follows soft links: what comes back then has another name, or is missing.
         if found is None or found.name != f"/{path}":
             raise BadFile(
-                f"{self.where}: {path!r} is a soft link, which npforward does not follow, because a "
-                "stranger's file decides where it leads. Save the model again without links."
+                f"{self.where}: {path!r} is a soft link, which npforward does not follow, "
+                "because the file decides where it leads. Save the model again without links."
             )
         self._objects[path] = found
         return found
@@ -129,13 +131,17 @@ class File:
 
     def names(self, path: str = "") -> list[str]:
         """The names in the group at `path`; none if it is a dataset."""
-        found = self._object(path)
-        if self._is_dataset(found) or not hasattr(found, "keys"):
-            return []
-        with self._reading(path):
-            names = list(found)
-        self.limits.check("hdf5_objects", len(names), f"{self.where}: {path or '/'}")
-        return names
+        return list(self._links(path.strip("/")))
+
+    def _links(self, path: str) -> dict[str, None]:
+        if path not in self._names:
+            found = self._object(path)
+            with self._reading(path):
+                # Neither a dataset nor a named type has members.
+                names = dict.fromkeys(found) if hasattr(found, "keys") else {}
+            self.limits.check("hdf5_objects", len(names), f"{self.where}: {path or '/'}")
+            self._names[path] = names
+        return self._names[path]
 
     def attributes(self, path: str = "") -> dict[str, Any]:
         """All attributes at `path`: bytes as str, arrays of them as lists of str."""
@@ -211,12 +217,13 @@ class File:
         size = math.prod(shape)
         self.limits.check("rank", len(shape), where)
         self.limits.check("tensor_elements", size, where)
-        self.limits.check("weights_bytes", size * dtype.itemsize, where)
+        self._bytes += size * dtype.itemsize
+        self.limits.check("weights_bytes", self._bytes, f"{where} and the arrays before it")
         layout = dataset.id.layout_class
         if layout == VIRTUAL:
             raise BadFile(
-                f"{where} is a virtual dataset: its values lie in other files, which npforward does "
-                "not open. Save the model again in one file."
+                f"{where} is a virtual dataset: its values lie in other files, which npforward "
+                "does not open. Save the model again in one file."
             )
         if size == 0:
             return Stored(path, shape, dtype, lambda: _frozen(np.zeros(shape, dtype)))
@@ -229,8 +236,9 @@ class File:
                 raise BadFile(_nothing_stored(where, shape))
             if end > len(self.data):
                 raise BadFile(
-                    f"{where} has shape {shape}, {size * dtype.itemsize:,} bytes, but the file ends "
-                    f"{end - len(self.data):,} bytes too early. It is truncated: copy it again."
+                    f"{where} has shape {shape}, but the file ends "
+                    f"{end - len(self.data):,} bytes before its values do. It is truncated: "
+                    "copy it again."
                 )
             block = self.data[start:end]
             return Stored(path, shape, dtype, lambda: _view(block, shape, dtype))
@@ -241,7 +249,7 @@ class File:
                     raise BadFile(
                         f"{where} is compressed with HDF5 filter {FILTERS.get(number, number)}"
                         f"{' more than once' if number in FILTERS else ''}; npforward reads "
-                        f"{', '.join(FILTERS.values())}, each once. Save the model again with Keras."
+                        f"{', '.join(FILTERS.values())}, each once. Save it again with Keras."
                     )
             return Stored(path, shape, dtype, lambda: self._chunked(path, dataset, shape, dtype))
         raise BadFile(f"{where} has the unknown HDF5 layout {layout}.")
@@ -291,7 +299,7 @@ def _text(value: Any) -> Any:
 
 
 def _dtype(dataset: Any, where: str) -> np.dtype:
-    """The numpy dtype of the values; opaque pairs of bytes are bfloat16, which HDF5 does not have."""
+    """The numpy dtype of the values; opaque pairs of bytes are bfloat16, which HDF5 lacks."""
     dtype = np.dtype(dataset.dtype)
     if dtype.kind == "V" and dtype.itemsize == 2 and not dtype.names:
         # Keras marks them with this attribute in .keras, and not at all in .h5.
@@ -325,8 +333,9 @@ def _view(block: memoryview, shape: tuple[int, ...], dtype: np.dtype) -> np.ndar
 
 def _nothing_stored(where: str, shape: tuple[int, ...]) -> str:
     return (
-        f"{where} has shape {shape}, but its values are not (all) stored in this file: they were never "
-        "written, or lie in external storage, which npforward does not open. Save the model again."
+        f"{where} has shape {shape}, but its values are not (all) stored in this file: they were "
+        "never written, or lie in external storage, which npforward does not open. "
+        "Save the model again."
     )
 
 
@@ -387,7 +396,9 @@ def _unpacked_lzf(block: bytes, size: int) -> bytes:
 
 
 def natural(path: str) -> list[tuple[int, list[tuple[str, int]]]]:
-    """A sort key that puts paths in the order in which Keras writes them: `vars` first, `_x` last, 10 after 9.
+    """A sort key that puts paths in the order in which Keras writes them.
+
+    `vars` come first, `_private` last, and 10 after 9.
 
     Examples
     --------

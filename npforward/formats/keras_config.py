@@ -54,7 +54,7 @@ def graph(
 
     Examples
     --------
-    >>> dense = {"class_name": "Dense", "config": {"name": "d", "units": 2}, "module": "keras.layers"}
+    >>> dense = {"module": "keras.layers", "class_name": "Dense", "config": {"name": "d"}}
     >>> model = {"module": "keras", "class_name": "Sequential",
     ...          "config": {"name": "s", "layers": [dense], "build_input_shape": [None, 4]}}
     >>> [(node.address, node.args) for node in graph(model).nodes]
@@ -64,8 +64,9 @@ def graph(
     entry = reader.entry(modern(reader.entry(config, "the model"), version), "the model")
     if not _is_model(entry):
         raise UnsupportedLayer(
-            f"{source}: the model is a {entry['class_name']}, whose layers and calls are Python code that "
-            "the file does not hold. Build it as a Functional or Sequential model in Keras and save that."
+            f"{source}: the model is a {entry['class_name']}, whose layers and calls are Python "
+            "code that the file does not hold. Build it as a Functional or Sequential model in "
+            "Keras and save that."
         )
     said = {"keras_version": version} if version else {}
     title = f"{source} (Keras {version})" if version else source
@@ -107,7 +108,7 @@ def _is_functional(entry: Mapping[str, Any]) -> bool:
 
 
 def _type(entry: Mapping[str, Any]) -> str:
-    """The key under which a layer is looked up; of a class that is not Keras's own, package>name."""
+    """The key under which a layer is looked up; package>name if the class is not Keras's own."""
     class_name, module = entry["class_name"], entry.get("module", "keras")
     registered = entry.get("registered_name")
     package = registered.partition(">")[0] if isinstance(registered, str) else ""
@@ -157,7 +158,7 @@ class _Reader:
     # Values.
 
     def value(self, tree: Any, where: str) -> Any:
-        """A config value: Keras's notations for slices, arrays, tuples and tensors become what they mean."""
+        """A config value: Keras's notations for slices, arrays and tuples become what they mean."""
         if isinstance(tree, list):
             return [self.value(branch, where) for branch in tree]
         if not isinstance(tree, dict):
@@ -211,7 +212,7 @@ class _Reader:
     # Layers.
 
     def layer(self, entry: dict[str, Any], place: str, names: tuple[str, ...]) -> Layer | Graph:
-        """A layer or nested model, and what it contains; the same object when the file says it is the same."""
+        """A layer or nested model; the same object wherever the file says that it is the same."""
         found = self.shared(entry)
         if found is None:
             found = (
@@ -221,7 +222,7 @@ class _Reader:
             )
             self.met.setdefault(("name", entry["class_name"], names[-1]), []).append((entry, found))
         if "shared_object_id" in entry:
-            # Keras numbers everything that it writes, so a number alone may be that of something else.
+            # Keras numbers all kinds of things: a number alone may be that of something else.
             key = ("id", entry["class_name"], str(entry["shared_object_id"]))
             self.met.setdefault(key, []).append((entry, found))
         return found
@@ -233,7 +234,7 @@ class _Reader:
         key = ("id", entry["class_name"], str(entry["shared_object_id"]))
         if key in self.met:
             return self.met[key][0][1]
-        # Keras forgets to number what it met inside a nested model first; it is the same in every word.
+        # Keras does not number what it met inside a nested model first; the words are the same.
         name = entry.get("name") or entry["config"].get("name")
         for other, found in self.met.get(("name", entry["class_name"], name), []):
             if _said(other) == _said(entry):
@@ -326,8 +327,8 @@ class _Reader:
             name = self.name(layer, f"layer {i} of {where}")
             if name in found:
                 raise BadFile(
-                    f"{self.source}: two layers of {where} are called {name!r}, so that it is not clear "
-                    "which one is meant. Names must be unique: rename one and save the model again."
+                    f"{self.source}: two layers of {where} are called {name!r}, so that it is not "
+                    "clear which one is meant. Rename one and save the model again."
                 )
             # Operations have no weights and are not in Keras's list of layers; nor is the
             # InputLayer of a Sequential.
@@ -367,7 +368,7 @@ class _Reader:
     def with_input(
         self, entry: dict[str, Any], layers: list[dict[str, Any]]
     ) -> list[dict[str, Any]]:
-        """A Sequential's layers, with an InputLayer: an unbuilt one has none, and may not know its shape."""
+        """A Sequential's layers, with an InputLayer, which an unbuilt one lacks."""
         if layers and _type(layers[0]) == "InputLayer":
             return layers
         built = entry.get("build_config")
@@ -394,7 +395,7 @@ class _Reader:
         found: Mapping[str, tuple[dict[str, Any], Layer | Graph]],
         where: str,
     ) -> tuple[list[Node], Any, Any]:
-        """A Functional: nodes in an order in which they can run, and the trees of inputs and outputs."""
+        """A Functional: nodes in an order in which they can run, trees of inputs and outputs."""
         calls: dict[str, list] = {}
         for name, (entry, layer) in found.items():
             made = entry.get("inbound_nodes", [])
@@ -410,13 +411,13 @@ class _Reader:
             name, call, output = history
             if name not in calls:
                 raise BadFile(
-                    f"{self.source}: {whose} takes the output of layer {name!r}, which {where} does "
-                    f"not have. {nearest(name, calls)}"
+                    f"{self.source}: {whose} takes the output of layer {name!r}, which {where} "
+                    f"does not have. {nearest(name, calls)}"
                 )
             if not 0 <= call < len(calls[name]) or output < 0:
                 raise BadFile(
-                    f"{self.source}: {whose} takes output {output} of call {call} of layer {name!r}, "
-                    f"which is called {len(calls[name])} times."
+                    f"{self.source}: {whose} takes output {output} of call {call + 1} of layer "
+                    f"{name!r}, which is called {len(calls[name])} times."
                 )
             self.edges += 1
             self.limits.check("edges", self.edges, self.source)
@@ -507,7 +508,8 @@ class _Reader:
         if len(order) < len(nodes):
             raise BadFile(
                 f"{self.source}: {where} goes in a circle: "
-                f"{' <- '.join(_circle(nodes, needs, missing))}. A Keras model cannot; the file is damaged."
+                f"{' <- '.join(_circle(nodes, needs, missing))}. "
+                "A Keras model cannot; the file is damaged."
             )
         return [nodes[i] for i in order]
 

@@ -1,6 +1,7 @@
-"""Old Keras configs turned into today's: small pure functions, each from one layer's or model's entry to a newer one.
+"""Old Keras configs turned into today's, by small pure functions from an entry to a newer one.
 
-An entry is `{"class_name", "config", ...}`.  `modern` applies all steps to a model and everything in it.
+An entry is what a config says of a layer or model: `{"class_name", "config", ...}`.  `modern`
+applies all steps to a model and to everything in it.
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ def steps(entry: Entry, version: str) -> tuple[Callable[[Entry], Entry], ...]:
     """The steps that a file written by Keras `version` needs, in order."""
     if version:
         return KERAS_3 if int(version.split(".")[0]) >= 3 else KERAS_2
-    # Keras 3's to_json() says no version, but names a module for everything; Keras 2.13 to 2.15 does so
-    # too, under `keras.src.engine`.
+    # Keras 3's to_json() says no version, but names a module for everything; so do Keras 2.13 to
+    # 2.15, where it is `keras.src.engine`.
     module = entry.get("module")
     return KERAS_3 if isinstance(module, str) and "engine" not in module else KERAS_2
 
 
 def _everywhere(chain: tuple[Callable[[Entry], Entry], ...], tree: Any) -> Any:
-    """`tree` with the steps applied to each entry, outermost first: a model still sees its layers as they were."""
+    """`tree` with the steps applied to each entry, to a model before its layers."""
     if isinstance(tree, dict):
         if isinstance(tree.get("class_name"), str) and isinstance(tree.get("config"), (dict, list)):
             for step in chain:
@@ -65,7 +66,7 @@ def _with(entry: Entry, **config: Any) -> Entry:
 
 
 def named_config(entry: Entry) -> Entry:
-    """Keras 1 to 2.1: a Sequential's config is the bare list of its layers; its name stands outside.
+    """Keras 1 to 2.1: a Sequential's config is the list of its layers; its name is outside.
 
     >>> named_config({"class_name": "Sequential", "config": [], "name": "s"})["config"]
     {'name': 's', 'layers': []}
@@ -87,9 +88,9 @@ def functional_class(entry: Entry) -> Entry:
 
 
 def explicit_input(entry: Entry) -> Entry:
-    """Keras 1 and 2: a Sequential may lack an InputLayer; its first layer's `batch_input_shape` says the shape.
+    """Keras 1 and 2: a Sequential may lack an InputLayer; its first layer then says the shape.
 
-    The input is then called `<first layer>_input`, as Keras 2 did.
+    The input is called `<first layer>_input`, as Keras 2 did.
     """
     if entry["class_name"] != "Sequential" or not isinstance(entry["config"], dict):
         return entry
@@ -124,8 +125,8 @@ def _input_shape(entry: Any) -> list | None:
 def batch_shape(entry: Entry) -> Entry:
     """Keras 1 and 2: an InputLayer's `batch_input_shape` is now `batch_shape`.
 
-    >>> batch_shape({"class_name": "InputLayer", "config": {"batch_input_shape": [None, 4]}})["config"]
-    {'batch_shape': [None, 4]}
+    >>> batch_shape({"class_name": "InputLayer", "config": {"batch_input_shape": [4]}})["config"]
+    {'batch_shape': [4]}
     """
     config = entry["config"]
     if entry["class_name"] != "InputLayer" or "batch_input_shape" not in config:
@@ -135,10 +136,10 @@ def batch_shape(entry: Entry) -> Entry:
 
 
 def explicit_calls(entry: Entry) -> Entry:
-    """Keras 1 and 2: `[["layer", node, tensor, {kwargs}], ...]` is now `{args, kwargs}` with tensors as objects.
+    """Keras 1 and 2: `[["layer", call, output, {kwargs}], ...]` is now `{args, kwargs}`.
 
-    Keras 2 numbers the calls of a nested model from 1 wherever they are referred to, because call 0 was its own
-    construction; Keras 3 does so only in `output_layers`, and only for a Functional.
+    Keras 2 numbers the calls of a nested model from 1 wherever they are referred to, because call 0
+    was its own construction; Keras 3 does so only in `output_layers`, and only for a Functional.
     """
     config = entry["config"]
     if not isinstance(config, dict) or "output_layers" not in config:
@@ -208,7 +209,7 @@ def explicit_calls(entry: Entry) -> Entry:
         )
 
     def end(tree: Any) -> Any:
-        """A tree of `[layer, node, tensor]`; a list of one is the tensor itself, as tf.keras treats it."""
+        """A tree of `[layer, call, output]`."""
         if is_tensor(tree):
             sequential = by_name.get(tree[0], {}).get("class_name") == "Sequential"
             return [tree[0], tree[1] - (sequential and tree[0] in started), tree[2]]
@@ -219,6 +220,7 @@ def explicit_calls(entry: Entry) -> Entry:
         )
 
     def ends(tree: Any) -> Any:
+        """As `end`; a list of one is the tensor itself, as tf.keras treats it."""
         tree = end(tree)
         return tree[0] if isinstance(tree, list) and len(tree) == 1 else tree
 
@@ -236,14 +238,14 @@ def _name(entry: Entry) -> Any:
 
 
 def _is_built_model(entry: Entry) -> bool:
-    """Whether Keras 2 gave this nested model a call when it was made: not if its input was still unknown."""
+    """Whether Keras 2 called this nested model when it was made: if it knew the input shape."""
     if entry.get("class_name") == "Sequential":
         return _input_shape(entry) is not None
     return entry.get("class_name") in MODELS
 
 
 def initial_state(entry: Entry) -> Entry:
-    """Keras 2: a recurrent layer was called on `[x, *states]`; now the states are `initial_state`."""
+    """Keras 2: a recurrent layer was called on `[x, *states]`; today these are `initial_state`."""
     nodes = entry.get("inbound_nodes")
     if entry["class_name"] not in RECURRENT or not isinstance(nodes, list):
         return entry
@@ -261,8 +263,8 @@ def initial_state(entry: Entry) -> Entry:
 def plain_values(entry: Entry) -> Entry:
     """tf.keras writes numpy values as `{"type": "ndarray", "value": ...}`.
 
-    >>> plain_values({"class_name": "ReLU", "config": {"max_value": {"type": "float32", "value": 6.0}}})
-    {'class_name': 'ReLU', 'config': {'max_value': 6.0}}
+    >>> plain_values({"class_name": "ReLU", "config": {"max": {"type": "ndarray", "value": 6.0}}})
+    {'class_name': 'ReLU', 'config': {'max': 6.0}}
     """
 
     def plain(value: Any) -> Any:
@@ -290,7 +292,7 @@ def negative_slope(entry: Entry) -> Entry:
 def hard_sigmoid(entry: Entry) -> Entry:
     """Keras 1 and 2: `hard_sigmoid` is clip(0.2x + 0.5), in Keras 3 it is relu6(x + 3) / 6.
 
-    >>> hard_sigmoid({"class_name": "Activation", "config": {"activation": "hard_sigmoid"}})["config"]
+    >>> hard_sigmoid({"class_name": "Dense", "config": {"activation": "hard_sigmoid"}})["config"]
     {'activation': 'keras2>hard_sigmoid'}
     """
     config = entry["config"]
@@ -314,7 +316,7 @@ def single_axis(entry: Entry) -> Entry:
 
 
 def reset_after(entry: Entry) -> Entry:
-    """Before `reset_after` existed (Keras 2.1.3) a GRU reset its state first; today's default is the other one.
+    """Before Keras 2.1.3 had `reset_after`, a GRU did not; today's default is that it does.
 
     >>> reset_after({"class_name": "GRU", "config": {"units": 2}})["config"]
     {'units': 2, 'reset_after': False}
@@ -327,7 +329,7 @@ def reset_after(entry: Entry) -> Entry:
 def without_obsolete(entry: Entry) -> Entry:
     """Leave out keys that Keras 3 no longer has, where they say nothing.
 
-    >>> without_obsolete({"class_name": "LSTM", "config": {"time_major": False, "implementation": 2}})
+    >>> without_obsolete({"class_name": "LSTM", "config": {"time_major": False}})
     {'class_name': 'LSTM', 'config': {}}
     """
     if not isinstance(entry["config"], dict):

@@ -1,4 +1,4 @@
-"""Whole models in HDF5, as Keras 3 and tf.keras write `.h5`, and files of weights only, in both layouts."""
+"""Whole models in HDF5, as Keras 3 and tf.keras write `.h5`, and files of weights only."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def read(path: Path, limits: Limits) -> Graph:
 
 
 def architecture(path: Path, limits: Limits) -> tuple[Any, str]:
-    """The config in an HDF5 file, and the version of Keras that wrote it ("" if it does not say)."""
+    """The config in an HDF5 file, and the version of Keras that wrote it ("" if not said)."""
     return _architecture(hdf5.File.open(path, limits), limits)
 
 
 def weights(path: Path, limits: Limits) -> ByPlace | ByName:
-    """The arrays in an HDF5 file, with a model around them or not, to be given to an architecture."""
+    """The arrays in an HDF5 file, with a model around them or not, for an architecture."""
     return _weights(hdf5.File.open(path, limits))
 
 
@@ -49,9 +49,10 @@ def _architecture(file: hdf5.File, limits: Limits) -> tuple[Any, str]:
     if text is None:
         held = _weights(file).arrays
         raise BadFile(
-            f"{file.where}: holds weights only ({len(held)} arrays: {some(held)}), not the layers that they "
-            "belong to. Give the architecture as well: load_model(architecture, weights="
-            f"{Path(file.where).name!r}), where architecture is a whole model file or model.to_json()."
+            f"{file.where}: holds weights only ({len(held)} arrays: {some(held)}), not the layers "
+            "that they belong to. Give the architecture as well: load_model(architecture, "
+            f"weights={Path(file.where).name!r}), where architecture is a whole model file or what "
+            "model.to_json() gives."
         )
     config = guarded_json.loads(text, f"{file.where}: model_config", limits)
     version = file.text("", "keras_version") or ""
@@ -68,6 +69,6 @@ def _weights(file: hdf5.File) -> ByPlace | ByName:
     if not top and ("layers" in names or "_layer_checkpoint_dependencies" in names):
         return ByPlace(file)
     raise BadFile(
-        f"{file.where}: an HDF5 file, but not one of Keras: it has no model_config, no layer_names and no "
-        f"group 'layers' (it has {some(names) or 'nothing'})."
+        f"{file.where}: an HDF5 file, but not one of Keras: it has no model_config, no layer_names "
+        f"and no group 'layers' (it has {some(names) or 'nothing'})."
     )

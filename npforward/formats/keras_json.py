@@ -36,8 +36,8 @@ def architecture(path: Path, limits: Limits) -> tuple[Any, str]:
         config = guarded_json.loads(config, str(path), limits)
     if not isinstance(config, dict) or not {"class_name", "config"} <= config.keys():
         raise BadFile(
-            f"{path}: JSON, but not a Keras architecture, which is an object with class_name and config. "
-            "Write one with model.to_json()."
+            f"{path}: JSON, but not a Keras architecture, which is an object with class_name and "
+            "config. Write one with model.to_json()."
         )
     return config, keras_config.checked_version(config.get("keras_version", ""), str(path))
 

@@ -1,4 +1,4 @@
-"""Where a Keras weights file keeps the arrays of each layer: the two layouts, `layers/...` and `layer_names`."""
+"""Where a Keras file keeps the arrays of each layer: by place (`layers/...`) or by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BESIDE = ("optimizer", "compile_metrics", "metrics", "_metrics")
 
 
 class ByPlace:
-    """Keras 3: `layers/<snake_case class>[_k]/vars/<n>`, in nested models `layers/functional/layers/...`.
+    """Keras 3: `layers/<snake_case class>[_k]/vars/<n>`; nested, `layers/functional/layers/...`.
 
     A layer owns what lies beneath its place, save what the layers inside it have taken before.
     """
@@ -42,12 +42,12 @@ class ByPlace:
         return tuple(self.arrays[path] for path in own)
 
     def check(self) -> None:
-        """Every array must have found its layer: one that did not means that others may be misplaced."""
+        """Every array must have found its layer: otherwise others may be misplaced too."""
         _check_all_taken(self.where, [path for path in self.paths if path not in self.taken])
 
 
 class ByName:
-    """Keras 1 to 3 in `.h5`: one list of arrays for each layer of the outermost model, by the layer's name."""
+    """Keras 1 to 3 in `.h5`: one list of arrays for each layer of the outermost model."""
 
     def __init__(self, file: hdf5.File, top: str = "") -> None:
         self.where = file.where
@@ -83,8 +83,9 @@ class ByName:
 def _check_all_taken(where: str, left: list[str]) -> None:
     if left:
         raise WeightMismatch(
-            f"{where}: the architecture has no layer for {some(left)}. The weights belong to another "
-            "model, or to a later version of this one: give the architecture that they were saved with."
+            f"{where}: the architecture has no layer for {some(left)}. The weights belong to "
+            "another model, or another version of it: give the architecture that they were saved "
+            "with."
         )
 
 

@@ -32,7 +32,7 @@ def read(path: Path, limits: Limits) -> Graph:
 
 
 def architecture(path: Path, limits: Limits) -> tuple[Any, str]:
-    """The config in a `.keras` file, and the version of Keras that wrote it ("" if it does not say)."""
+    """The config in a `.keras` file, and the version of Keras that wrote it ("" if not said)."""
     return _architecture(_open(path, limits), limits)
 
 

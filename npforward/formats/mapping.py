@@ -24,7 +24,7 @@ def mapped(path: Path, limits: Limits) -> memoryview:
 
 
 class Region:
-    """A seekable, read-only file object over memory, which stops a reader that goes round in circles.
+    """A seekable, read-only file object over memory, which stops a reader that goes in circles.
 
     A malformed file can send a parser back to the same bytes for ever.  A genuine one needs each
     byte of its structure a few times at most, so the sum of all reads is bounded by `budget`.
@@ -56,8 +56,8 @@ class Region:
         self.left -= len(block)
         if self.left < 0:
             raise LimitExceeded(
-                f"{self.where}: its structure takes more than the limit attribute_bytes to read, or "
-                "refers to itself. If you trust this file, raise it: Limits(attribute_bytes=...) "
-                "or --limit attribute_bytes=..."
+                f"{self.where}: its structure refers to itself, or takes more than the limit "
+                "attribute_bytes to read. If you trust this file, raise it: "
+                "Limits(attribute_bytes=...) or --limit attribute_bytes=..."
             )
         return block
