@@ -11,6 +11,7 @@ marks NaN and Inf.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -206,7 +207,7 @@ def draw(
         return
     if max(x.shape, default=1) == x.size:  # one axis of note at most
         x = x.reshape(-1)
-    if softmax and x.ndim == 1 and x.size > 1:
+    if softmax and x.ndim == 1 and x.size > 1 and not ((x < 0) | (x > 1.01)).any():
         yield softmax_page(heading, look, x)
     elif x.ndim <= 1 and x.size == 1:
         yield scalar_page(heading, look, float(x.reshape(())))
@@ -273,15 +274,21 @@ class Heading:
 
 def drawable(text: str, longest: int) -> str:
     """`text` shortened in its middle, with characters that the font lacks as escapes."""
-    from matplotlib.font_manager import findfont, get_font
-
-    known = get_font(findfont("DejaVu Sans")).get_charmap()
+    known = glyphs()
     text = printable(text)
     text = "".join(
         c if ord(c) in known else c.encode("unicode_escape").decode("ascii") for c in text
     )
     half = longest // 2 - 1
     return text if len(text) <= longest else f"{text[:half]} … {text[-half:]}"
+
+
+@functools.cache
+def glyphs() -> frozenset[int]:
+    """The characters that matplotlib's own font has; it warns of any other."""
+    from matplotlib.font_manager import findfont, get_font
+
+    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
 
 
 def add_axes(
