@@ -1,0 +1,78 @@
+"""What a softmax output says: the most probable classes, by name where names are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from npforward.errors import BadFile, BadInput, MissingFile
+
+
+class Class(NamedTuple):
+    """One class of a softmax output."""
+
+    index: int
+    label: str
+    probability: float
+
+
+def is_softmax(layer: Any) -> bool:
+    """Whether a layer's output is probabilities of classes.
+
+    Examples
+    --------
+    >>> from npforward.graph import Layer
+    >>> is_softmax(Layer("out", "Dense", {"activation": "softmax"})), is_softmax(None)
+    (True, False)
+    """
+    kind = getattr(layer, "type", "")
+    activation = getattr(layer, "config", {}).get("activation")
+    return kind in ("Softmax", "ops.Softmax") or activation == "softmax"
+
+
+def top(
+    probabilities: np.ndarray, count: int = 5, labels: Sequence[str] | None = None
+) -> list[Class]:
+    """The `count` most probable classes, the first of equals first; NaN is never probable.
+
+    Examples
+    --------
+    >>> top(np.array([0.1, 0.7, 0.2]), 2, ["cat", "dog", "owl"])
+    [Class(index=1, label='dog', probability=0.7), Class(index=2, label='owl', probability=0.2)]
+    """
+    p = np.asarray(probabilities, np.float64)
+    if labels is not None and len(labels) != p.size:
+        raise BadInput(
+            f"{len(labels)} labels for {p.size} classes: give one label for each class, in order."
+        )
+    order = np.argsort(-np.where(np.isnan(p), -np.inf, p), kind="stable")[:count]
+    return [Class(int(i), labels[i] if labels else str(i), float(p[i])) for i in order]
+
+
+def read_labels(path: Path | str) -> list[str]:
+    """Class names from a text file, one a line, in the order of the model's output.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "labels.txt"
+    >>> _ = path.write_text("cat\\ndog\\n")
+    >>> read_labels(path)
+    ['cat', 'dog']
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadFile(f"{path}: labels must be UTF-8 text, one a line ({error}).") from error
+    except OSError as error:
+        raise MissingFile(f"{path}: labels cannot be read: {error.strerror}.") from error
+    labels = [line.strip() for line in text.splitlines()]
+    while labels and not labels[-1]:
+        labels.pop()
+    if not labels:
+        raise BadFile(f"{path}: no labels; give one class name a line.")
+    return labels
