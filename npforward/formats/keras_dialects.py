@@ -23,6 +23,7 @@ OBSOLETE: dict[str, tuple[Any, ...]] = {
     "implementation": (...,),
     "time_major": (False,),
     "fused": (None, True, False),
+    "groups": (1,),  # tf.keras gives it to all convolutions, Keras 3 only to those that have it
     "virtual_batch_size": (None,),
 }
 
@@ -348,14 +349,16 @@ def without_obsolete(entry: Entry) -> Entry:
 def operations(entry: Entry) -> Entry:
     """Keras 3's .h5 does not say that an entry is an operation (`Add` is also a layer).
 
-    Layers always have `trainable` in their config, operations never do.
+    Layers have `trainable` or `dtype` in their config, operations neither.
 
     >>> operations({"class_name": "Add", "config": {"name": "add"}, "inbound_nodes": []})["module"]
     'keras.ops'
     """
     if "module" in entry or "inbound_nodes" not in entry or not isinstance(entry["config"], dict):
         return entry
-    if entry["class_name"] in ("InputLayer", *MODELS) or "trainable" in entry["config"]:
+    if entry["class_name"] in ("InputLayer", *MODELS) or {"trainable", "dtype"} & set(
+        entry["config"]
+    ):
         return entry
     return {**entry, "module": "keras.ops"}
 
