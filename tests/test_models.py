@@ -14,9 +14,7 @@ from npforward.verify import difference
 
 MODELS = sorted(path.parent.name for path in (FIXTURES / "models").glob("*/meta.json"))
 FILES = sorted(
-    (name, file.name)
-    for name in MODELS
-    for file in (FIXTURES / "models" / name).glob("model*")
+    (name, file.name) for name in MODELS for file in (FIXTURES / "models" / name).glob("model*")
 )
 
 
@@ -24,7 +22,9 @@ def golden(name: str, file: str):
     """Inputs by name, and every value by address, as the framework computed them."""
     old = "_tf215" if "tf215" in file else ""
     with np.load(FIXTURES / "models" / name / f"golden{old}.npz") as arrays:
-        inputs = {k.removeprefix("inputs/"): v for k, v in arrays.items() if k.startswith("inputs/")}
+        inputs = {
+            k.removeprefix("inputs/"): v for k, v in arrays.items() if k.startswith("inputs/")
+        }
         return inputs, {k: v for k, v in arrays.items() if not k.startswith("inputs/")}
 
 
