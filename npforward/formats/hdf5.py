@@ -107,8 +107,8 @@ class File:
         # An object takes a header of 16 bytes and an entry of 24 in its group, at the very least.
         if len(self._objects) > len(self.data) // 40:
             raise BadFile(
-                f"{self.where}: has more paths than there is room for objects in the file: its groups "
-                f"contain each other, as at {path[:100]!r}. It is damaged; copy it again."
+                f"{self.where}: has more paths than there is room for objects in the file: its "
+                f"groups contain each other, as at {path[:100]!r}. It is damaged; copy it again."
             )
         with self._reading(path):
             found = parent.get_lazy_view(name)

@@ -375,7 +375,7 @@ class _Reader:
         built = entry.get("build_config")
         shape = entry["config"].get("build_input_shape")
         shape = built.get("input_shape") if shape is None and isinstance(built, dict) else shape
-        taken = {layer.get("name") or layer["config"].get("name") for layer in layers}
+        taken = {self.name(layer, "a layer") for layer in layers}
         names = (
             f"input_layer{suffix}" for suffix in ("", *(f"_{i}" for i in range(1, len(layers) + 2)))
         )
