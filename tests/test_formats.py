@@ -1,7 +1,8 @@
-"""Readers: genuine files against what Keras says of them, broken files against the words of the error."""
+"""Readers: genuine files against what Keras says of them, broken ones against the error's words."""
 
 import copy
 import io
+import itertools
 import json
 import os
 import random
@@ -30,7 +31,7 @@ from npforward.errors import (
     WeightMismatch,
 )
 from npforward.formats import archive, guarded_json, hdf5, keras_config, keras_dialects
-from npforward.graph import Graph, Layer, Ref
+from npforward.graph import Graph, Ref
 from npforward.limits import Limits
 
 FIXTURES = Path(__file__).parents[1] / "weights_fixtures"
@@ -97,8 +98,6 @@ def check_weights(graph, name):
 @pytest.mark.parametrize("file", [name for name in WHOLE if name.split(".")[0] in MODELS])
 def test_every_layer_gets_the_weights_that_keras_gave_it(file):
     name = file.split(".")[0]
-    if name == "shared":
-        pytest.xfail if False else None
     graph = formats.read(FILES / file)
     check_weights(graph, name)
     version = "2.15" if file.startswith("old_") else "3."
@@ -131,26 +130,31 @@ def refs(tree):
             yield from refs(branch)
 
 
+NESTED = {
+    "encoder": Ref("y"),
+    "widen": Ref("encoder"),
+    "encoder@2": Ref("widen"),
+    "encoder@3": Ref("x"),
+    "frozen": Ref("x"),
+    "frozen@2": Ref("y"),
+    "head": Ref("encoder@3"),
+    "head@2": Ref("encoder@2"),
+    "head@3": Ref("frozen@2"),
+    "join": [Ref("head"), Ref("head@2"), Ref("frozen")],
+}
+
+
 @pytest.mark.parametrize("name", ["nested", "old_nested"])
 @pytest.mark.parametrize("ending", ["keras", "h5"])
 def test_nested_models_and_their_calls(name, ending):
     graph = formats.read(FILES / f"{name}.{ending}")
-    found = calls(graph)
-    assert found["encoder"] == ("Functional", (Ref("y"),), {})
-    assert found["widen"] == ("Dense", (Ref("encoder"),), {})
-    assert found["encoder@2"] == ("Functional", (Ref("x"),), {}) or found["encoder@2"] == (
-        "Functional",
-        (Ref("widen"),),
-        {},
-    )
-    called = {found[f"encoder{n}"][1][0].node for n in ("", "@2", "@3")}
-    assert called == {"x", "y", "widen"}
-    heads = {found[f"head{n}"][1][0].node for n in ("", "@2", "@3")}
-    assert len(heads) == 3
-    assert found["join"][1][0][2] == Ref("frozen") or found["join"][1][0][2] == Ref("frozen@2")
+    found = {address: args for address, (_, args, _) in calls(graph).items()}
+    # In the file's order, which is that in which the model was built.
+    for address, taken in NESTED.items():
+        assert found[address] == (taken,), address
+    assert set(found) == {"x", "y", *NESTED}
+    assert graph.outputs == [Ref("join"), Ref("head@3")]
     assert graph.inputs == ["x", "y"]
-    assert graph.outputs[0] == Ref("join")
-    assert graph.outputs[1].node.startswith("head")
     layers = {layer.name: layer for layer in graph.layers}
     assert isinstance(layers["head"], Graph)
     assert layers["head"].type == "Sequential"
@@ -164,13 +168,11 @@ def test_nested_models_and_their_calls(name, ending):
 def test_h5_and_keras_say_the_same():
     for file in SAVED:
         if file.endswith(".h5") and f"{file[:-3]}.keras" in SAVED:
-            from_h5, from_keras = (
-                formats.read(FILES / f"{file[:-3]}.{e}") for e in ("h5", "keras")
+            one, other = (
+                formats.read(FILES / f"{file[:-3]}.{ending}") for ending in ("h5", "keras")
             )
-            if file != "operations.h5" and not file.startswith("old_"):
-                assert list(calls(from_h5)) == list(calls(from_keras)), file
-            assert from_h5.inputs == from_keras.inputs
-            assert from_h5.outputs == from_keras.outputs
+            assert list(calls(one).items()) == list(calls(other).items()), file
+            assert (one.inputs, one.outputs) == (other.inputs, other.outputs), file
 
 
 def test_sequential_is_a_chain_and_keeps_its_config():
@@ -259,9 +261,8 @@ def test_layers_inside_layers_are_children():
         assert "activation" not in leaky.config
         assert leaky.children["activation"].type == "LeakyReLU"
         assert leaky.children["activation"].config["negative_slope"] == 0.25
-        assert "query_dense" in attend.stored[-1].name or "_query_dense" in {
-            part for stored in attend.stored for part in stored.name.split("/")
-        }
+        parts = {stored.name.split("/")[2].lstrip("_") for stored in attend.stored}
+        assert parts == {"query_dense", "key_dense", "value_dense", "output_dense"}
         cells = stack.children["cell"].children
         assert [cell.type for cell in cells.values()] == ["LSTMCell", "LSTMCell", "GRUCell"]
         assert list(cells) == ["cells/0", "cells/1", "cells/2"]
@@ -543,7 +544,7 @@ def test_a_wrong_path_suggests_the_right_one():
     assert "a/bias" not in file
     assert "b/kernel" not in file
     with pytest.raises(
-        BadFile, match="there is no 'a/kernal' in this HDF5 file. Did you mean 'ker"
+        BadFile, match=r"there is no 'a/kernal' in this HDF5 file\. Did you mean 'kernel'"
     ):
         file.stored("a/kernal")
     with pytest.raises(BadFile, match="'a' is a group, expected an array"):
@@ -563,47 +564,101 @@ def tensor(name, call=0, output=0):
 
 DENSE = entry("Dense", name="d", batch_input_shape=[None, 4])
 STEPS = [
-    ("named_config", entry("Sequential") | {"config": [DENSE]}, entry("Sequential", name="sequential", layers=[DENSE])),
+    (
+        "named_config",
+        entry("Sequential") | {"config": [DENSE]},
+        entry("Sequential", name="sequential", layers=[DENSE]),
+    ),
     ("named_config", DENSE, DENSE),
     ("functional_class", entry("Model", input_layers=[]), entry("Functional", input_layers=[])),
     ("functional_class", entry("Model", name="mine"), entry("Model", name="mine")),
-    ("batch_shape", entry("InputLayer", batch_input_shape=[None, 4]), entry("InputLayer", batch_shape=[None, 4])),
+    (
+        "batch_shape",
+        entry("InputLayer", batch_input_shape=[None, 4]),
+        entry("InputLayer", batch_shape=[None, 4]),
+    ),
     ("negative_slope", entry("LeakyReLU", alpha=0.3), entry("LeakyReLU", negative_slope=0.3)),
     ("negative_slope", entry("ELU", alpha=0.3), entry("ELU", alpha=0.3)),
-    ("hard_sigmoid", entry("LSTM", recurrent_activation="hard_sigmoid"), entry("LSTM", recurrent_activation="keras2>hard_sigmoid")),
+    (
+        "hard_sigmoid",
+        entry("LSTM", recurrent_activation="hard_sigmoid"),
+        entry("LSTM", recurrent_activation="keras2>hard_sigmoid"),
+    ),
     ("hard_sigmoid", entry("Dense", name="hard_sigmoid"), entry("Dense", name="hard_sigmoid")),
     ("single_axis", entry("BatchNormalization", axis=[3]), entry("BatchNormalization", axis=3)),
     ("single_axis", entry("LayerNormalization", axis=[3]), entry("LayerNormalization", axis=[3])),
     ("reset_after", entry("GRU", units=2), entry("GRU", units=2, reset_after=False)),
     ("reset_after", entry("GRU", reset_after=True), entry("GRU", reset_after=True)),
-    ("plain_values", entry("ReLU", max_value={"type": "ndarray", "value": 6.0}), entry("ReLU", max_value=6.0)),
-    ("without_obsolete", entry("LSTM", time_major=False, implementation=1, units=2), entry("LSTM", units=2)),
+    (
+        "plain_values",
+        entry("ReLU", max_value={"type": "ndarray", "value": 6.0}),
+        entry("ReLU", max_value=6.0),
+    ),
+    (
+        "without_obsolete",
+        entry("LSTM", time_major=False, implementation=1, units=2),
+        entry("LSTM", units=2),
+    ),
     ("without_obsolete", entry("LSTM", time_major=True), entry("LSTM", time_major=True)),
     (
         "explicit_input",
         entry("Sequential", layers=[DENSE]),
-        entry("Sequential", layers=[entry("InputLayer", name="d_input", batch_shape=[None, 4], dtype="float32"), DENSE]),
+        entry(
+            "Sequential",
+            layers=[
+                entry("InputLayer", name="d_input", batch_shape=[None, 4], dtype="float32"),
+                DENSE,
+            ],
+        ),
     ),
     (
         "explicit_input",
         entry("Sequential", layers=[entry("Sequential", name="s", layers=[DENSE])]),
-        entry("Sequential", layers=[entry("InputLayer", name="s_input", batch_shape=[None, 4], dtype="float32"),
-                                    entry("Sequential", name="s", layers=[DENSE])]),
+        entry(
+            "Sequential",
+            layers=[
+                entry("InputLayer", name="s_input", batch_shape=[None, 4], dtype="float32"),
+                entry("Sequential", name="s", layers=[DENSE]),
+            ],
+        ),
     ),
-    ("explicit_input", entry("Sequential", layers=[entry("Dense")]), entry("Sequential", layers=[entry("Dense")])),
+    (
+        "explicit_input",
+        entry("Sequential", layers=[entry("Dense")]),
+        entry("Sequential", layers=[entry("Dense")]),
+    ),
     (
         "initial_state",
-        entry("LSTM") | {"inbound_nodes": [{"args": [[tensor("x"), tensor("h"), tensor("c")]], "kwargs": {}}]},
-        entry("LSTM") | {"inbound_nodes": [{"args": [tensor("x")], "kwargs": {"initial_state": [tensor("h"), tensor("c")]}}]},
+        entry("LSTM")
+        | {"inbound_nodes": [{"args": [[tensor("x"), tensor("h"), tensor("c")]], "kwargs": {}}]},
+        entry("LSTM")
+        | {
+            "inbound_nodes": [
+                {"args": [tensor("x")], "kwargs": {"initial_state": [tensor("h"), tensor("c")]}}
+            ]
+        },
     ),
     (
         "initial_state",
         entry("Add") | {"inbound_nodes": [{"args": [[tensor("x"), tensor("h")]], "kwargs": {}}]},
         entry("Add") | {"inbound_nodes": [{"args": [[tensor("x"), tensor("h")]], "kwargs": {}}]},
     ),
-    ("operations", entry("Add", name="add") | {"inbound_nodes": []}, entry("Add", name="add") | {"inbound_nodes": [], "module": "keras.ops"}),
-    ("operations", entry("Add", name="a", trainable=True) | {"inbound_nodes": []}, entry("Add", name="a", trainable=True) | {"inbound_nodes": []}),
-]  # fmt: skip
+    (
+        "operations",
+        entry("Add", name="add") | {"inbound_nodes": []},
+        entry("Add", name="add") | {"inbound_nodes": [], "module": "keras.ops"},
+    ),
+    (
+        "operations",
+        entry("SpatialDropout2D", name="a", rate=0.5) | {"inbound_nodes": []},
+        entry("SpatialDropout2D", name="a", rate=0.5) | {"inbound_nodes": []},
+    ),
+    (
+        "operations",
+        entry("Add", name="a", trainable=True) | {"inbound_nodes": []},
+        entry("Add", name="a", trainable=True) | {"inbound_nodes": []},
+    ),
+]
 
 
 @pytest.mark.parametrize(("step", "before", "after"), STEPS)
@@ -622,18 +677,43 @@ DEFERRED = entry("Sequential", name="t", layers=[entry("Dense", name="d")])
     [
         ([["x", 0, 0]], {"args": [tensor("x")], "kwargs": {}}),
         ([["x", 0, 0, {}]], {"args": [tensor("x")], "kwargs": {}}),
-        ([["x", 0, 0, {}], ["y", 1, 2, {}]], {"args": [[tensor("x"), tensor("y", 1, 2)]], "kwargs": {}}),
+        (
+            [["x", 0, 0, {}], ["y", 1, 2, {}]],
+            {"args": [[tensor("x"), tensor("y", 1, 2)]], "kwargs": {}},
+        ),
         (["x", 0, 0, {}], {"args": [tensor("x")], "kwargs": {}}),
-        ([["x", 0, 0, {"mask": ["y", 0, 1], "n": [3, 0, 0]}]], {"args": [tensor("x")], "kwargs": {"mask": tensor("y", 0, 1), "n": [3, 0, 0]}}),
-        (["_CONSTANT_VALUE", -1, 2.0, {"y": ["x", 0, 0]}], {"args": [2.0], "kwargs": {"y": tensor("x")}}),
-        ([["x", 0, 0, {"slice_spec": [{"start": 1, "stop": None, "step": None}, 0]}]],
-         {"args": [tensor("x")], "kwargs": {"slice_spec": [{"class_name": "__slice__", "config": {"start": 1, "stop": None, "step": None}}, 0]}}),
-        ({"a": ["x", 0, 0, {}], "b": ["y", 0, 0, {}]}, {"args": [{"a": tensor("x"), "b": tensor("y")}], "kwargs": {}}),
+        (
+            [["x", 0, 0, {"mask": ["y", 0, 1], "n": [3, 0, 0]}]],
+            {"args": [tensor("x")], "kwargs": {"mask": tensor("y", 0, 1), "n": [3, 0, 0]}},
+        ),
+        (
+            ["_CONSTANT_VALUE", -1, 2.0, {"y": ["x", 0, 0]}],
+            {"args": [2.0], "kwargs": {"y": tensor("x")}},
+        ),
+        (
+            [["x", 0, 0, {"slice_spec": [{"start": 1, "stop": None, "step": None}, 0]}]],
+            {
+                "args": [tensor("x")],
+                "kwargs": {
+                    "slice_spec": [
+                        {
+                            "class_name": "__slice__",
+                            "config": {"start": 1, "stop": None, "step": None},
+                        },
+                        0,
+                    ]
+                },
+            },
+        ),
+        (
+            {"a": ["x", 0, 0, {}], "b": ["y", 0, 0, {}]},
+            {"args": [{"a": tensor("x"), "b": tensor("y")}], "kwargs": {}},
+        ),
         ([["s", 1, 0, {}]], {"args": [tensor("s", 0)], "kwargs": {}}),
         ([["t", 0, 0, {}]], {"args": [tensor("t", 0)], "kwargs": {}}),
         ({"args": [tensor("x")], "kwargs": {}}, {"args": [tensor("x")], "kwargs": {}}),
     ],
-)  # fmt: skip
+)
 def test_old_calls_become_new_ones(before, after):
     layers = [entry("InputLayer", name="x"), entry("InputLayer", name="y"), BUILT, DEFERRED]
     called = entry("Layer", name="z") | {"inbound_nodes": [before]}
@@ -660,8 +740,10 @@ def test_the_version_decides_the_dialect():
 
 
 def test_a_keras_2_sequential_without_an_input_layer():
-    old = {"class_name": "Sequential", "config": [
-        entry("Sequential", name="inner", layers=[DENSE]), entry("Dense", name="e")]}  # fmt: skip
+    old = {
+        "class_name": "Sequential",
+        "config": [entry("Sequential", name="inner", layers=[DENSE]), entry("Dense", name="e")],
+    }
     graph = keras_config.graph(old, version="2.1.6")
     assert [node.address for node in graph.nodes] == ["inner_input", "inner", "e"]
     assert [node.address for node in graph.layers[1].nodes] == ["d_input", "d"]
@@ -686,8 +768,12 @@ def functional(*layers, output):
 
 def one(class_name, module="keras.layers", registered=None, **config):
     made = entry(class_name, name="a", **config)
-    return {**made, "module": module, "registered_name": registered,
-            "inbound_nodes": [{"args": [tensor("x")], "kwargs": {}}]}  # fmt: skip
+    return {
+        **made,
+        "module": module,
+        "registered_name": registered,
+        "inbound_nodes": [{"args": [tensor("x")], "kwargs": {}}],
+    }
 
 
 @pytest.mark.parametrize(
@@ -718,7 +804,12 @@ def test_values_in_a_config_become_what_they_mean():
         "Thing",
         activation={"module": "keras.activations", "class_name": "function", "config": "relu"},
         mine={"module": "builtins", "class_name": "function", "config": "pkg>f"},
-        unregistered={"module": "pkg", "class_name": "function", "config": "f", "registered_name": "f"},
+        unregistered={
+            "module": "pkg",
+            "class_name": "function",
+            "config": "f",
+            "registered_name": "f",
+        },
         code={"class_name": "__lambda__", "config": {"value": ["4wE="]}},
         dtype={"module": "keras", "class_name": "DTypePolicy", "config": {"name": "mixed_float16"}},
         other={"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8"}},
@@ -729,18 +820,26 @@ def test_values_in_a_config_become_what_they_mean():
         raw={"class_name": "__bytes__", "config": {"value": "ab"}},
         kernel_initializer={"module": "keras.initializers", "class_name": "Zeros", "config": {}},
         inner={"module": "keras.layers", "class_name": "ReLU", "config": {"name": "r"}},
-    )  # fmt: skip
+    )
     found = keras_config.graph(functional(layer, output=["a", 0, 0])).layers[1]
     config = dict(found.config)
     table = config.pop("table")
     assert table.dtype == np.int32
     assert table.tolist() == [[1, 2]]
     assert config == {
-        "name": "a", "activation": "relu", "mine": "pkg>f", "unregistered": "pkg>f", "code": "<lambda>",
-        "dtype": "mixed_float16", "other": {"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8"}},
-        "shape": [None, 3], "pair": (1, 2), "cut": slice(1, None, 2), "raw": b"ab",
+        "name": "a",
+        "activation": "relu",
+        "mine": "pkg>f",
+        "unregistered": "pkg>f",
+        "code": "<lambda>",
+        "dtype": "mixed_float16",
+        "other": {"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8"}},
+        "shape": [None, 3],
+        "pair": (1, 2),
+        "cut": slice(1, None, 2),
+        "raw": b"ab",
         "kernel_initializer": {"module": "keras.initializers", "class_name": "Zeros", "config": {}},
-    }  # fmt: skip
+    }
     assert found.children["inner"].type == "ReLU"
 
 
@@ -769,11 +868,21 @@ def test_a_long_model_needs_no_deep_stack():
 
 
 def test_snake_case():
-    names = {"Dense": "dense", "Conv1D": "conv1d", "ReLU": "re_lu", "ELU": "elu", "GRU": "gru",
-             "SpatialDropout1D": "spatial_dropout1d", "RMSNormalization": "rms_normalization",
-             "LeakyReLU": "leaky_re_lu", "GroupQueryAttention": "grouped_query_attention",
-             "RandomRGBShift": "random_rgb_shift", "STFTSpectrogram": "stft_spectrogram",
-             "MelSpectrogram": "mel_spectrogram", "ConvLSTM2D": "conv_lstm2d"}  # fmt: skip
+    names = {
+        "Dense": "dense",
+        "Conv1D": "conv1d",
+        "ReLU": "re_lu",
+        "ELU": "elu",
+        "GRU": "gru",
+        "SpatialDropout1D": "spatial_dropout1d",
+        "RMSNormalization": "rms_normalization",
+        "LeakyReLU": "leaky_re_lu",
+        "GroupQueryAttention": "grouped_query_attention",
+        "RandomRGBShift": "random_rgb_shift",
+        "STFTSpectrogram": "stft_spectrogram",
+        "MelSpectrogram": "mel_spectrogram",
+        "ConvLSTM2D": "conv_lstm2d",
+    }
     assert {name: keras_config.snake(name) for name in names} == names
 
 
@@ -788,7 +897,7 @@ FAULTS = {
     "truncated.keras": (BadFile, "cannot read this zip archive .* truncated or damaged"),
     "truncated.h5": (BadFile, "cannot read '/' of this HDF5 file .* truncated or damaged"),
     "truncated_values.keras": (BadFile, "model.weights.h5: cannot read .* truncated"),
-    "no_members.keras": (BadFile, "has no config.json, .* it is empty"),
+    "no_members.keras": (BadFile, "has no config.json, .*it is empty"),
     "no_config.keras": (
         BadFile,
         "has no config.json, which every Keras model has .it has 'metadata",
@@ -796,13 +905,13 @@ FAULTS = {
     "no_weights.keras": (BadFile, "has no model.weights.h5"),
     "weights_only.h5": (
         BadFile,
-        r"holds weights only \(2 arrays: 'dense/dense/kernel', .*load_model\(architecture, weights=",
+        r"holds weights only \(2 arrays: 'dense/dense/kernel', .*load_model\(architecture, wei",
     ),
     "weights_only.weights.h5": (
         BadFile,
         r"weights only \(2 arrays: 'layers/dense/vars/0', .*weights='weights_only.weights.h5'\)",
     ),
-    "not_keras.h5": (BadFile, "an HDF5 file, but not one of Keras: .* it has 'data'"),
+    "not_keras.h5": (BadFile, "an HDF5 file, but not one of Keras: .*it has 'data'"),
     "not_keras.json": (BadFile, "JSON, but not a Keras architecture"),
     "not_json.json": (BadFile, "not the JSON that Keras writes"),
     "architecture_only.json": (BadFile, r"an architecture only, no weights.* load_model\("),
@@ -886,14 +995,14 @@ def test_values_that_unpack_to_too_much_fail_when_they_are_read():
 
 
 def test_a_lambda_is_listed_and_nothing_is_executed():
-    """While a hostile file is read, nothing is imported, executed, connected to, or opened but it."""
+    """While a hostile file is read, nothing is imported, executed or opened but the file."""
     code = f"""
 import sys
 from npforward import formats
 formats.read({str(FILES / "sequential.keras")!r})
 seen = []
 def watch(event, args):
-    if event.startswith(("exec", "marshal", "import", "socket", "subprocess", "os.system", "pickle")):
+    if event.startswith(("exec", "marshal", "import", "socket", "subprocess", "os.", "pickle")):
         seen.append(event)
     if event == "open" and "lambda.keras" not in str(args[0]):
         seen.append((event, args))
@@ -936,11 +1045,14 @@ def test_every_limit_can_be_hit_and_says_its_name(limit, value, file):
     "text", ["[" * 100_000, '{"a": ' * 500, "1" * 5000, "\ufeff{]", '"\\ud800']
 )
 def test_hostile_json(text):
-    with pytest.raises(NpforwardError, match="config.json"):
+    with pytest.raises(NpforwardError, match=r"config\.json"):
         guarded_json.loads(text, "config.json", Limits())
 
 
 # Files that chance has changed.
+
+
+NUMBERS = itertools.count()
 
 
 def everything(thing):
@@ -950,9 +1062,8 @@ def everything(thing):
 
 
 def read_changed(content, folder):
-    file = folder / "changed"
-    # A file that is still mapped must not be written over.
-    file.unlink(missing_ok=True)
+    # A new name each time: a file that is still mapped must not be written over.
+    file = folder / f"changed_{next(NUMBERS)}"
     file.write_bytes(content)
     started = time.perf_counter()
     try:
@@ -984,10 +1095,26 @@ def changed_bytes(content, chance):
 
 
 ODD = [
-    None, True, 0, -1, 2**70, 1.5, "", "x", [], {}, [[]], "layers", "InputLayer", ["x", 0, 0],
-    entry("Dense"), entry("__keras_tensor__"), entry("__slice__"), entry("Sequential", layers=[]),
+    None,
+    True,
+    0,
+    -1,
+    2**70,
+    1.5,
+    "",
+    "x",
+    [],
+    {},
+    [[]],
+    "layers",
+    "InputLayer",
+    ["x", 0, 0],
+    entry("Dense"),
+    entry("__keras_tensor__"),
+    entry("__slice__"),
+    entry("Sequential", layers=[]),
     {"class_name": "__tensor__", "config": {"value": [[1], 2], "dtype": "float32"}},
-]  # fmt: skip
+]
 
 
 def places(tree, path=()):

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 import struct
-import warnings
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +54,7 @@ class File:
         self._objects: dict[str, Any] = {}
         self._names: dict[str, dict[str, None]] = {}
         self._bytes = 0
+        self._lock = threading.Lock()  # pyfive seeks in the one file object
         if bytes(data[:8]) != SIGNATURE:
             raise BadFile(f"{where}: not an HDF5 file (it does not begin with HDF5's signature).")
         # pyfive reads most structures once, and some heaps again for each attribute in them.
@@ -74,10 +74,7 @@ class File:
     def _reading(self, path: str) -> Iterator[None]:
         """Turn whatever pyfive raises over malformed bytes into an error that names the path."""
         try:
-            with warnings.catch_warnings():
-                # pyfive warns, and goes on with None, where it cannot read a type.
-                warnings.simplefilter("error")
-                yield
+            yield
         except NpforwardError:
             raise
         # The parser lets a dozen types through: struct.error, AssertionError, RecursionError ...
@@ -169,8 +166,8 @@ class File:
         if name in attributes:
             return attributes[name]
         pieces = (attributes.get(f"{name}{i}") for i in itertools.count())
-        parts = list(itertools.takewhile(lambda part: part is not None, pieces))
-        return [text for part in parts for text in part] if parts else None
+        parts = itertools.takewhile(lambda part: isinstance(part, list), pieces)
+        return list(itertools.chain.from_iterable(parts)) or None  # type: ignore[arg-type]
 
     def text(self, path: str, name: str) -> str | None:
         """An attribute that must be one text, or None."""
@@ -271,14 +268,21 @@ class File:
             expected = math.prod(-(-n // c) for n, c in zip(shape, chunks, strict=True))
             chunk_bytes = math.prod(chunks) * dtype.itemsize
             self.limits.check("tensor_elements", math.prod(chunks), f"{where}, one chunk")
-            index = dataset.id.index
+            with self._lock:
+                index = dataset.id.index
             if len(index) != expected:
                 raise BadFile(_nothing_stored(where, shape))
             values = np.empty(shape, dtype)
             for place, chunk in index.items():
                 start, end = chunk.byte_offset, chunk.byte_offset + chunk.size
-                if end > len(self.data) or len(place) != len(shape):
-                    raise BadFile(f"{where}: a chunk lies outside the file. It is truncated.")
+                fits = all(
+                    p % c == 0 and p < n for p, c, n in zip(place, chunks, shape, strict=True)
+                )
+                if end > len(self.data) or not fits:
+                    raise BadFile(
+                        f"{where}: a chunk lies outside the file or the array. The file is truncated "
+                        "or damaged: copy it again."
+                    )
                 block = bytes(self.data[start:end])
                 pipeline = dataset.id.filter_pipeline or ()
                 for number, entry in reversed(list(enumerate(pipeline))):
@@ -402,23 +406,3 @@ def _unpacked_lzf(block: bytes, size: int) -> bytes:
         for _ in range(length + 2):
             out.append(out[-offset])
     return bytes(out)
-
-
-def natural(path: str) -> list[tuple[int, list[tuple[str, int]]]]:
-    """A sort key that puts paths in the order in which Keras writes them.
-
-    `vars` come first, `_private` last, and 10 after 9.
-
-    Examples
-    --------
-    >>> sorted(["a/vars/10", "a/b/vars/0", "a/vars/9", "a/_c/vars/0"], key=natural)
-    ['a/vars/9', 'a/vars/10', 'a/b/vars/0', 'a/_c/vars/0']
-    """
-
-    def rank(part: str) -> int:
-        return 0 if part == "vars" else 2 if part.startswith("_") else 1
-
-    def pieces(part: str) -> list[tuple[str, int]]:
-        return [(text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d*)", part)]
-
-    return [(rank(part), pieces(part)) for part in path.split("/")]

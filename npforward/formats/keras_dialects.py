@@ -12,8 +12,12 @@ from typing import Any
 Entry = dict[str, Any]
 
 MODELS = ("Sequential", "Functional", "Model")
-RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU", "Bidirectional")
-RECURRENT += ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+RECURRENT = {"LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU", "Bidirectional"}
+RECURRENT |= {"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}
+
+# The layers of Keras 3 that do not write `trainable` into their config.
+UNTRAINED = {"InputLayer", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"}
+UNTRAINED |= {"Discretization", "HashedCrossing", "Pipeline", "FeatureSpace"}
 
 # Keys that Keras 3 no longer has, and the values with which they say nothing.  Any other value is
 # left, so that it is reported instead of being lost.
@@ -343,14 +347,14 @@ def without_obsolete(entry: Entry) -> Entry:
 def operations(entry: Entry) -> Entry:
     """Keras 3's .h5 does not say that an entry is an operation (`Add` is also a layer).
 
-    Layers always have `trainable` in their config, operations never do.
+    Operations never have `trainable` in their config, and all but a few layers do.
 
     >>> operations({"class_name": "Add", "config": {"name": "add"}, "inbound_nodes": []})["module"]
     'keras.ops'
     """
     if "module" in entry or "inbound_nodes" not in entry:
         return entry
-    if entry["class_name"] in ("InputLayer", *MODELS) or "trainable" in entry["config"]:
+    if entry["class_name"] in (*MODELS, *UNTRAINED) or "trainable" in entry["config"]:
         return entry
     return {**entry, "module": "keras.ops"}
 
