@@ -867,6 +867,18 @@ def test_a_long_model_needs_no_deep_stack():
     assert time.perf_counter() - started < 10
 
 
+def test_models_that_call_models_that_call_models_are_bounded():
+    """Ten calls of a model that makes ten calls, and so on: a short config, a billion calls."""
+    model = functional(one("Dense"), output=["a", 0, 0])
+    for depth in range(9):
+        nodes = [{"args": [tensor("x")], "kwargs": {}}] * 10
+        config = {**model["config"], "name": f"m{depth}"}
+        inner = {**model, "config": config, "inbound_nodes": nodes}
+        model = functional(inner, output=[f"m{depth}", 1, 0])
+    with pytest.raises(LimitExceeded, match="calls in model 'm8/.*exceeds the limit layers"):
+        keras_config.graph(model)
+
+
 def test_snake_case():
     names = {
         "Dense": "dense",
@@ -1014,6 +1026,13 @@ assert graph.layers[1].config["function"] == "<lambda>"
 assert not found, found
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=FIXTURES.parent)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.keras")
+    with pytest.raises(MissingFile, match=r"pipe\.keras: neither a file nor a folder"):
+        formats.read(tmp_path / "pipe.keras")
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,7 @@ class File:
                 )
                 if end > len(self.data) or not fits:
                     raise BadFile(
-                        f"{where}: a chunk lies outside the file or the array. The file is truncated "
+                        f"{where}: a chunk lies outside the file or the array. It is truncated "
                         "or damaged: copy it again."
                     )
                 block = bytes(self.data[start:end])
