@@ -7,6 +7,7 @@ dataset's bytes are and how many they must be is settled before any of them is r
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import struct
@@ -48,8 +49,6 @@ class File:
     """
 
     def __init__(self, data: memoryview, where: str, limits: Limits) -> None:
-        import pyfive
-
         self.data, self.where, self.limits = data, where, limits
         self._objects: dict[str, Any] = {}
         self._names: dict[str, dict[str, None]] = {}
@@ -60,7 +59,7 @@ class File:
         # pyfive reads most structures once, and some heaps again for each attribute in them.
         budget = min(limits.attribute_bytes, 16 * len(data) + 2**16)
         with self._reading("/"):
-            root = pyfive.File(Region(data, where, budget))
+            root = _careful_file()(Region(data, where, budget))
         if getattr(root, "userblock_size", 0):
             raise BadFile(f"{where}: HDF5 with a user block, which no Keras writes.")
         self._objects[""] = root
@@ -222,7 +221,8 @@ class File:
         dtype = _dtype(dataset, where)
         size = math.prod(shape)
         self.limits.check("rank", len(shape), where)
-        self.limits.check("tensor_elements", size, where)
+        # An empty array may still claim axes that numpy cannot hold.
+        self.limits.check("tensor_elements", math.prod(n or 1 for n in shape), where)
         self._bytes += size * dtype.itemsize
         self.limits.check("weights_bytes", self._bytes, f"{where} and the arrays before it")
         layout = dataset.id.layout_class
@@ -295,6 +295,32 @@ class File:
                 target = values[inside]
                 target[...] = part[tuple(slice(n) for n in target.shape)]
             return _frozen(values)
+
+
+@functools.cache
+def _careful_file() -> Any:
+    """pyfive's `File`, which does not believe how many values an attribute claims to have.
+
+    pyfive reserves room for that many before it looks for them: 64 GiB for a file of 2 kB.
+    """
+    import pyfive
+    from pyfive.dataobjects import DataObjects
+
+    class Objects(DataObjects):
+        def _attr_value(self, ptype: Any, buf: bytes, count: int, offset: int) -> Any:
+            if not 0 <= count <= len(buf):
+                raise ValueError(f"an attribute claims {count:,} values")
+            return super()._attr_value(ptype, buf, count, offset)
+
+    class CarefulFile(pyfive.File):
+        def _get_dataobjects(self, obj_addr: int) -> Any:
+            if obj_addr not in self._dataobjects_cache:
+                self._dataobjects_cache[obj_addr] = Objects(
+                    self._fh, obj_addr, global_heaps=self._global_heaps
+                )
+            return self._dataobjects_cache[obj_addr]
+
+    return CarefulFile
 
 
 def _attribute_bytes(value: Any) -> int:
