@@ -25,12 +25,22 @@ _HOME = {
     "display_activations": "keract",
     "display_heatmaps": "keract",
 }
-_MODULES = ("errors", "kernels", "keract", "layers", "ops", "plots", "statistics", "verify")
+_MODULES = (
+    "addresses",
+    "errors",
+    "kernels",
+    "keract",
+    "layers",
+    "ops",
+    "plots",
+    "statistics",
+    "verify",
+)
 
 __all__ = [*_HOME, *_MODULES]
 
 if TYPE_CHECKING:
-    from npforward import errors, keract, kernels, layers, ops, plots, statistics, verify
+    from npforward import addresses, errors, keract, kernels, layers, ops, plots, statistics, verify
     from npforward.errors import NpforwardError
     from npforward.keract import display_activations, display_heatmaps, get_activations
     from npforward.kernels import numpy_only

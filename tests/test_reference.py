@@ -1,0 +1,157 @@
+"""Live against genuine Keras: every layer of models that Keras builds, saves and runs here.
+
+pytest -m reference tests/test_reference.py        (needs the extra `reference`)
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from cases import FIXTURES
+
+import npforward as npf
+from npforward.verify import difference
+
+pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+
+def values(model, inputs):
+    """Every value of the top level of a Keras model, by npforward's address."""
+    import keras
+
+    tensors = {}
+    for layer in model.layers:
+        for call, node in enumerate(layer._inbound_nodes[_first(layer, model) :], start=1):
+            for i, tensor in enumerate(node.output_tensors):
+                name = npf.addresses.numbered(layer.name, call)
+                tensors[f"{name}#{i}" if i else name] = tensor
+    found = keras.Model(model.inputs, tensors).predict(inputs, verbose=0)
+    return {address: np.asarray(value) for address, value in found.items()}
+
+
+def _first(layer, model):
+    """A nested model has a node of its own before its first call."""
+    import keras
+
+    return 1 if isinstance(layer, keras.Model) else 0
+
+
+def randomised(model, seed):
+    """Weights that keep signals alive, and statistics that are not trivial."""
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        shape, name = variable.shape, variable.path.rsplit("/", 1)[-1]
+        if name in ("moving_variance", "gamma"):
+            value = rng.uniform(0.5, 1.5, shape)
+        elif "kernel" in name:
+            fan_in = np.prod(shape[:-1]) if "depthwise" not in variable.path else np.prod(shape[:2])
+            value = rng.normal(0, np.sqrt(2 / fan_in), shape)
+        elif variable.dtype.startswith("float"):
+            value = rng.normal(0, 0.1, shape)
+        else:
+            continue
+        variable.assign(value)
+    return model
+
+
+def compare(model, path, inputs):
+    want = values(model, inputs)
+    model.save(path)
+    opened = npf.load_model(path)
+    trace = opened.trace(inputs)
+    assert set(want) <= set(trace)
+    truth = opened.astype("float64").trace(inputs)
+    for address in trace:
+        if address in want:
+            found = difference(trace[address], want[address])
+            # Deep networks amplify rounding: there ours may be as large as Keras's own.
+            ours, theirs = (np.max(np.abs(a[address] - truth[address])) for a in (trace, want))
+            assert found.within or ours <= 2.5 * theirs, (address, found, ours, theirs)
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("MobileNetV2", 96), ("VGG16", 32), ("DenseNet121", 32), ("Xception", 71)],
+)
+def test_applications(name, size, ending, tmp_path):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    build = getattr(keras.applications, name)
+    model = build(weights=None, input_shape=(size, size, 3), classes=10)
+    x = np.random.default_rng(1).normal(size=(2, size, size, 3)).astype("float32")
+    compare(randomised(model, 2), tmp_path / f"model.{ending}", [x])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_networks(seed, tmp_path):
+    """Chains of layers with random options, joined by shortcuts."""
+    import keras
+    from keras import layers
+
+    rng = np.random.default_rng(seed)
+    keras.utils.set_random_seed(seed)
+
+    def pick(*options):
+        return options[rng.integers(len(options))]
+
+    x = start = keras.Input((int(rng.integers(9, 17)), int(rng.integers(9, 17)), 3), name="x")
+    for _ in range(8):
+        activation = pick("relu", "gelu", "tanh", "elu", "silu", "hard_sigmoid", "softplus", None)
+        padding = pick("same", "same", "valid") if min(x.shape[1:3]) > 4 else "same"
+        size = tuple(int(n) for n in rng.integers(1, 4, 2))
+        strides = int(rng.integers(1, 3)) if min(x.shape[1:3]) > 4 else 1
+        common = {"padding": padding, "activation": activation}
+        x = pick(
+            lambda x: layers.Conv2D(6, size, strides=strides, **common)(x),
+            lambda x: layers.Conv2D(6, size, dilation_rate=2, padding="same")(x),
+            lambda x: layers.DepthwiseConv2D(size, depth_multiplier=2, **common)(x),
+            lambda x: layers.SeparableConv2D(5, size, **common)(x),
+            lambda x: layers.Conv2DTranspose(4, size, strides=strides, **common)(x),
+            lambda x: layers.BatchNormalization()(x),
+            lambda x: layers.LayerNormalization(axis=pick(-1, [2, 3]))(x),
+            lambda x: layers.MaxPooling2D(2, strides=1, padding="same")(x),
+            lambda x: layers.AveragePooling2D(3, strides=2, padding="same")(x),
+            lambda x: layers.UpSampling2D(2, interpolation=pick("nearest", "bilinear"))(x),
+            lambda x: layers.PReLU(shared_axes=[1, 2])(x),
+            lambda x: layers.Add()([x, layers.Conv2D(x.shape[-1], 1)(x)]),
+            lambda x: layers.Concatenate()([x, layers.Dropout(0.5)(x)]),
+        )(x)
+    y = layers.Dense(3, activation="softmax")(layers.Flatten()(x))
+    z = layers.GlobalMaxPooling2D(keepdims=True)(x)
+    model = randomised(keras.Model(start, [y, z]), seed)
+    picture = rng.normal(size=(2, *start.shape[1:])).astype("float32")
+    compare(model, tmp_path / "model.keras", [picture])
+    compare(model, tmp_path / "model.h5", [picture])
+
+
+@pytest.mark.parametrize("path", sorted((FIXTURES / "models").glob("*/model.keras")), ids=str)
+def test_fixtures_on_new_inputs(path):
+    import keras
+
+    model = keras.models.load_model(path)
+    rng = np.random.default_rng(3)
+    opened = npf.load_model(path)
+    inputs = {s.name: rng.random((3, *s.shape[1:]), dtype="float32") for s in opened.inputs}
+    got = opened.predict(inputs)
+    if len(inputs) == 1:
+        (inputs,) = inputs.values()
+    else:  # in the structure that this model takes
+        inputs = keras.tree.map_structure(
+            lambda t: inputs[t._keras_history.operation.name], model._inputs_struct
+        )
+    want = model.predict(inputs, verbose=0)
+    for a, b in zip(_flat(got), _flat(want), strict=True):
+        assert difference(a, b).within
+
+
+def _flat(tree):
+    if isinstance(tree, dict):
+        return [a for key in sorted(tree) for a in _flat(tree[key])]
+    return list(tree) if isinstance(tree, (list, tuple)) else [tree]
