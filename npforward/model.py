@@ -2,13 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from npforward import addresses
-from npforward.graph import Graph, Layer
+from npforward import addresses, formats, kernels
+from npforward.errors import BadInput, UnknownName, nearest
+from npforward.graph import Graph, Layer, leaves
+from npforward.limits import Limits
+from npforward.run import Failed, Plan, Recording, plan, run
+from npforward.statistics import Statistics, statistics
+from npforward.summary import Summary, summary
+from npforward.tape import Var, floating
+from npforward.weights import Parameter, bind, parameters
+
+Selection = str | Iterable[str] | Callable[["SavedLayer"], bool] | None
+
+
+def load_model(
+    path: str | Path, weights: str | Path | None = None, *, limits: Limits | None = None
+) -> Model:
+    """Open a saved model; its format is told from its content.
+
+    Nothing in the file is executed, and no weights are read before they are needed.
+
+    Parameters
+    ----------
+    path
+        A model file or folder, or an architecture alone (JSON) with `weights` beside it.
+    weights
+        A file of weights for that architecture.
+    limits
+        Bounds on what the file may ask of this machine; by default those of `Limits`.
+
+    Raises
+    ------
+    MissingFile
+        There is no such file.
+    BadFile
+        It is not a model, or is damaged.
+    LimitExceeded
+        It exceeds a limit; the message says which.
+
+    Examples
+    --------
+    >>> model = load_model("weights_fixtures/models/digits_cnn/model.keras")
+    >>> model.outputs
+    ('probabilities',)
+    """
+    return Model(formats.read(Path(path), weights=weights, limits=limits or Limits()))
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What an input of a model takes: its name, shape (None: any size) and dtype."""
+
+    name: str
+    shape: tuple[int | None, ...] | None
+    dtype: np.dtype
+
+
+class Weights(Mapping[str, np.ndarray]):
+    """The arrays of a model by address, read when first asked for, read-only.
+
+    Examples
+    --------
+    >>> model = load_model("weights_fixtures/models/mlp/model.keras")
+    >>> list(model.weights)[0], model.weights.shapes[list(model.weights)[0]]
+    ('hidden_1/kernel', (12, 24))
+    """
+
+    def __init__(self, parameters: Iterable[Parameter]) -> None:
+        self._parameters = {p.address: p for p in parameters}
+        self._arrays: dict[str, np.ndarray] = {}
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each array, without reading it."""
+        return {address: p.stored.shape for address, p in self._parameters.items()}
+
+    @property
+    def dtypes(self) -> dict[str, np.dtype]:
+        """The dtype of each array, without reading it."""
+        return {address: p.stored.dtype for address, p in self._parameters.items()}
+
+    def __getitem__(self, address: str) -> np.ndarray:
+        if address not in self._parameters:
+            raise UnknownName(f"no weight {address!r}. {nearest(address, self._parameters)}")
+        if address not in self._arrays:
+            self._arrays[address] = self._parameters[address].stored.read()
+        return self._arrays[address]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+
+@dataclass(frozen=True)
+class SavedLayer:
+    """One layer of a model, as its file describes it.
+
+    Examples
+    --------
+    >>> layer = load_model("weights_fixtures/models/mlp/model.keras").get_layer("hidden_1")
+    >>> layer.type, layer.config["units"], list(layer.weights)
+    ('Dense', 24, ['kernel', 'bias'])
+    """
+
+    name: str
+    type: str
+    address: str
+    config: Mapping[str, Any]
+    weights: Mapping[str, np.ndarray]
 
 
 class Trace(Mapping[str, np.ndarray]):
@@ -48,11 +159,432 @@ class Trace(Mapping[str, np.ndarray]):
         self.outputs = outputs
         self.kernels = kernels
 
+    @functools.cached_property
+    def statistics(self) -> Statistics:
+        """Shape, moments, zeros, dead channels, NaN and Inf of every value."""
+        return statistics(self)
+
     def __getitem__(self, address: str) -> np.ndarray:
-        return self._values[address]
+        if address in self._values:
+            return self._values[address]
+        found = addresses.match(address, self._values)
+        if len(found) == 1:
+            return self._values[found[0]]
+        raise UnknownName(f"the trace has no value {address!r}. {nearest(address, self._values)}")
+
+    def __contains__(self, address: object) -> bool:
+        return address in self._values
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Trace of {len(self)} values: {', '.join(list(self)[:4])}, ..."
+
+
+class Model:
+    """A saved network, ready to be run and looked into.
+
+    Made by `load_model`.  It never changes: `astype` gives another model.
+
+    Examples
+    --------
+    >>> model = load_model("weights_fixtures/models/mlp/model.keras")
+    >>> model.predict(np.zeros((2, 12), "float32")).shape
+    (2, 3)
+    """
+
+    def __init__(self, graph: Graph, *, precision: str | None = None) -> None:
+        self.graph = graph
+        self._precision = precision
+        self._bounds = bind(graph)
+        self._recordings: dict[Any, Recording] = {}
+        self._plans: dict[Any, Plan] = {}
+
+    name = property(lambda self: self.graph.name, doc="The model's name in its file.")
+    type = property(lambda self: self.graph.type, doc='"Sequential" or "Functional".')
+    config = property(lambda self: self.graph.config, doc="What the file says of the whole model.")
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name!r} from {self.graph.source or 'memory'}>"
+
+    # ---- what it is ---------------------------------------------------------------------------
+
+    @functools.cached_property
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """What the model takes, in its order."""
+        nodes = {node.address: node for node in self.graph.nodes}
+        return tuple(self._input(nodes[at].layer) for at in leaves(self.graph.inputs))
+
+    def _input(self, layer: Layer | Graph) -> InputSpec:
+        dtype = layer.config.get("dtype") or "float32"
+        dtype = np.dtype(dtype if dtype != "string" else "U")
+        if self._precision and floating(dtype):
+            dtype = np.dtype(self._precision)
+        shape = layer.config.get("batch_shape")
+        return InputSpec(layer.name, None if shape is None else tuple(shape), dtype)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Addresses of the model's outputs, in its order."""
+        return tuple(
+            ref.node if not ref.output else f"{ref.node}#{ref.output}"
+            for ref in leaves(self.graph.outputs)
+        )
+
+    @functools.cached_property
+    def weights(self) -> Weights:
+        """Every array of the model by address (`conv1/kernel`), read when first asked for."""
+        return Weights(parameters(self.graph, self._bounds))
+
+    @functools.cached_property
+    def layers(self) -> tuple[SavedLayer | Model, ...]:
+        """The layers of the model, each once, in the order of the file; nested models as models."""
+        first = {id(node.layer): node for node in reversed(self.graph.nodes)}
+        return tuple(self.get_layer(first[id(layer)].address) for layer in self.graph.layers)
+
+    def get_layer(self, name: str) -> SavedLayer | Model:
+        """The layer, or nested model, of this name or address.
+
+        Raises
+        ------
+        UnknownName
+            There is none; the nearest names are suggested.
+
+        Examples
+        --------
+        >>> load_model("weights_fixtures/models/mlp/model.keras").get_layer("hidden_1").type
+        'Dense'
+        """
+        known = dict(self._calls(self.graph, ""))
+        found = addresses.match(name, known) if name not in known else [name]
+        if len(found) != 1:
+            raise UnknownName(f"no layer {name!r}. {nearest(name, known)}")
+        layer = known[found[0]]
+        if isinstance(layer, Graph):
+            return Model(layer, precision=self._precision)
+        arrays = {weight.name: stored.read() for weight, stored in self._bounds[layer].pairs} or {
+            stored.name: stored.read() for stored in self._bounds[layer].unnamed
+        }
+        return SavedLayer(layer.name, layer.type, found[0], layer.config, arrays)
+
+    def _calls(self, graph: Graph, at: str) -> Iterator[tuple[str, Layer | Graph]]:
+        for node in graph.nodes:
+            address = addresses.join(at, node.address)
+            yield address, node.layer
+            if isinstance(node.layer, Graph):
+                yield from self._calls(node.layer, address)
+
+    def summary(self, nested: bool = False) -> Summary:
+        """Keras's table of layers, output shapes and parameters, without running anything.
+
+        Parameters
+        ----------
+        nested
+            Also list the layers of nested models.
+
+        Examples
+        --------
+        >>> load_model("weights_fixtures/models/mlp/model.keras").summary().total > 0
+        True
+        """
+        return summary(self.graph, self._bounds, self._record, nested=nested)
+
+    def astype(self, dtype: str) -> Model:
+        """The same model computing in another precision.
+
+        Parameters
+        ----------
+        dtype
+            "float32", "float64", ...: replaces every floating dtype of the model.
+
+        Examples
+        --------
+        >>> model = load_model("weights_fixtures/models/mlp/model.keras").astype("float64")
+        >>> model.predict(np.zeros((1, 12))).dtype
+        dtype('float64')
+        """
+        if not floating(dtype):
+            raise BadInput(f"astype({dtype!r}): expected a floating dtype such as 'float64'")
+        return Model(self.graph, precision=np.dtype(dtype).name)
+
+    # ---- running ------------------------------------------------------------------------------
+
+    def predict(self, x: Any, batch_size: int | None = None) -> Any:
+        """The model's output.
+
+        Parameters
+        ----------
+        x
+            One array (batch, ...); a list in the order of `inputs`; or a dict by input name.
+        batch_size
+            Run so many samples at a time: less memory, the same result.
+
+        Returns
+        -------
+        ndarray or tree of ndarray
+            In the structure that the model was saved with.
+
+        Raises
+        ------
+        BadInput
+            `x` does not fit the model; the message names the input and what it takes.
+        UnsupportedLayer
+            A layer cannot be replayed.
+
+        Examples
+        --------
+        >>> model = load_model("weights_fixtures/models/mlp/model.keras")
+        >>> model.predict(np.ones((3, 12)), batch_size=2).shape
+        (3, 3)
+        """
+        feeds = self.feeds(x)
+        n = len(feeds[0]) if feeds and feeds[0].ndim else 1
+        if batch_size is not None and batch_size < 1:
+            raise BadInput(f"batch_size={batch_size}, expected at least 1")
+        size = batch_size or max(n, 1)
+        chunks = []
+        for i in range(0, max(n, 1), size):
+            part = [feed[i : i + size] for feed in feeds]
+            values = dict(self._run(part, self.outputs))
+            chunks.append([values[address] for address in self.outputs])
+        joined = [np.concatenate(c) if len(c) > 1 else _own(c[0], feeds) for c in zip(*chunks)]  # noqa: B905
+        results = iter(joined)
+        return _rebuilt(self.graph.outputs, results)
+
+    def trace(
+        self,
+        x: Any,
+        layers: Selection = None,
+        *,
+        until: str | None = None,
+        inner: bool = False,
+    ) -> Trace:
+        """Every value of one forward pass, inputs included, in execution order.
+
+        Parameters
+        ----------
+        x
+            As for `predict`.
+        layers
+            Only these: a glob over addresses (``"block?/conv*"``), a list of globs or addresses,
+            or a function of a `SavedLayer` that says which.
+        until
+            Stop after this layer; what comes later need not even be supported.
+        inner
+            Also the values inside layers, such as ``conv1:pre`` before the activation.
+
+        Raises
+        ------
+        UnknownName
+            A name that is no value of the model; the nearest are suggested.
+        BadInput
+            `x` does not fit the model.
+
+        Examples
+        --------
+        >>> model = load_model("weights_fixtures/models/mlp/model.keras")
+        >>> list(model.trace(np.ones((1, 12)), layers="hidden_1*"))
+        ['hidden_1']
+        """
+        feeds = self.feeds(x)
+        recording = self._record([(f.shape, f.dtype) for f in feeds])
+        wanted = self._selected(recording, layers, until, inner)
+        which = kernels.which()
+        values = {}
+        for address, array in self._run(feeds, wanted):
+            view = np.asarray(array).view()
+            view.flags.writeable = False
+            values[address] = view
+        known = {a: recording.layers[addresses.layer_part(a)] for a in values}
+        entered = tuple(a for a in leaves(self.graph.inputs) if a in values)
+        left = tuple(a for a in self.outputs if a in values)
+        return Trace(values, known, entered, left, which)
+
+    def stream(
+        self,
+        x: Any,
+        layers: Selection = None,
+        *,
+        until: str | None = None,
+        inner: bool = False,
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """Like `trace`, but gives out one value after another and keeps none of them.
+
+        Examples
+        --------
+        >>> model = load_model("weights_fixtures/models/mlp/model.keras")
+        >>> next(model.stream(np.ones((1, 12))))[0]
+        'features'
+        """
+        feeds = self.feeds(x)
+        recording = self._record([(f.shape, f.dtype) for f in feeds])
+        yield from self._run(feeds, self._selected(recording, layers, until, inner))
+
+    def feeds(self, x: Any) -> list[np.ndarray]:
+        """`x` as one checked array for each input, in the model's order and dtypes.
+
+        Examples
+        --------
+        >>> model = load_model("weights_fixtures/models/mlp/model.keras")
+        >>> model.feeds(np.zeros((1, 12), "int64"))[0].dtype
+        dtype('float32')
+        """
+        specs = self.inputs
+        if isinstance(x, Mapping):
+            arrays = self._by_name(x)
+        elif len(specs) > 1 or (isinstance(x, (list, tuple)) and _list_of_arrays(x)):
+            if not isinstance(x, (list, tuple)) or len(x) != len(specs):
+                names = ", ".join(repr(s.name) for s in specs)
+                found = f"{len(x)} arrays" if isinstance(x, (list, tuple)) else "one array"
+                raise BadInput(
+                    f"the model has {len(specs)} inputs ({names}) but got {found}: give a list in "
+                    "this order, or a dict by name"
+                )
+            arrays = list(x)
+        else:
+            arrays = [x]
+        found = [_fitted(spec, a) for spec, a in zip(specs, arrays, strict=True)]
+        sizes = {a.shape[0] for a in found if a.ndim}
+        if len(sizes) > 1:
+            shapes = ", ".join(f"{s.name!r} {a.shape}" for s, a in zip(specs, found, strict=True))
+            raise BadInput(f"the inputs differ in their number of samples: {shapes}")
+        return found
+
+    def _by_name(self, x: Mapping[str, Any]) -> list[Any]:
+        names = [spec.name for spec in self.inputs]
+        if isinstance(self.graph.inputs, Mapping) and set(x) == set(self.graph.inputs):
+            names = list(self.graph.inputs)  # a model built on a dict goes by its keys as well
+        for name in x:
+            if name not in names:
+                raise UnknownName(f"the model has no input {name!r}. {nearest(name, names)}")
+        missing = [name for name in names if name not in x]
+        if missing:
+            raise BadInput(f"no array for the input {missing[0]!r}; the model takes {names}")
+        return [x[name] for name in names]
+
+    def _record(self, shapes: list[tuple[tuple[int, ...], Any]]) -> Recording:
+        key = tuple((shape, np.dtype(dtype).str) for shape, dtype in shapes)
+        if key not in self._recordings:
+            while len(self._recordings) >= 16:  # many shapes in a loop must not fill memory
+                self._recordings.pop(next(iter(self._recordings)))
+            self._recordings[key] = Recording.of(self.graph, self._bounds, shapes, self._precision)
+        return self._recordings[key]
+
+    def _run(
+        self, feeds: list[np.ndarray], wanted: tuple[str, ...]
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        recording = self._record([(f.shape, f.dtype) for f in feeds])
+        key = (recording, wanted)
+        if key not in self._plans:
+            while len(self._plans) >= 64:
+                self._plans.pop(next(iter(self._plans)))
+            self._plans[key] = plan(recording, wanted)
+        return run(self._plans[key], feeds, functools.partial(self._weight, recording))
+
+    def _weight(self, recording: Recording, var: Var) -> np.ndarray:
+        layer, i = recording.weights[var]
+        return self._arrays(layer, i)
+
+    @functools.cached_property
+    def _arrays(self) -> Callable[[Layer, int], np.ndarray]:
+        @functools.cache
+        def array(layer: Layer, i: int) -> np.ndarray:
+            return self._bounds[layer].pairs[i][1].read()
+
+        return array
+
+    def _selected(
+        self, recording: Recording, layers: Selection, until: str | None, inner: bool
+    ) -> tuple[str, ...]:
+        """The addresses to compute."""
+        outer = list(recording.values)
+        everything = [*outer, *recording.tape.taps]
+        if until is not None:
+            last = self._named(until, outer)[-1]
+            outer = outer[: outer.index(last) + 1]
+        within = [*outer, *(t for t in recording.tape.taps if addresses.layer_part(t) in outer)]
+        if layers is None:
+            wanted = within if inner else outer
+        elif callable(layers):
+            wanted = [a for a in (within if inner else outer) if layers(self._saved(recording, a))]
+        else:
+            patterns = [layers] if isinstance(layers, str) else list(layers)
+            chosen = {a for pattern in patterns for a in self._named(pattern, everything)}
+            if inner:
+                chosen |= {t for t in recording.tape.taps if addresses.layer_part(t) in chosen}
+            wanted = [a for a in within if a in chosen]
+        if until is None and layers is None:
+            for value in recording.values.values():
+                if isinstance(value, Failed):
+                    raise value.error
+        return tuple(wanted)
+
+    def _saved(self, recording: Recording, address: str) -> SavedLayer:
+        layer = recording.layers[addresses.layer_part(address)]
+        return SavedLayer(layer.name, layer.type, address, layer.config, {})
+
+    def _named(self, pattern: str, known: list[str]) -> list[str]:
+        found = addresses.match(pattern, known)
+        if not found:
+            raise UnknownName(f"no layer or value {pattern!r}. {nearest(pattern, known)}")
+        return found
+
+
+def _list_of_arrays(x: Any) -> bool:
+    return bool(x) and isinstance(x[0], np.ndarray) and len(x) == 1
+
+
+def _own(array: np.ndarray, feeds: list[np.ndarray]) -> np.ndarray:
+    """The array, or a copy where it is a view of something else."""
+    fresh = array.base is None and array.flags.writeable
+    return array if fresh and not any(array is f for f in feeds) else array.copy()
+
+
+def _rebuilt(tree: Any, results: Iterator[np.ndarray]) -> Any:
+    """A tree of outputs with each Ref replaced by its array."""
+    from npforward.graph import map_leaves
+
+    return map_leaves(lambda _: next(results), tree)
+
+
+def _fitted(spec: InputSpec, x: Any) -> np.ndarray:
+    """`x` as an array that the input takes, or an error that says what is wrong."""
+    where = f"input {spec.name!r}"
+    shown = "any shape" if spec.shape is None else f"({', '.join(map(_size, spec.shape))})"
+    try:
+        array = np.asarray(x)
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{where}: not an array of numbers: {error}") from None
+    if spec.dtype.kind == "U":
+        if array.dtype.kind not in "US":
+            raise BadInput(f"{where} takes strings, got {array.dtype}")
+    elif array.dtype.kind not in "biuf" and not floating(array.dtype):
+        raise BadInput(f"{where} takes {spec.dtype} numbers of shape {shown}, got {array.dtype}")
+    if spec.shape is not None:
+        rank = len(spec.shape)
+        # As Keras does it: a last axis of size 1 may be left out or added.
+        if array.ndim == rank - 1 and spec.shape[-1] == 1 and rank > 1:
+            array = array[..., None]
+        elif array.ndim == rank + 1 and array.shape[-1] == 1:
+            array = array[..., 0]
+        hint = ""
+        if array.ndim == rank - 1 and _agrees(spec.shape[1:], array.shape):
+            hint = ". It seems to be one sample: give x[None], a batch of one"
+        if array.ndim != rank or not _agrees(spec.shape, array.shape):
+            raise BadInput(f"{where} takes the shape {shown}, got {np.shape(x)}{hint}")
+    if spec.dtype.kind in "iub" and array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise BadInput(f"{where} takes {spec.dtype} numbers, got NaN or infinity among them")
+    return array.astype(spec.dtype, copy=False)
+
+
+def _agrees(expected: tuple[int | None, ...], found: tuple[int, ...]) -> bool:
+    pairs = zip(expected, found, strict=False)
+    return len(expected) == len(found) and all(e is None or e == f for e, f in pairs)
+
+
+def _size(n: int | None) -> str:
+    return "any" if n is None else str(n)

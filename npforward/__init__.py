@@ -1,0 +1,50 @@
+"""Open a saved neural network and get every number it computes, with numpy only.
+
+>>> import npforward as npf
+>>> model = npf.load_model("weights_fixtures/models/digits_cnn/model.keras")
+>>> model.type
+'Sequential'
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Loaded when first used: importing npforward costs no more than importing numpy.
+_HOME = {
+    "load_model": "model",
+    "Model": "model",
+    "Trace": "model",
+    "Limits": "limits",
+    "NpforwardError": "errors",
+    "numpy_only": "kernels",
+    "get_activations": "keract",
+    "display_activations": "keract",
+    "display_heatmaps": "keract",
+}
+_MODULES = ("errors", "kernels", "keract", "layers", "ops", "plots", "statistics", "verify")
+
+__all__ = [*_HOME, *_MODULES]
+
+if TYPE_CHECKING:
+    from npforward import errors, kernels, keract, layers, ops, plots, statistics, verify
+    from npforward.errors import NpforwardError
+    from npforward.keract import display_activations, display_heatmaps, get_activations
+    from npforward.kernels import numpy_only
+    from npforward.limits import Limits
+    from npforward.model import Model, Trace, load_model
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"npforward.{_HOME[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"npforward.{name}")
+    raise AttributeError(f"module 'npforward' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

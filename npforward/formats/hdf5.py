@@ -1,0 +1,415 @@
+"""HDF5 in pure Python, as far as weights need it: attributes as text, datasets as views.
+
+A stranger's HDF5 file can point outside itself, describe more than it holds, and refer to itself.
+So every path is walked component by component, links are refused wherever they stand, and where a
+dataset's bytes are and how many they must be is settled before any of them is read.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from npforward.errors import BadFile, NpforwardError, nearest
+from npforward.formats.mapping import Region, mapped
+from npforward.graph import Stored
+from npforward.limits import Limits
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+COMPACT, CONTIGUOUS, CHUNKED, VIRTUAL = range(4)  # layout classes of the HDF5 specification
+UNDEFINED = 2**64 - 1  # the address of what was never written
+FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
+
+
+class File:
+    """An HDF5 file, or one that is a part of another file, in memory that may be mapped.
+
+    Examples
+    --------
+    >>> from npforward.limits import Limits
+    >>> import io, h5py, numpy as np
+    >>> buffer = io.BytesIO()
+    >>> with h5py.File(buffer, "w") as file:
+    ...     file["layers/dense/vars/0"] = np.eye(2, dtype="float32")
+    >>> file = File(memoryview(buffer.getvalue()), "model.weights.h5", Limits())
+    >>> file.names("layers")
+    ['dense']
+    >>> file.stored("layers/dense/vars/0").shape
+    (2, 2)
+    """
+
+    def __init__(self, data: memoryview, where: str, limits: Limits) -> None:
+        import pyfive
+
+        self.data, self.where, self.limits = data, where, limits
+        self._objects: dict[str, Any] = {}
+        self._names: dict[str, dict[str, None]] = {}
+        self._bytes = 0
+        if bytes(data[:8]) != SIGNATURE:
+            raise BadFile(f"{where}: not an HDF5 file (it does not begin with HDF5's signature).")
+        # pyfive reads most structures once, and some heaps again for each attribute in them.
+        budget = min(limits.attribute_bytes, 16 * len(data) + 2**16)
+        with self._reading("/"):
+            root = pyfive.File(Region(data, where, budget))
+        if getattr(root, "userblock_size", 0):
+            raise BadFile(f"{where}: HDF5 with a user block, which no Keras writes.")
+        self._objects[""] = root
+
+    @classmethod
+    def open(cls, path: Path, limits: Limits) -> File:
+        """The HDF5 file at `path`, mapped into memory."""
+        return cls(mapped(path, limits), str(path), limits)
+
+    @contextmanager
+    def _reading(self, path: str) -> Iterator[None]:
+        """Turn whatever pyfive raises over malformed bytes into an error that names the path."""
+        try:
+            with warnings.catch_warnings():
+                # pyfive warns, and goes on with None, where it cannot read a type.
+                warnings.simplefilter("error")
+                yield
+        except NpforwardError:
+            raise
+        # The parser lets a dozen types through: struct.error, AssertionError, RecursionError ...
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            raise BadFile(
+                f"{self.where}: cannot read {path or '/'!r} of this HDF5 file ({reason}). It is "
+                "truncated or damaged, or uses a part of HDF5 that npforward does not read, "
+                "such as an external link. Copy it again, or save it again with Keras."
+            ) from error
+
+    def _object(self, path: str) -> Any:
+        """The pyfive object at `path`, which is walked one component at a time."""
+        path = path.strip("/")
+        if path in self._objects:
+            return self._objects[path]
+        parts = path.split("/")
+        self.limits.check("hdf5_depth", len(parts), f"{self.where}: {path[:100]!r}")
+        parent_path, name = "/".join(parts[:-1]), parts[-1]
+        parent = self._object(parent_path)
+        siblings = self._links(parent_path)
+        if name not in siblings:
+            raise BadFile(
+                f"{self.where}: there is no {path!r} in this HDF5 file. {nearest(name, siblings)}"
+            )
+        self.limits.check("hdf5_objects", len(self._objects), self.where)
+        with self._reading(path):
+            found = parent.get_lazy_view(name)
+        # pyfive follows soft links: what comes back then has another name, or is missing.
+        if found is None or found.name != f"/{path}":
+            raise BadFile(
+                f"{self.where}: {path!r} is a soft link, which npforward does not follow, "
+                "because the file decides where it leads. Save the model again without links."
+            )
+        self._objects[path] = found
+        return found
+
+    @staticmethod
+    def _is_dataset(found: Any) -> bool:
+        return hasattr(found, "shape")
+
+    def __contains__(self, path: str) -> bool:
+        """Whether there is a group or dataset at `path`."""
+        *parents, name = path.strip("/").split("/")
+        at = ""
+        for part in parents:
+            if part not in self.names(at):
+                return False
+            at = f"{at}/{part}".strip("/")
+        return name in self.names(at)
+
+    def names(self, path: str = "") -> list[str]:
+        """The names in the group at `path`; none if it is a dataset."""
+        return list(self._links(path.strip("/")))
+
+    def _links(self, path: str) -> dict[str, None]:
+        if path not in self._names:
+            found = self._object(path)
+            with self._reading(path):
+                # Neither a dataset nor a named type has members.
+                names = dict.fromkeys(found) if hasattr(found, "keys") else {}
+            self.limits.check("hdf5_objects", len(names), f"{self.where}: {path or '/'}")
+            self._names[path] = names
+        return self._names[path]
+
+    def attributes(self, path: str = "") -> dict[str, Any]:
+        """All attributes at `path`: bytes as str, arrays of them as lists of str."""
+        found = self._object(path)
+        with self._reading(path):
+            values = dict(found.attrs)
+            total = sum(map(_attribute_bytes, values.values()))
+            self.limits.check(
+                "attribute_bytes", total, f"{self.where}: attributes of {path or '/'!r}"
+            )
+            return {name: _text(value) for name, value in values.items()}
+
+    def attribute(self, path: str, name: str) -> Any:
+        """One attribute, or None.  Keras splits a long list into `name0`, `name1`, ..."""
+        attributes = self.attributes(path)
+        if name in attributes:
+            return attributes[name]
+        pieces = (attributes.get(f"{name}{i}") for i in itertools.count())
+        parts = list(itertools.takewhile(lambda part: part is not None, pieces))
+        return [text for part in parts for text in part] if parts else None
+
+    def text(self, path: str, name: str) -> str | None:
+        """An attribute that must be one text, or None."""
+        value = self.attribute(path, name)
+        if value is not None and not isinstance(value, str):
+            raise BadFile(
+                f"{self.where}: attribute {name!r} of {path or '/'!r} is {type(value).__name__}, "
+                "expected text."
+            )
+        return value
+
+    def texts(self, path: str, name: str) -> list[str] | None:
+        """An attribute that must be a list of texts, or None."""
+        value = self.attribute(path, name)
+        if value is None:
+            return None
+        # An empty list is stored as an empty array of numbers.
+        value = [] if isinstance(value, np.ndarray) and value.size == 0 else value
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise BadFile(
+                f"{self.where}: attribute {name!r} of {path or '/'!r} is not a list of names."
+            )
+        return value
+
+    def arrays(self, path: str = "", skip: tuple[str, ...] = ()) -> dict[str, Stored]:
+        """Every dataset beneath `path` but for the groups named in `skip`, by its path."""
+        found, waiting = {}, [path.strip("/")]
+        while waiting:
+            at = waiting.pop()
+            if self._is_dataset(self._object(at)):
+                found[at] = self.stored(at)
+            else:
+                beneath = [f"{at}/{name}".strip("/") for name in self.names(at)]
+                waiting += [place for place in reversed(beneath) if place not in skip]
+        return found
+
+    def stored(self, path: str) -> Stored:
+        """The dataset at `path`: shape, dtype and place are checked now, its values read later."""
+        path = path.strip("/")
+        dataset = self._object(path)
+        if not self._is_dataset(dataset):
+            raise BadFile(f"{self.where}: {path!r} is a group, expected an array.")
+        with self._reading(path):
+            return self._stored(path, dataset)
+
+    def _stored(self, path: str, dataset: Any) -> Stored:
+        where = f"{self.where}: {path!r}"
+        shape = dataset.shape
+        if shape is None:
+            raise BadFile(f"{where} has no shape (a null dataspace), expected an array.")
+        shape = tuple(int(n) for n in shape)
+        dtype = _dtype(dataset, where)
+        size = math.prod(shape)
+        self.limits.check("rank", len(shape), where)
+        self.limits.check("tensor_elements", size, where)
+        self._bytes += size * dtype.itemsize
+        self.limits.check("weights_bytes", self._bytes, f"{where} and the arrays before it")
+        layout = dataset.id.layout_class
+        if layout == VIRTUAL:
+            raise BadFile(
+                f"{where} is a virtual dataset: its values lie in other files, which npforward "
+                "does not open. Save the model again in one file."
+            )
+        if size == 0:
+            return Stored(path, shape, dtype, lambda: _frozen(np.zeros(shape, dtype)))
+        if layout == COMPACT:
+            values = np.array(dataset[()]).view(dtype).reshape(shape)
+            return Stored(path, shape, dtype, lambda: _frozen(values))
+        if layout == CONTIGUOUS:
+            start, end = dataset.id.data_offset, dataset.id.data_offset + size * dtype.itemsize
+            if dataset.id.data_offset == UNDEFINED:
+                raise BadFile(_nothing_stored(where, shape))
+            if end > len(self.data):
+                raise BadFile(
+                    f"{where} has shape {shape}, but the file ends "
+                    f"{end - len(self.data):,} bytes before its values do. It is truncated: "
+                    "copy it again."
+                )
+            block = self.data[start:end]
+            return Stored(path, shape, dtype, lambda: _view(block, shape, dtype))
+        if layout == CHUNKED:
+            filters = [entry["filter_id"] for entry in dataset.id.filter_pipeline or ()]
+            for number in filters:
+                if number not in FILTERS or filters.count(number) > 1:
+                    raise BadFile(
+                        f"{where} is compressed with HDF5 filter {FILTERS.get(number, number)}"
+                        f"{' more than once' if number in FILTERS else ''}; npforward reads "
+                        f"{', '.join(FILTERS.values())}, each once. Save it again with Keras."
+                    )
+            return Stored(path, shape, dtype, lambda: self._chunked(path, dataset, shape, dtype))
+        raise BadFile(f"{where} has the unknown HDF5 layout {layout}.")
+
+    def _chunked(self, path: str, dataset: Any, shape: tuple, dtype: np.dtype) -> np.ndarray:
+        """All chunks put together; each is unpacked to no more than the bytes that it must have."""
+        where = f"{self.where}: {path!r}"
+        with self._reading(path):
+            chunks = tuple(int(n) for n in dataset.chunks)
+            expected = math.prod(-(-n // c) for n, c in zip(shape, chunks, strict=True))
+            chunk_bytes = math.prod(chunks) * dtype.itemsize
+            self.limits.check("tensor_elements", math.prod(chunks), f"{where}, one chunk")
+            index = dataset.id.index
+            if len(index) != expected:
+                raise BadFile(_nothing_stored(where, shape))
+            values = np.empty(shape, dtype)
+            for place, chunk in index.items():
+                start, end = chunk.byte_offset, chunk.byte_offset + chunk.size
+                if end > len(self.data) or len(place) != len(shape):
+                    raise BadFile(f"{where}: a chunk lies outside the file. It is truncated.")
+                block = bytes(self.data[start:end])
+                pipeline = dataset.id.filter_pipeline or ()
+                for number, entry in reversed(list(enumerate(pipeline))):
+                    if not chunk.filter_mask >> number & 1:
+                        block = _unfiltered(
+                            block, entry["filter_id"], chunk_bytes, dtype.itemsize, where
+                        )
+                part = np.frombuffer(block, dtype, count=math.prod(chunks)).reshape(chunks)
+                inside = tuple(slice(p, p + c) for p, c in zip(place, chunks, strict=True))
+                target = values[inside]
+                target[...] = part[tuple(slice(n) for n in target.shape)]
+            return _frozen(values)
+
+
+def _attribute_bytes(value: Any) -> int:
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return sum(len(item) for item in value.flat if isinstance(item, (bytes, str)))
+    return getattr(value, "nbytes", 0) or (len(value) if isinstance(value, (bytes, str)) else 0)
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    if isinstance(value, np.ndarray) and (value.dtype == object or value.dtype.kind in "SU"):
+        return [_text(item) for item in value.reshape(-1).tolist()]
+    return value
+
+
+def _dtype(dataset: Any, where: str) -> np.dtype:
+    """The numpy dtype of the values; opaque pairs of bytes are bfloat16, which HDF5 lacks."""
+    dtype = np.dtype(dataset.dtype)
+    if dtype.kind == "V" and dtype.itemsize == 2 and not dtype.names:
+        # Keras marks them with this attribute in .keras, and not at all in .h5.
+        if _text(dict(dataset.attrs).get("dtype", "bfloat16")) == "bfloat16":
+            import ml_dtypes
+
+            return np.dtype(ml_dtypes.bfloat16)
+    elif dtype.kind in "biufc":
+        # h5py stores bool as an enumeration over int8.
+        members = (dtype.metadata or {}).get("enum", {})
+        return np.dtype(bool) if set(members) == {"FALSE", "TRUE"} else np.dtype(dtype.str)
+    raise BadFile(
+        f"{where} holds values of type {dtype}, expected numbers. npforward reads no objects, "
+        "references, texts or records as weights."
+    )
+
+
+def _frozen(values: np.ndarray) -> np.ndarray:
+    # numba and BLAS want the machine's own byte order.
+    values = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+    values.flags.writeable = False
+    return values
+
+
+def _view(block: memoryview, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    values = np.frombuffer(block, dtype).reshape(shape)
+    if values.flags.aligned and dtype.isnative:
+        return values
+    return _frozen(values.copy())
+
+
+def _nothing_stored(where: str, shape: tuple[int, ...]) -> str:
+    return (
+        f"{where} has shape {shape}, but its values are not (all) stored in this file: they were "
+        "never written, or lie in external storage, which npforward does not open. "
+        "Save the model again."
+    )
+
+
+def _unfiltered(block: bytes, number: int, size: int, itemsize: int, where: str) -> bytes:
+    """Undo one HDF5 filter; `size` is what a whole chunk has, and a checksum four more."""
+    match FILTERS[number]:
+        case "gzip":
+            inflate = zlib.decompressobj()
+            block = inflate.decompress(block, size + 4)
+            if inflate.unconsumed_tail:
+                raise BadFile(f"{where}: a chunk unpacks to more than its shape needs.")
+        case "shuffle":
+            whole = len(block) - len(block) % itemsize
+            planes = np.frombuffer(block[:whole], np.uint8).reshape(itemsize, -1)
+            block = planes.T.tobytes() + block[whole:]
+        case "fletcher32":
+            if _fletcher32(block[:-4]) != struct.unpack("<I", block[-4:])[0]:
+                raise BadFile(f"{where}: a checksum is wrong; the file is damaged. Copy it again.")
+            block = block[:-4]
+        case "lzf":
+            block = _unpacked_lzf(block, size + 4)
+    return block
+
+
+def _fletcher32(block: bytes) -> int:
+    """HDF5's checksum: sums modulo 65535 over big-endian 16-bit words."""
+    words = np.frombuffer(block + b"\0" * (len(block) % 2), ">u2").astype(np.uint64)
+    count = len(words)
+    first = int(words.sum()) % 65535
+    # Each word counts once for itself and once for every word after it.
+    second = int((words * (np.arange(count, 0, -1, dtype=np.uint64) % 65535)).sum()) % 65535
+    # HDF5 folds rather than divides, which leaves 65535 where division gives 0.
+    first, second = (total or (65535 if words.any() else 0) for total in (first, second))
+    return second << 16 | first
+
+
+def _unpacked_lzf(block: bytes, size: int) -> bytes:
+    """LibLZF: runs of literal bytes, and copies of what came before."""
+    out, at = bytearray(), 0
+    while at < len(block) and len(out) <= size:
+        control = block[at]
+        at += 1
+        if control < 32:
+            out += block[at : at + control + 1]
+            at += control + 1
+            continue
+        length, offset = control >> 5, (control & 31) << 8
+        if length == 7:
+            length += block[at]
+            at += 1
+        offset += block[at] + 1
+        at += 1
+        if offset > len(out):
+            raise ValueError("LZF data refer to before their beginning")
+        for _ in range(length + 2):
+            out.append(out[-offset])
+    return bytes(out)
+
+
+def natural(path: str) -> list[tuple[int, list[tuple[str, int]]]]:
+    """A sort key that puts paths in the order in which Keras writes them.
+
+    `vars` come first, `_private` last, and 10 after 9.
+
+    Examples
+    --------
+    >>> sorted(["a/vars/10", "a/b/vars/0", "a/vars/9", "a/_c/vars/0"], key=natural)
+    ['a/vars/9', 'a/vars/10', 'a/b/vars/0', 'a/_c/vars/0']
+    """
+
+    def rank(part: str) -> int:
+        return 0 if part == "vars" else 2 if part.startswith("_") else 1
+
+    def pieces(part: str) -> list[tuple[str, int]]:
+        return [(text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d*)", part)]
+
+    return [(rank(part), pieces(part)) for part in path.split("/")]

@@ -1,0 +1,375 @@
+"""Old Keras configs turned into today's, by small pure functions from an entry to a newer one.
+
+An entry is what a config says of a layer or model: `{"class_name", "config", ...}`.  `modern`
+applies all steps to a model and to everything in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Entry = dict[str, Any]
+
+MODELS = ("Sequential", "Functional", "Model")
+RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU", "Bidirectional")
+RECURRENT += ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+
+# Keys that Keras 3 no longer has, and the values with which they say nothing.  Any other value is
+# left, so that it is reported instead of being lost.
+OBSOLETE: dict[str, tuple[Any, ...]] = {
+    "batch_input_shape": (...,),
+    "input_dtype": (...,),
+    "implementation": (...,),
+    "time_major": (False,),
+    "fused": (None, True, False),
+    "virtual_batch_size": (None,),
+}
+
+
+def modern(entry: Entry, version: str) -> Entry:
+    """A model's entry in today's dialect; `version` is the Keras that wrote it, "" if unknown.
+
+    Examples
+    --------
+    >>> old = {"class_name": "Sequential", "config": [
+    ...     {"class_name": "Dense", "config": {"name": "d", "batch_input_shape": [None, 4]}}]}
+    >>> new = modern(old, "2.1.6")
+    >>> [layer["config"] for layer in new["config"]["layers"]]
+    [{'name': 'd_input', 'batch_shape': [None, 4], 'dtype': 'float32'}, {'name': 'd'}]
+    """
+    return _everywhere(steps(entry, version), entry)
+
+
+def steps(entry: Entry, version: str) -> tuple[Callable[[Entry], Entry], ...]:
+    """The steps that a file written by Keras `version` needs, in order."""
+    if version:
+        return KERAS_3 if int(version.split(".")[0]) >= 3 else KERAS_2
+    # Keras 3's to_json() says no version, but names a module for everything; so do Keras 2.13 to
+    # 2.15, where it is `keras.src.engine`.
+    module = entry.get("module")
+    return KERAS_3 if isinstance(module, str) and "engine" not in module else KERAS_2
+
+
+def _everywhere(chain: tuple[Callable[[Entry], Entry], ...], tree: Any) -> Any:
+    """`tree` with the steps applied to each entry, to a model before its layers."""
+    if isinstance(tree, dict):
+        if isinstance(tree.get("class_name"), str) and isinstance(tree.get("config"), (dict, list)):
+            for step in chain:
+                tree = step(tree)
+        return {key: _everywhere(chain, value) for key, value in tree.items()}
+    return [_everywhere(chain, value) for value in tree] if isinstance(tree, list) else tree
+
+
+def _with(entry: Entry, **config: Any) -> Entry:
+    return {**entry, "config": {**entry["config"], **config}}
+
+
+def named_config(entry: Entry) -> Entry:
+    """Keras 1 to 2.1: a Sequential's config is the list of its layers; its name is outside.
+
+    >>> named_config({"class_name": "Sequential", "config": [], "name": "s"})["config"]
+    {'name': 's', 'layers': []}
+    """
+    if entry["class_name"] != "Sequential" or not isinstance(entry["config"], list):
+        return entry
+    name = entry.get("name", "sequential")
+    return {**entry, "config": {"name": name, "layers": entry["config"]}}
+
+
+def functional_class(entry: Entry) -> Entry:
+    """Up to tf.keras 2.2: a functional model's class is Model.
+
+    >>> functional_class({"class_name": "Model", "config": {"input_layers": []}})["class_name"]
+    'Functional'
+    """
+    is_functional = entry["class_name"] == "Model" and "input_layers" in entry["config"]
+    return {**entry, "class_name": "Functional"} if is_functional else entry
+
+
+def explicit_input(entry: Entry) -> Entry:
+    """Keras 1 and 2: a Sequential may lack an InputLayer; its first layer then says the shape.
+
+    The input is called `<first layer>_input`, as Keras 2 did.
+    """
+    if entry["class_name"] != "Sequential" or not isinstance(entry["config"], dict):
+        return entry
+    layers = entry["config"].get("layers")
+    if not isinstance(layers, list) or not layers or not isinstance(layers[0], dict):
+        return entry
+    first = layers[0]
+    shape = _input_shape(first)
+    if first.get("class_name") == "InputLayer" or shape is None:
+        return entry
+    config = first["config"] if isinstance(first["config"], dict) else {}
+    name = config.get("name") or first.get("name") or "sequential"
+    dtype = config.get("input_dtype") or config.get("dtype") or "float32"
+    dtype = dtype if isinstance(dtype, str) else "float32"
+    made = {"name": f"{name}_input", "batch_shape": shape, "dtype": dtype}
+    return _with(entry, layers=[{"class_name": "InputLayer", "config": made}, *layers])
+
+
+def _input_shape(entry: Any) -> list | None:
+    """The batch shape that a layer or nested model says it takes, if it says so."""
+    if not isinstance(entry, dict):
+        return None
+    config = entry.get("config")
+    if entry.get("class_name") in MODELS:
+        layers = config if isinstance(config, list) else (config or {}).get("layers")
+        return _input_shape(layers[0]) if isinstance(layers, list) and layers else None
+    if not isinstance(config, dict):
+        return None
+    return config.get("batch_input_shape", config.get("batch_shape"))
+
+
+def batch_shape(entry: Entry) -> Entry:
+    """Keras 1 and 2: an InputLayer's `batch_input_shape` is now `batch_shape`.
+
+    >>> batch_shape({"class_name": "InputLayer", "config": {"batch_input_shape": [4]}})["config"]
+    {'batch_shape': [4]}
+    """
+    config = entry["config"]
+    if entry["class_name"] != "InputLayer" or "batch_input_shape" not in config:
+        return entry
+    kept = {key: value for key, value in config.items() if key != "batch_input_shape"}
+    return {**entry, "config": {**kept, "batch_shape": config["batch_input_shape"]}}
+
+
+def explicit_calls(entry: Entry) -> Entry:
+    """Keras 1 and 2: `[["layer", call, output, {kwargs}], ...]` is now `{args, kwargs}`.
+
+    Keras 2 numbers the calls of a nested model from 1 wherever they are referred to, because call 0
+    was its own construction; Keras 3 does so only in `output_layers`, and only for a Functional.
+    """
+    config = entry["config"]
+    if not isinstance(config, dict) or "output_layers" not in config:
+        return entry
+    layers = config.get("layers")
+    if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
+        return entry
+    by_name = {_name(layer): layer for layer in layers}
+    started = {name for name, layer in by_name.items() if _is_built_model(layer)}
+
+    def tensor(name: str, node: int, output: int) -> Entry:
+        return {
+            "class_name": "__keras_tensor__",
+            "config": {"keras_history": [name, node - (name in started), output]},
+        }
+
+    def is_tensor(tree: Any) -> bool:
+        return (
+            isinstance(tree, list)
+            and len(tree) in (3, 4)
+            and isinstance(tree[0], str)
+            and (tree[0] in by_name or len(tree) == 4)
+            and all(type(index) is int for index in tree[1:3])
+        )
+
+    def argument(tree: Any) -> Any:
+        """A keyword argument: tensors are lists of three within it."""
+        if is_tensor(tree):
+            return tensor(*tree[:3])
+        if isinstance(tree, list):
+            return [argument(branch) for branch in tree]
+        if isinstance(tree, dict):
+            if tree.keys() == {"start", "stop", "step"}:
+                return {"class_name": "__slice__", "config": tree}
+            return {key: argument(branch) for key, branch in tree.items()}
+        return tree
+
+    def call(node: Any) -> Any:
+        if isinstance(node, dict) and "args" in node:
+            return node  # Keras 2.15 mixes both kinds
+        found: list[dict] = []
+
+        def positional(tree: Any) -> Any:
+            if isinstance(tree, list) and tree and isinstance(tree[0], str):
+                found.extend(part for part in tree[3:4] if isinstance(part, dict))
+                if tree[0] == "_CONSTANT_VALUE" and len(tree) >= 3:
+                    return tree[2]
+                return tensor(*tree[:3]) if is_tensor(tree) else tree
+            if isinstance(tree, list):
+                return [positional(branch) for branch in tree]
+            if isinstance(tree, dict):
+                return {key: positional(branch) for key, branch in tree.items()}
+            return tree
+
+        arguments = positional(node)
+        if isinstance(arguments, list) and len(arguments) == 1:
+            arguments = arguments[0]
+        kwargs = {key: argument(value) for layer in found[:1] for key, value in layer.items()}
+        return {"args": [arguments], "kwargs": kwargs}
+
+    def called(layer: Entry) -> Entry:
+        nodes = layer.get("inbound_nodes")
+        return (
+            {**layer, "inbound_nodes": [call(n) for n in nodes]}
+            if isinstance(nodes, list)
+            else layer
+        )
+
+    def end(tree: Any) -> Any:
+        """A tree of `[layer, call, output]`."""
+        if is_tensor(tree):
+            sequential = by_name.get(tree[0], {}).get("class_name") == "Sequential"
+            return [tree[0], tree[1] - (sequential and tree[0] in started), tree[2]]
+        if isinstance(tree, list):
+            return [end(branch) for branch in tree]
+        return (
+            {key: end(branch) for key, branch in tree.items()} if isinstance(tree, dict) else tree
+        )
+
+    def ends(tree: Any) -> Any:
+        """As `end`; a list of one is the tensor itself, as tf.keras treats it."""
+        tree = end(tree)
+        return tree[0] if isinstance(tree, list) and len(tree) == 1 else tree
+
+    return _with(
+        entry,
+        layers=[called(layer) for layer in layers],
+        input_layers=ends(config.get("input_layers")),
+        output_layers=ends(config["output_layers"]),
+    )
+
+
+def _name(entry: Entry) -> Any:
+    config = entry.get("config")
+    return entry.get("name") or (config.get("name") if isinstance(config, dict) else None)
+
+
+def _is_built_model(entry: Entry) -> bool:
+    """Whether Keras 2 called this nested model when it was made: if it knew the input shape."""
+    if entry.get("class_name") == "Sequential":
+        return _input_shape(entry) is not None
+    return entry.get("class_name") in MODELS
+
+
+def initial_state(entry: Entry) -> Entry:
+    """Keras 2: a recurrent layer was called on `[x, *states]`; today these are `initial_state`."""
+    nodes = entry.get("inbound_nodes")
+    if entry["class_name"] not in RECURRENT or not isinstance(nodes, list):
+        return entry
+
+    def call(node: Any) -> Any:
+        args = node.get("args") if isinstance(node, dict) else None
+        if not args or not isinstance(args[0], list) or len(args[0]) < 2:
+            return node
+        x, *states = args[0]
+        return {"args": [x], "kwargs": {**node.get("kwargs", {}), "initial_state": states}}
+
+    return {**entry, "inbound_nodes": [call(node) for node in nodes]}
+
+
+def plain_values(entry: Entry) -> Entry:
+    """tf.keras writes numpy values as `{"type": "ndarray", "value": ...}`.
+
+    >>> plain_values({"class_name": "ReLU", "config": {"max": {"type": "ndarray", "value": 6.0}}})
+    {'class_name': 'ReLU', 'config': {'max': 6.0}}
+    """
+
+    def plain(value: Any) -> Any:
+        wrapped = isinstance(value, dict) and value.keys() == {"type", "value"}
+        return value["value"] if wrapped else value
+
+    if not isinstance(entry["config"], dict):
+        return entry
+    return {**entry, "config": {key: plain(value) for key, value in entry["config"].items()}}
+
+
+def negative_slope(entry: Entry) -> Entry:
+    """Keras 1 and 2: LeakyReLU's `alpha` is now `negative_slope`.
+
+    >>> negative_slope({"class_name": "LeakyReLU", "config": {"alpha": 0.3}})["config"]
+    {'negative_slope': 0.3}
+    """
+    config = entry["config"]
+    if entry["class_name"] != "LeakyReLU" or "alpha" not in config:
+        return entry
+    kept = {key: value for key, value in config.items() if key != "alpha"}
+    return {**entry, "config": {**kept, "negative_slope": config["alpha"]}}
+
+
+def hard_sigmoid(entry: Entry) -> Entry:
+    """Keras 1 and 2: `hard_sigmoid` is clip(0.2x + 0.5), in Keras 3 it is relu6(x + 3) / 6.
+
+    >>> hard_sigmoid({"class_name": "Dense", "config": {"activation": "hard_sigmoid"}})["config"]
+    {'activation': 'keras2>hard_sigmoid'}
+    """
+    config = entry["config"]
+    if not isinstance(config, dict):
+        return entry
+    keys = ("activation", "recurrent_activation")
+    changed = {key: "keras2>hard_sigmoid" for key in keys if config.get(key) == "hard_sigmoid"}
+    return _with(entry, **changed) if changed else entry
+
+
+def single_axis(entry: Entry) -> Entry:
+    """tf.keras writes BatchNormalization's axis as a list of one.
+
+    >>> single_axis({"class_name": "BatchNormalization", "config": {"axis": [3]}})["config"]
+    {'axis': 3}
+    """
+    axis = entry["config"].get("axis") if isinstance(entry["config"], dict) else None
+    if entry["class_name"] != "BatchNormalization" or not isinstance(axis, list) or len(axis) != 1:
+        return entry
+    return _with(entry, axis=axis[0])
+
+
+def reset_after(entry: Entry) -> Entry:
+    """Before Keras 2.1.3 had `reset_after`, a GRU did not; today's default is that it does.
+
+    >>> reset_after({"class_name": "GRU", "config": {"units": 2}})["config"]
+    {'units': 2, 'reset_after': False}
+    """
+    if entry["class_name"] not in ("GRU", "GRUCell") or "reset_after" in entry["config"]:
+        return entry
+    return _with(entry, reset_after=False)
+
+
+def without_obsolete(entry: Entry) -> Entry:
+    """Leave out keys that Keras 3 no longer has, where they say nothing.
+
+    >>> without_obsolete({"class_name": "LSTM", "config": {"time_major": False}})
+    {'class_name': 'LSTM', 'config': {}}
+    """
+    if not isinstance(entry["config"], dict):
+        return entry
+
+    def says_nothing(key: str, value: Any) -> bool:
+        empty = OBSOLETE.get(key, ())
+        return empty == (...,) or any(value is nothing for nothing in empty)
+
+    kept = {key: value for key, value in entry["config"].items() if not says_nothing(key, value)}
+    return {**entry, "config": kept}
+
+
+def operations(entry: Entry) -> Entry:
+    """Keras 3's .h5 does not say that an entry is an operation (`Add` is also a layer).
+
+    Layers always have `trainable` in their config, operations never do.
+
+    >>> operations({"class_name": "Add", "config": {"name": "add"}, "inbound_nodes": []})["module"]
+    'keras.ops'
+    """
+    if "module" in entry or "inbound_nodes" not in entry or not isinstance(entry["config"], dict):
+        return entry
+    if entry["class_name"] in ("InputLayer", *MODELS) or "trainable" in entry["config"]:
+        return entry
+    return {**entry, "module": "keras.ops"}
+
+
+KERAS_3 = (operations,)
+KERAS_2 = (
+    named_config,
+    functional_class,
+    explicit_input,
+    batch_shape,
+    explicit_calls,
+    initial_state,
+    plain_values,
+    negative_slope,
+    hard_sigmoid,
+    single_axis,
+    reset_after,
+    without_obsolete,
+)

@@ -1,0 +1,54 @@
+"""An architecture alone: what `model.to_json()` gives, or the `config.json` of a `.keras` file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from npforward.errors import BadFile
+from npforward.formats import guarded_json, keras_config
+from npforward.graph import Graph, Stored
+from npforward.limits import Limits
+
+
+def matches(path: Path) -> bool:
+    """Whether `path` is a text that begins like JSON."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b'"', b"[")
+
+
+def read(path: Path, limits: Limits) -> Graph:
+    """Refuses: an architecture has no weights of its own."""
+    architecture(path, limits)
+    raise BadFile(
+        f"{path}: holds an architecture only, no weights. Give them as well: "
+        f"load_model({path.name!r}, weights='....weights.h5')."
+    )
+
+
+def architecture(path: Path, limits: Limits) -> tuple[Any, str]:
+    """The config in a JSON file, and the version of Keras that wrote it ("" if it does not say)."""
+    limits.check("config_bytes", path.stat().st_size, str(path))
+    config = guarded_json.loads(path.read_bytes(), str(path), limits)
+    if isinstance(config, str):  # json.dump(model.to_json(), file) is a common mistake
+        config = guarded_json.loads(config, str(path), limits)
+    if not isinstance(config, dict) or not {"class_name", "config"} <= config.keys():
+        raise BadFile(
+            f"{path}: JSON, but not a Keras architecture, which is an object with class_name and "
+            "config. Write one with model.to_json()."
+        )
+    return config, keras_config.checked_version(config.get("keras_version", ""), str(path))
+
+
+def weights(path: Path, limits: Limits) -> Any:
+    """Refuses: there are none."""
+    raise BadFile(
+        f"{path}: holds an architecture, no weights. Give a .weights.h5, .h5 or .keras file."
+    )
+
+
+def arrays(path: Path, limits: Limits) -> dict[str, Stored]:
+    """Every array in the file: none."""
+    return {}

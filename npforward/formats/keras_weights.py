@@ -1,0 +1,102 @@
+"""Where a Keras file keeps the arrays of each layer: by place (`layers/...`) or by name."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Iterable
+
+from npforward.errors import BadFile, WeightMismatch
+from npforward.formats import hdf5
+from npforward.graph import Stored
+
+# The optimizer's state and that of compiled metrics are beside the weights, and are none.
+BESIDE = ("optimizer", "compile_metrics", "metrics", "_metrics")
+
+
+class ByPlace:
+    """Keras 3: `layers/<snake_case class>[_k]/vars/<n>`; nested, `layers/functional/layers/...`.
+
+    A layer owns what lies beneath its place, save what the layers inside it have taken before.
+    """
+
+    def __init__(self, file: hdf5.File, top: str = "") -> None:
+        self.where = file.where
+        skip = tuple(f"{top}/{name}".strip("/") for name in BESIDE)
+        found = file.arrays(top, skip)
+        # A seed generator's state is of no use for inference, and no weight to Keras either.
+        self.arrays = {p: a for p, a in found.items() if "seed_generator" not in p.split("/")}
+        self.top = f"{top}/" if top else ""
+        self.paths = sorted(self.arrays)
+        self.taken: set[str] = set()
+
+    def __call__(self, place: str, names: tuple[str, ...]) -> tuple[Stored, ...]:
+        if not place:
+            return ()
+        start = bisect.bisect_left(self.paths, f"{self.top}{place}/")
+        beneath = itertools.takewhile(
+            lambda path: path.startswith(f"{self.top}{place}/"), self.paths[start:]
+        )
+        own = sorted((path for path in beneath if path not in self.taken), key=hdf5.natural)
+        self.taken.update(own)
+        return tuple(self.arrays[path] for path in own)
+
+    def check(self) -> None:
+        """Every array must have found its layer: otherwise others may be misplaced too."""
+        _check_all_taken(self.where, [path for path in self.paths if path not in self.taken])
+
+
+class ByName:
+    """Keras 1 to 3 in `.h5`: one list of arrays for each layer of the outermost model."""
+
+    def __init__(self, file: hdf5.File, top: str = "") -> None:
+        self.where = file.where
+        self.lists: dict[str, tuple[Stored, ...]] = {}
+        names = file.texts(top, "layer_names")
+        if names is None:
+            raise BadFile(f"{file.where}: {top or '/'!r} has no list layer_names of its layers.")
+        if len(set(names)) != len(names):
+            raise BadFile(f"{file.where}: layer_names lists a layer twice.")
+        file.limits.check("layers", len(names), f"{file.where}: layer_names")
+        for name in names:
+            group = f"{top}/{name}".strip("/")
+            weights = file.texts(group, "weight_names") or []
+            self.lists[name] = tuple(file.stored(f"{group}/{weight}") for weight in weights)
+        self.taken: set[str] = set()
+
+    @property
+    def arrays(self) -> dict[str, Stored]:
+        return {stored.name: stored for owned in self.lists.values() for stored in owned}
+
+    def __call__(self, place: str, names: tuple[str, ...]) -> tuple[Stored, ...]:
+        if len(names) != 1 or names[0] not in self.lists:
+            return ()
+        self.taken.add(names[0])
+        return self.lists[names[0]]
+
+    def check(self) -> None:
+        """Every layer that has arrays must be in the model."""
+        left = [name for name, owned in self.lists.items() if owned and name not in self.taken]
+        _check_all_taken(self.where, left)
+
+
+def _check_all_taken(where: str, left: list[str]) -> None:
+    if left:
+        raise WeightMismatch(
+            f"{where}: the architecture has no layer for {some(left)}. The weights belong to "
+            "another model, or another version of it: give the architecture that they were saved "
+            "with."
+        )
+
+
+def some(names: Iterable[str], count: int = 4) -> str:
+    """The first few names, for a message.
+
+    Examples
+    --------
+    >>> some("abcdef")
+    "'a', 'b', 'c', 'd' and 2 more"
+    """
+    names = list(names)
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(map(repr, names[:count])) + more

@@ -1,0 +1,63 @@
+"""A file's bytes without reading them: memory maps, and file objects over a part of one."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+
+from npforward.errors import BadFile, LimitExceeded
+from npforward.limits import Limits
+
+
+def mapped(path: Path, limits: Limits) -> memoryview:
+    """The whole file as read-only memory; pages are read when they are touched.
+
+    The mapping lives as long as any array made over it.
+    """
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        limits.check("file_bytes", size, str(path))
+        if size == 0:
+            raise BadFile(f"{path}: the file is empty. Copy or download it again.")
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+class Region:
+    """A seekable, read-only file object over memory, which stops a reader that goes in circles.
+
+    A malformed file can send a parser back to the same bytes for ever.  A genuine one needs each
+    byte of its structure a few times at most, so the sum of all reads is bounded by `budget`.
+    """
+
+    closed = False
+
+    def __init__(self, data: memoryview, where: str, budget: int) -> None:
+        self.data, self.where = data, where
+        self.position, self.left = 0, budget
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: len(self.data)}[whence]
+        if start + offset < 0:
+            raise ValueError(f"seek to {start + offset}")
+        self.position = start + offset
+        return self.position
+
+    def read(self, size: int | None = -1) -> bytes:
+        end = len(self.data) if size is None or size < 0 else self.position + size
+        block = bytes(self.data[self.position : end])
+        self.position += len(block)
+        self.left -= len(block)
+        if self.left < 0:
+            raise LimitExceeded(
+                f"{self.where}: its structure refers to itself, or takes more than the limit "
+                "attribute_bytes to read. If you trust this file, raise it: "
+                "Limits(attribute_bytes=...) or --limit attribute_bytes=..."
+            )
+        return block

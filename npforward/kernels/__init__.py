@@ -1,0 +1,26 @@
+"""The inner loops: each a readable numpy reference, and a fast twin for those that earned it."""
+
+from npforward.kernels.conv import conv, conv_dw, conv_dx, depthwise_conv, windows
+from npforward.kernels.elementwise import erf, sigmoid, softplus
+from npforward.kernels.pool import max_pool, max_pool_dx, sum_pool, sum_pool_dx
+from npforward.kernels.registry import KERNELS, Kernel, kernel, numpy_only, which
+
+__all__ = [
+    "KERNELS",
+    "Kernel",
+    "conv",
+    "conv_dw",
+    "conv_dx",
+    "depthwise_conv",
+    "erf",
+    "kernel",
+    "max_pool",
+    "max_pool_dx",
+    "numpy_only",
+    "sigmoid",
+    "softplus",
+    "sum_pool",
+    "sum_pool_dx",
+    "which",
+    "windows",
+]

@@ -1,0 +1,15 @@
+"""One function per kind of layer: call arguments, weights, and keyword-only the config."""
+
+# Importing a module registers its layers: the decorator is the list.
+from npforward.layers import (
+    activations,
+    convolutional,
+    core,
+    merging,
+    normalization,
+    pooling,
+    reshaping,
+)
+from npforward.layers.registry import LAYERS, LayerDef, Weight, layer
+
+__all__ = ["LAYERS", "LayerDef", "Weight", "layer"]

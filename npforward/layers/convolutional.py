@@ -1,0 +1,197 @@
+"""Convolutions.  One function serves one, two and three space dimensions."""
+
+from __future__ import annotations
+
+from npforward import ops
+from npforward.layers.activations import activate
+from npforward.layers.registry import Weight, layer, one_of, per_axis
+from npforward.layers.spatial import borders, channels_last, channels_restored
+
+
+def _channels(config, shape):
+    return shape[1] if config.get("data_format") == "channels_first" else shape[-1]
+
+
+def _bias(size):
+    return Weight("bias", size, when="use_bias")
+
+
+_FILTERS = _bias(lambda c, x: (c["filters"],))
+
+
+@layer(
+    "Conv1D",
+    "Conv2D",
+    "Conv3D",
+    weights=(
+        Weight(
+            "kernel",
+            lambda c, x: (
+                *c["kernel_size"],
+                _channels(c, x) // c.get("groups", 1),
+                c["filters"],
+            ),
+        ),
+        _FILTERS,
+    ),
+)
+def conv(
+    inputs,
+    kernel,
+    bias=None,
+    *,
+    strides=1,
+    padding="valid",
+    data_format=None,
+    dilation_rate=1,
+    groups=1,
+    use_bias=True,
+    activation=None,
+):
+    """Slide `kernel` over the input, add `bias`, apply `activation`."""
+    x = channels_last(inputs, data_format)
+    size = kernel.shape[:-2]
+    strides = per_axis("strides", strides, len(size))
+    dilation = per_axis("dilation_rate", dilation_rate, len(size))
+    one_of("padding", padding, "valid", "same", "causal")
+    x = ops.pad(x, widths=borders(x, size, strides, dilation, padding))
+    y = ops.conv(x, kernel, strides=strides, dilation=dilation, groups=groups)
+    y = y if bias is None else y + bias
+    return _activated(y, data_format, activation)
+
+
+@layer(
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    weights=(
+        Weight(
+            "kernel",
+            lambda c, x: (*c["kernel_size"], _channels(c, x), c.get("depth_multiplier", 1)),
+        ),
+        _bias(lambda c, x: (_channels(c, x) * c.get("depth_multiplier", 1),)),
+    ),
+)
+def depthwise_conv(
+    inputs,
+    kernel,
+    bias=None,
+    *,
+    strides=1,
+    padding="valid",
+    data_format=None,
+    dilation_rate=1,
+    use_bias=True,
+    activation=None,
+):
+    """Convolve each channel with its own kernels, add `bias`, apply `activation`."""
+    y = _depthwise(inputs, kernel, strides, padding, data_format, dilation_rate)
+    y = y if bias is None else y + bias
+    return _activated(y, data_format, activation)
+
+
+@layer(
+    "SeparableConv1D",
+    "SeparableConv2D",
+    weights=(
+        Weight(
+            "depthwise_kernel",
+            lambda c, x: (*c["kernel_size"], _channels(c, x), c.get("depth_multiplier", 1)),
+        ),
+        Weight(
+            "pointwise_kernel",
+            lambda c, x: (
+                *(1 for _ in c["kernel_size"]),
+                _channels(c, x) * c.get("depth_multiplier", 1),
+                c["filters"],
+            ),
+        ),
+        _FILTERS,
+    ),
+)
+def separable_conv(
+    inputs,
+    depthwise_kernel,
+    pointwise_kernel,
+    bias=None,
+    *,
+    strides=1,
+    padding="valid",
+    data_format=None,
+    dilation_rate=1,
+    use_bias=True,
+    activation=None,
+):
+    """A depthwise convolution, then one with a kernel of one pixel across channels."""
+    y = _depthwise(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
+    ones = (1,) * (pointwise_kernel.ndim - 2)
+    y = ops.conv(y, pointwise_kernel, strides=ones, dilation=ones)
+    y = y if bias is None else y + bias
+    return _activated(y, data_format, activation)
+
+
+@layer(
+    "Conv1DTranspose",
+    "Conv2DTranspose",
+    "Conv3DTranspose",
+    weights=(
+        Weight("kernel", lambda c, x: (*c["kernel_size"], c["filters"], _channels(c, x))),
+        _FILTERS,
+    ),
+)
+def conv_transpose(
+    inputs,
+    kernel,
+    bias=None,
+    *,
+    strides=1,
+    padding="valid",
+    output_padding=None,
+    data_format=None,
+    dilation_rate=1,
+    use_bias=True,
+    activation=None,
+):
+    """The gradient of a convolution as a layer: each input value puts down a scaled kernel.
+
+    V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep learning (2016).
+    """
+    x = channels_last(inputs, data_format)
+    n = kernel.ndim - 2
+    size = kernel.shape[:-2]
+    strides = per_axis("strides", strides, n)
+    dilation = per_axis("dilation_rate", dilation_rate, n)
+    one_of("padding", padding, "valid", "same")
+    extra = (None,) * n if output_padding is None else per_axis("output_padding", output_padding, n)
+
+    whole, crop = [], []  # per axis: the space that kernels reach, and the part to keep
+    for m, k, s, d, e in zip(x.shape[1:-1], size, strides, dilation, extra, strict=True):
+        k = (k - 1) * d + 1
+        reach = (m - 1) * s + k
+        if padding == "valid":
+            out = reach + (max(s - k, 0) if e is None else e)
+            before = 0
+        else:
+            out = m * s if e is None else (m - 1) * s + k % 2 + e
+            before = max(reach - out, 0) // 2
+        whole.append(max(reach, before + out))
+        crop.append(slice(before, before + out))
+    shape = (x.shape[0], *whole, kernel.shape[-2])
+    y = ops.conv_transpose(x, kernel, shape=shape, strides=strides, dilation=dilation)
+    y = y[(slice(None), *crop)]
+    y = y if bias is None else y + bias
+    return _activated(y, data_format, activation)
+
+
+def _depthwise(inputs, kernel, strides, padding, data_format, dilation_rate):
+    x = channels_last(inputs, data_format)
+    size = kernel.shape[:-2]
+    strides = per_axis("strides", strides, len(size))
+    dilation = per_axis("dilation_rate", dilation_rate, len(size))
+    one_of("padding", padding, "valid", "same")
+    x = ops.pad(x, widths=borders(x, size, strides, dilation, padding))
+    return ops.depthwise_conv(x, kernel, strides=strides, dilation=dilation)
+
+
+def _activated(y, data_format, activation):
+    """Activations see the layout that the model has: softmax takes its last axis."""
+    return activate(channels_restored(y, data_format), activation)

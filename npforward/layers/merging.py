@@ -1,0 +1,101 @@
+"""Layers of several inputs."""
+
+from __future__ import annotations
+
+import functools
+
+from npforward import ops
+from npforward.errors import BadInput
+from npforward.layers.registry import layer
+
+
+def _aligned(inputs, count=None):
+    """The inputs with axes of size 1 put in after the batch until all have the same rank."""
+    if not isinstance(inputs, (list, tuple)) or (count and len(inputs) != count):
+        found = len(inputs) if isinstance(inputs, (list, tuple)) else "no list of them"
+        raise BadInput(f"expected {count or 'a list of'} inputs, got {found}")
+    rank = max(x.ndim for x in inputs)
+    return [
+        ops.reshape(x, shape=(x.shape[0], *(1,) * (rank - x.ndim), *x.shape[1:]))
+        if x.ndim < rank
+        else x
+        for x in inputs
+    ]
+
+
+@layer("Add")
+def add(inputs):
+    """The sum of the inputs."""
+    return functools.reduce(ops.add, _aligned(inputs))
+
+
+@layer("Subtract")
+def subtract(inputs):
+    """The first input less the second."""
+    return ops.subtract(*_aligned(inputs, 2))
+
+
+@layer("Multiply")
+def multiply(inputs):
+    """The product of the inputs."""
+    return functools.reduce(ops.multiply, _aligned(inputs))
+
+
+@layer("Average")
+def average(inputs):
+    """The mean of the inputs."""
+    return functools.reduce(ops.add, _aligned(inputs)) / len(inputs)
+
+
+@layer("Maximum")
+def maximum(inputs):
+    """The largest of the inputs."""
+    return functools.reduce(ops.maximum, _aligned(inputs))
+
+
+@layer("Minimum")
+def minimum(inputs):
+    """The smallest of the inputs."""
+    return functools.reduce(ops.minimum, _aligned(inputs))
+
+
+@layer("Concatenate")
+def concatenate(inputs, *, axis=-1):
+    """The inputs joined along an axis."""
+    if not isinstance(inputs, (list, tuple)):
+        raise BadInput("expected a list of inputs, got one")
+    return ops.concatenate(*inputs, axis=axis)
+
+
+def _unit(x, axis):
+    """x scaled to length 1 along an axis."""
+    length = ops.sqrt(ops.sum(ops.square(x), axis=axis, keepdims=True))
+    return x / ops.maximum(length, 1e-7)
+
+
+@layer("Dot")
+def dot(inputs, *, axes, normalize=False):
+    """The sum of products along one axis of each input, sample by sample; also cosine similarity."""
+    if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
+        raise BadInput("expected a list of 2 inputs")
+    a, b = inputs
+    i, j = axes if isinstance(axes, (list, tuple)) else (axes, axes)
+    i, j = i % a.ndim, j % b.ndim
+    if not (i and j) or a.shape[i] != b.shape[j] or a.shape[0] != b.shape[0]:
+        raise BadInput(f"axes {axes} of inputs of the shapes {a.shape} and {b.shape} do not match")
+    if normalize:
+        a, b = _unit(a, i), _unit(b, j)
+    # (N, *, K) and (N, K, *), the others squashed into one axis each
+    rest_a = [n for n in range(1, a.ndim) if n != i]
+    rest_b = [n for n in range(1, b.ndim) if n != j]
+    left = ops.reshape(ops.transpose(a, axes=(0, *rest_a, i)), shape=_squashed(a, rest_a, i, False))
+    right = ops.reshape(ops.transpose(b, axes=(0, j, *rest_b)), shape=_squashed(b, rest_b, j, True))
+    shape = (a.shape[0], *(a.shape[n] for n in rest_a), *(b.shape[n] for n in rest_b))
+    y = ops.matmul(left, right)
+    return ops.reshape(y, shape=shape if len(shape) > 1 else (a.shape[0], 1))
+
+
+def _squashed(x, rest, summed, summed_first):
+    size = functools.reduce(lambda m, n: m * x.shape[n], rest, 1)
+    pair = (x.shape[summed], size) if summed_first else (size, x.shape[summed])
+    return (x.shape[0], *pair)

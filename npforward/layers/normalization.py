@@ -1,0 +1,115 @@
+"""Normalisation by stored or by the input's own statistics."""
+
+from __future__ import annotations
+
+from npforward import ops
+from npforward.layers.registry import Weight, layer
+from npforward.tape import HALF, tap
+
+
+def _axes(axis, ndim):
+    axes = axis if isinstance(axis, (list, tuple)) else [axis]
+    return sorted(a + ndim if a < 0 else a for a in axes)
+
+
+def _sizes(config, shape):
+    return tuple(shape[a] for a in _axes(config.get("axis", -1), len(shape)))
+
+
+def _along(w, axes, ndim):
+    """A weight over `axes` in a shape that broadcasts against the input."""
+    if w is None or axes == list(range(ndim - w.ndim, ndim)):
+        return w
+    sizes = dict(zip(axes, w.shape, strict=True))
+    return ops.reshape(w, shape=tuple(sizes.get(a, 1) for a in range(ndim)))
+
+
+def _wide(x):
+    """Half types are normalised in float32, as in Keras: their squares overflow."""
+    return ops.cast(x, dtype="float32") if x.dtype.name in HALF else x
+
+
+def _scaled(x_hat, gamma, beta):
+    y = x_hat if gamma is None else gamma * x_hat
+    return y if beta is None else y + beta
+
+
+def _weight(name, **rules):
+    return Weight(name, _sizes, autocast=False, **rules)
+
+
+@layer(
+    "BatchNormalization",
+    weights=(
+        _weight("gamma", when="scale"),
+        _weight("beta", when="center"),
+        _weight("moving_mean", trainable=False),
+        _weight("moving_variance", trainable=False),
+        *(
+            _weight(
+                name, when=lambda c: c.get("renorm", False), trainable=False, training_only=True
+            )
+            for name in ("moving_stddev", "renorm_mean", "renorm_stddev")
+        ),
+    ),
+)
+def batch_normalization(
+    inputs,
+    mask=None,
+    gamma=None,
+    beta=None,
+    moving_mean=None,
+    moving_variance=None,
+    *,
+    axis=-1,
+    epsilon=1e-3,
+    center=True,
+    scale=True,
+    dtype="float32",
+):
+    """γ (x - μ) / √(σ² + ε) + β, with the stored moments.
+
+    S. Ioffe and C. Szegedy, Batch Normalization (2015).
+    """
+    x = _wide(inputs)
+    axes = _axes(axis, x.ndim)
+    mu, variance, gamma, beta = (
+        _along(None if w is None else _wide(w), axes, x.ndim)
+        for w in (moving_mean, moving_variance, gamma, beta)
+    )
+    x_hat = tap("normalized", (x - mu) / ops.sqrt(variance + epsilon))
+    return ops.cast(_scaled(x_hat, gamma, beta), dtype=dtype)
+
+
+@layer(
+    "LayerNormalization",
+    weights=(
+        _weight("gamma", when=lambda c: c.get("scale", True) or c.get("rms_scaling", False)),
+        _weight("beta", when=lambda c: c.get("center", True) and not c.get("rms_scaling", False)),
+    ),
+    autocast=False,
+)
+def layer_normalization(
+    inputs,
+    gamma=None,
+    beta=None,
+    *,
+    axis=-1,
+    epsilon=1e-3,
+    center=True,
+    scale=True,
+    rms_scaling=False,
+    dtype="float32",
+):
+    """γ (x - μ) / √(σ² + ε) + β, with the moments of each sample.
+
+    J. Ba, J. Kiros and G. Hinton, Layer Normalization (2016).  `rms_scaling` leaves out μ and β.
+    """
+    x = _wide(inputs)
+    axes = _axes(axis, x.ndim)
+    gamma, beta = (_along(None if w is None else _wide(w), axes, x.ndim) for w in (gamma, beta))
+    mu = tap("mean", ops.mean(x, axis=axes, keepdims=True))
+    variance = tap("variance", ops.mean(ops.square(x - mu), axis=axes, keepdims=True))
+    centred = x if rms_scaling else x - mu
+    x_hat = tap("normalized", centred / ops.sqrt(variance + epsilon))
+    return ops.cast(_scaled(x_hat, gamma, beta), dtype=dtype)

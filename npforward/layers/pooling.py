@@ -1,0 +1,57 @@
+"""Pooling.  One function serves one, two and three space dimensions."""
+
+from __future__ import annotations
+
+from npforward import ops
+from npforward.layers.registry import layer, one_of, per_axis
+from npforward.layers.spatial import borders, channels_last, channels_restored
+
+
+def _windows(inputs, pool_size, strides, padding, data_format):
+    x = channels_last(inputs, data_format)
+    size = per_axis("pool_size", pool_size, x.ndim - 2)
+    strides = size if strides is None else per_axis("strides", strides, x.ndim - 2)
+    one_of("padding", padding, "valid", "same")
+    return x, size, strides, borders(x, size, strides, (1,) * len(size), padding)
+
+
+@layer("MaxPooling1D", "MaxPooling2D", "MaxPooling3D")
+def max_pooling(inputs, *, pool_size=2, strides=None, padding="valid", data_format=None):
+    """The largest value in each window."""
+    x, size, strides, widths = _windows(inputs, pool_size, strides, padding, data_format)
+    if any(before or after for before, after in widths):
+        x = ops.pad(x, widths=widths, value=ops.lowest(x.dtype))
+    return channels_restored(ops.max_pool(x, size=size, strides=strides), data_format)
+
+
+@layer("AveragePooling1D", "AveragePooling2D", "AveragePooling3D")
+def average_pooling(inputs, *, pool_size=2, strides=None, padding="valid", data_format=None):
+    """The mean over each window; padding is not counted."""
+    x, size, strides, widths = _windows(inputs, pool_size, strides, padding, data_format)
+    x = ops.pad(x, widths=widths)
+    y = ops.average_pool(x, size=size, strides=strides, widths=widths)
+    return channels_restored(y, data_format)
+
+
+def _space(x, data_format):
+    first = one_of("data_format", data_format, None, "channels_last", "channels_first")
+    return tuple(range(2, x.ndim)) if first == "channels_first" else tuple(range(1, x.ndim - 1))
+
+
+@layer("GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D")
+def global_max_pooling(inputs, *, data_format=None, keepdims=False):
+    """The largest value of each channel."""
+    return ops.max(inputs, axis=_space(inputs, data_format), keepdims=keepdims)
+
+
+@layer("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D")
+def global_average_pooling(inputs, mask=None, *, data_format=None, keepdims=False):
+    """The mean of each channel; steps that `mask` excludes are not counted."""
+    axis = _space(inputs, data_format)
+    if mask is None:
+        return ops.mean(inputs, axis=axis, keepdims=keepdims)
+    # (N, T) -> (N, T, 1) or (N, 1, T)
+    mask = ops.cast(ops.expand_dims(mask, axis=1 if axis == (2,) else 2), dtype="bool")
+    total = ops.sum(ops.where(mask, inputs, 0.0), axis=axis, keepdims=keepdims)
+    count = ops.sum(ops.cast(mask, dtype=inputs.dtype), axis=axis, keepdims=keepdims)
+    return total / count

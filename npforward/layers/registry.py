@@ -1,0 +1,159 @@
+"""The registry of layers: a decorated function is the only registration."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from npforward.errors import UnsupportedOption
+
+LAYERS: dict[str, LayerDef] = {}
+
+# Keys of Keras configs without effect on inference; an initializer, regularizer or constraint
+# is known by its ending.
+NO_EFFECT = frozenset(
+    [
+        "name",
+        "trainable",
+        "dtype",
+        "seed",
+        "rate",
+        "stddev",
+        "noise_shape",
+        "momentum",
+        "synchronized",
+        "renorm",
+        "renorm_clipping",
+        "renorm_momentum",
+        "fused",
+        "virtual_batch_size",
+        "adjustment",
+        "quantization_config",
+        "lora_rank",
+        "lora_alpha",
+        "autocast",
+    ]
+)
+NO_EFFECT_ENDINGS = ("_initializer", "_regularizer", "_constraint")
+# What the shapes of the weights say already; the rules of `Weight` read and check these.
+IN_WEIGHTS = frozenset(["units", "filters", "kernel_size", "depth_multiplier"])
+# Arguments of a call without effect on inference.
+CALL_NO_EFFECT = frozenset({"training"})
+
+
+class Weight(NamedTuple):
+    """One array that a layer needs, as its Keras class creates it."""
+
+    name: str
+    shape: Callable[[Mapping[str, Any], tuple[int, ...]], tuple[int, ...]]  # of config and input
+    when: str | Callable[[Mapping[str, Any]], bool] = ""  # config key (absent: true) or predicate
+    trainable: bool = True
+    path: str = ""  # sub-layer that holds it: "cell", "query_dense"
+    training_only: bool = False  # stored, but inference never reads it
+    autocast: bool = True  # cast to the layer's compute dtype
+
+    def exists(self, config: Mapping[str, Any]) -> bool:
+        """Whether a layer of this config has it."""
+        if callable(self.when):
+            return self.when(config)
+        return not self.when or bool(config.get(self.when, True))
+
+
+@dataclass(frozen=True)
+class LayerDef:
+    """A layer function with what its signature says."""
+
+    fn: Callable[..., Any]
+    weights: tuple[Weight, ...]
+    arguments: tuple[str, ...]  # of call(), by Keras's names
+    options: Mapping[str, Any]  # config keys and their defaults
+    autocast: bool  # inputs are cast to the layer's compute dtype
+
+    def declared(self, config: Mapping[str, Any]) -> tuple[Weight, ...]:
+        """The weights that a layer of this config has, in Keras's order."""
+        return tuple(w for w in self.weights if w.exists(config))
+
+    def chosen(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The options in a config.  One that would change the result unheard is an error."""
+        unknown = [
+            key
+            for key in config
+            if key not in self.options
+            and key not in NO_EFFECT
+            and key not in IN_WEIGHTS
+            and not key.endswith(NO_EFFECT_ENDINGS)
+        ]
+        if unknown:
+            raise UnsupportedOption(
+                f"option {unknown[0]}={config[unknown[0]]!r} is not known. Options that are: "
+                f"{', '.join(self.options) or 'none'}. It may come from a newer Keras; "
+                "please report it with the model's config"
+            )
+        return {key: config[key] for key in self.options if key in config}
+
+
+def layer(
+    *types: str,
+    weights: tuple[Weight, ...] = (),
+    autocast: bool = True,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a function as the meaning of Keras layer classes.
+
+    Its parameters are the arguments of ``call()``, then the weights, then keyword-only the config.
+
+    Parameters
+    ----------
+    *types
+        Names of the Keras classes that it stands for.
+    weights
+        What it needs from the file, in Keras's order.
+    autocast
+        Whether floating inputs are cast to the layer's compute dtype, as Keras does for most.
+
+    Examples
+    --------
+    >>> from npforward.layers import LAYERS
+    >>> LAYERS["Dense"].arguments, [w.name for w in LAYERS["Dense"].declared({"use_bias": False})]
+    (('inputs',), ['kernel'])
+    """
+
+    def decorate(fn: Callable[..., Any]) -> Callable[..., Any]:
+        parameters = inspect.signature(fn).parameters.values()
+        held = {w.name for w in weights}
+        options = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        arguments = tuple(p.name for p in parameters if p.name not in held | options.keys())
+        definition = LayerDef(fn, weights, arguments, options, autocast)
+        for type_ in types:
+            LAYERS[type_] = definition
+        return fn
+
+    return decorate
+
+
+def one_of(name: str, value: Any, *known: Any) -> Any:
+    """`value`, which must be one of `known`.
+
+    Examples
+    --------
+    >>> one_of("padding", "same", "valid", "same")
+    'same'
+    """
+    if value not in known:
+        raise UnsupportedOption(f"{name}={value!r}, expected one of {', '.join(map(repr, known))}")
+    return value
+
+
+def per_axis(name: str, value: Any, n: int) -> tuple[int, ...]:
+    """An option for `n` space axes, given as one number or one for each.
+
+    Examples
+    --------
+    >>> per_axis("strides", 2, 3), per_axis("strides", [1, 2], 2)
+    ((2, 2, 2), (1, 2))
+    """
+    values = tuple(value) if isinstance(value, (list, tuple)) else (value,) * n
+    if len(values) != n or not all(isinstance(v, int) and v >= 0 for v in values):
+        raise UnsupportedOption(f"{name}={value!r}, expected {n} whole numbers")
+    return values

@@ -1,0 +1,245 @@
+"""Arithmetic, comparison and reduction; also what `+`, `*`, `[...]` mean while recording."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from npforward.tape import Var, floating, op, promote
+
+
+def unbroadcast(g, like):
+    """Sum a gradient back to the shape that was broadcast.
+
+    Examples
+    --------
+    >>> unbroadcast(np.ones((4, 3)), np.ones(3))
+    array([4., 4., 4.])
+    """
+    shape = np.shape(like)
+    g = g.sum(axis=tuple(range(g.ndim - len(shape))))
+    stretched = tuple(i for i, n in enumerate(shape) if n == 1 != g.shape[i])
+    return g.sum(axis=stretched, keepdims=True)
+
+
+def _bool(*args, **options):
+    return np.dtype(bool)
+
+
+@op(lambda g, y, a, b: unbroadcast(g, a), lambda g, y, a, b: unbroadcast(g, b))
+def add(a, b):
+    """a + b"""
+    return np.add(a, b)
+
+
+@op(lambda g, y, a, b: unbroadcast(g, a), lambda g, y, a, b: unbroadcast(-g, b))
+def subtract(a, b):
+    """a - b"""
+    return np.subtract(a, b)
+
+
+@op(lambda g, y, a, b: unbroadcast(g * b, a), lambda g, y, a, b: unbroadcast(g * a, b))
+def multiply(a, b):
+    """a * b"""
+    return np.multiply(a, b)
+
+
+@op(
+    lambda g, y, a, b: unbroadcast(g / b, a),
+    lambda g, y, a, b: unbroadcast(-g * y / b, b),
+    floats=True,
+)
+def divide(a, b):
+    """a / b"""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.divide(a, b)
+
+
+@op(lambda g, y, a: -g)
+def negative(a):
+    """-a"""
+    return np.negative(a)
+
+
+@op(
+    lambda g, y, a, b: unbroadcast(g * ((a > b) + 0.5 * (a == b)).astype(g.dtype), a),
+    lambda g, y, a, b: unbroadcast(g * ((b > a) + 0.5 * (a == b)).astype(g.dtype), b),
+)
+def maximum(a, b):
+    """The larger of a and b; where they are equal, each gets half of the gradient."""
+    return np.maximum(a, b)
+
+
+@op(
+    lambda g, y, a, b: unbroadcast(g * ((a < b) + 0.5 * (a == b)).astype(g.dtype), a),
+    lambda g, y, a, b: unbroadcast(g * ((b < a) + 0.5 * (a == b)).astype(g.dtype), b),
+)
+def minimum(a, b):
+    """The smaller of a and b; where they are equal, each gets half of the gradient."""
+    return np.minimum(a, b)
+
+
+@op(lambda g, y, x: g * np.sign(x))
+def absolute(x):
+    """|x|"""
+    return np.abs(x)
+
+
+@op(lambda g, y, x: 2 * g * x)
+def square(x):
+    """x²"""
+    return np.square(x)
+
+
+@op(lambda g, y, x: g / (2 * y), floats=True)
+def sqrt(x):
+    """√x; NaN for negative numbers"""
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(x)
+
+
+@op(lambda g, y, x: g * y, floats=True)
+def exp(x):
+    """eˣ; infinite where that overflows"""
+    with np.errstate(over="ignore"):
+        return np.exp(x)
+
+
+@op(lambda g, y, x: g * (y + 1), floats=True)
+def expm1(x):
+    """eˣ - 1, exact near 0"""
+    with np.errstate(over="ignore"):
+        return np.expm1(x)
+
+
+@op(lambda g, y, x: g / x, floats=True)
+def log(x):
+    """The natural logarithm; -inf at 0, NaN below"""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(x)
+
+
+@op(
+    None,
+    lambda g, y, c, a, b: unbroadcast(np.where(c, g, 0), a),
+    lambda g, y, c, a, b: unbroadcast(np.where(c, 0, g), b),
+    dtype=lambda c, a, b: promote(a, b),
+)
+def where(condition, a, b):
+    """a where the condition holds, else b"""
+    return np.where(condition, a, b).astype(promote(a, b), copy=False)
+
+
+@op(None, None, dtype=_bool)
+def greater(a, b):
+    """a > b"""
+    return np.greater(a, b)
+
+
+@op(None, None, dtype=_bool)
+def greater_equal(a, b):
+    """a >= b"""
+    return np.greater_equal(a, b)
+
+
+@op(lambda g, y, x, *, dtype: g.astype(x.dtype), dtype=lambda x, *, dtype: np.dtype(dtype))
+def cast(x, *, dtype):
+    """x in another dtype; a value that the dtype cannot hold becomes infinite or wraps"""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(x).astype(dtype, copy=False)
+
+
+# ---- reductions -------------------------------------------------------------------------------
+
+
+def _axes(x, axis):
+    if axis is None:
+        return tuple(range(x.ndim))
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    found = tuple(a + x.ndim if a < 0 else a for a in axes)
+    if not all(0 <= a < x.ndim for a in found):
+        raise ValueError(f"axis {axis} does not exist in an array of {x.ndim} axes")
+    return found
+
+
+def _reduced(x, *, axis=None, keepdims=False):
+    axes = _axes(x, axis)
+    if keepdims:
+        return tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    return tuple(n for i, n in enumerate(x.shape) if i not in axes)
+
+
+def _spread(g, x, axis, keepdims):
+    """A reduced array against the array that was reduced, ready to broadcast."""
+    return g if keepdims else np.expand_dims(g, _axes(x, axis))
+
+
+@op(
+    lambda g, y, x, *, axis=None, keepdims=False: np.broadcast_to(
+        _spread(g, x, axis, keepdims), x.shape
+    ),
+    shape=_reduced,
+    wide=True,
+)
+def sum(x, *, axis=None, keepdims=False):
+    """The sum over axes."""
+    return np.sum(x, axis=_axes(x, axis), keepdims=keepdims, dtype=x.dtype)
+
+
+def _mean_vjp(g, y, x, *, axis=None, keepdims=False):
+    count = x.size // (np.size(y) or 1)
+    return np.broadcast_to(_spread(g, x, axis, keepdims) / count, x.shape).astype(x.dtype)
+
+
+@op(_mean_vjp, shape=_reduced, floats=True, wide=True)
+def mean(x, *, axis=None, keepdims=False):
+    """The mean over axes; NaN over nothing."""
+    axes = _axes(x, axis)
+    count = int(np.prod([x.shape[a] for a in axes]))
+    total = np.asarray(np.sum(x, axis=axes, keepdims=keepdims, dtype=x.dtype))
+    with np.errstate(invalid="ignore"):
+        return total / total.dtype.type(count)
+
+
+def _max_vjp(g, y, x, *, axis=None, keepdims=False):
+    largest = x == _spread(y, x, axis, keepdims)
+    count = largest.sum(axis=_axes(x, axis), keepdims=True)
+    return _spread(g, x, axis, keepdims) * largest / count.astype(g.dtype)
+
+
+@op(_max_vjp, shape=_reduced)
+def max(x, *, axis=None, keepdims=False):
+    """The largest value over axes; equal ones share the gradient."""
+    if any(x.shape[a] == 0 for a in _axes(x, axis)):
+        raise ValueError(f"the largest value over axis {axis} of an empty array {x.shape}")
+    return np.max(x, axis=_axes(x, axis), keepdims=keepdims)
+
+
+def lowest(dtype):
+    """A number below all others of a dtype: what padding must hold where the largest wins.
+
+    Examples
+    --------
+    >>> lowest("float32"), lowest("int8")
+    (-inf, -128)
+    """
+    return -np.inf if floating(dtype) else int(np.iinfo(dtype).min)
+
+
+# ---- operators --------------------------------------------------------------------------------
+
+
+def _install():
+    Var.__add__ = lambda a, b: add(a, b)
+    Var.__radd__ = lambda a, b: add(b, a)
+    Var.__sub__ = lambda a, b: subtract(a, b)
+    Var.__rsub__ = lambda a, b: subtract(b, a)
+    Var.__mul__ = lambda a, b: multiply(a, b)
+    Var.__rmul__ = lambda a, b: multiply(b, a)
+    Var.__truediv__ = lambda a, b: divide(a, b)
+    Var.__rtruediv__ = lambda a, b: divide(b, a)
+    Var.__neg__ = lambda a: negative(a)
+    Var.__gt__ = lambda a, b: greater(a, b)
+    Var.__ge__ = lambda a, b: greater_equal(a, b)
+
+
+_install()

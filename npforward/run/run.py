@@ -1,0 +1,64 @@
+"""The loop: run a plan, giving out each wanted value as soon as it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from npforward.run.plan import Instruction, Plan
+from npforward.tape import Var
+
+
+def run(
+    plan: Plan, inputs: Sequence[np.ndarray], weight: Callable[[Var], np.ndarray]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (address, array) in the order of execution; nothing that is done with is kept.
+
+    Parameters
+    ----------
+    plan
+        What to run.
+    inputs
+        One array per input of the model, of the recorded shapes and dtypes.
+    weight
+        Gives the array of a weight.
+    """
+    slots: dict[int, Any] = dict(plan.constants)
+    for at, var in plan.weights.items():
+        slots[at] = var  # read when first needed
+    for at, array in zip(plan.inputs, inputs, strict=True):
+        if at is not None:
+            slots[at] = array
+    # A network may compute infinity or NaN: that is a result, not an accident of this loop.
+    with np.errstate(all="ignore"):
+        for instruction in plan.folded:
+            if instruction.outs[0] not in plan.constants:
+                _execute(instruction, slots, weight)
+                plan.constants.update((out, slots[out]) for out in instruction.outs)
+    for address, at in plan.first:
+        yield address, weight(slots[at]) if isinstance(slots[at], Var) else slots[at]
+    for instruction in plan.instructions:
+        with np.errstate(all="ignore"):
+            _execute(instruction, slots, weight)
+        yield from ((address, slots[at]) for address, at in instruction.emits)
+        for at in instruction.frees:
+            slots.pop(at, None)
+
+
+def _execute(
+    instruction: Instruction, slots: dict[int, Any], weight: Callable[[Var], np.ndarray]
+) -> None:
+    args = []
+    for is_slot, a in instruction.args:
+        if is_slot:
+            array = slots[a]
+            if isinstance(array, Var):
+                array = slots[a] = weight(array)
+            args.append(array)
+        else:
+            args.append(a)
+    y = instruction.value(*args, **instruction.options)
+    for out, array in zip(instruction.outs, y if instruction.many else (y,), strict=True):
+        slots[out] = array

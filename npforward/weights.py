@@ -1,0 +1,202 @@
+"""Bind what a file stores to what layers need: names, shapes, dtypes, order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from npforward import addresses
+from npforward.errors import BadFile, NpforwardError, WeightMismatch
+from npforward.graph import Graph, Layer, Stored
+from npforward.layers import LAYERS, Weight
+from npforward.tape import floating
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """The arrays of one layer: declared weight and stored array, in file order."""
+
+    pairs: tuple[tuple[Weight, Stored], ...] = ()
+    unnamed: tuple[Stored, ...] = ()  # arrays whose meaning is not known
+    error: NpforwardError | None = None  # why they could not be bound
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One array of a model."""
+
+    address: str  # "encoder/conv1/kernel"
+    stored: Stored
+    layer: Layer | Graph
+    trainable: bool
+
+
+def declared(layer: Layer) -> tuple[Weight, ...] | None:
+    """The weights that a layer has by its class and config; None if the class is not known."""
+    definition = LAYERS.get(layer.type)
+    if layer.type == "InputLayer":
+        return ()
+    return None if definition is None else definition.declared(layer.config)
+
+
+def bind(root: Graph) -> dict[Layer | Graph, Bound]:
+    """The arrays of every layer, at any depth.
+
+    A file may keep one flat list for a nested model; it is shared out here, in Keras's order: all
+    trainable weights, layer by layer, then all others.
+    """
+    bounds: dict[Layer | Graph, Bound] = {}
+    for part in parts(root):
+        if part in bounds:
+            continue
+        if part.stored and (isinstance(part, Graph) or part.children) and _one_list(part):
+            _share_out(part, bounds)
+        elif isinstance(part, Layer):
+            bounds[part] = _in_order(part, part.stored)
+    return bounds
+
+
+def parts(root: Graph | Layer) -> Iterator[Graph | Layer]:
+    """A model or layer and everything beneath it, each once, outermost first."""
+    seen: set[Graph | Layer] = set()
+    stack: list[Graph | Layer] = [root]
+    while stack:
+        part = stack.pop()
+        if part not in seen:
+            seen.add(part)
+            yield part
+            stack.extend(reversed(children(part)))
+
+
+def children(part: Graph | Layer) -> tuple[Graph | Layer, ...]:
+    """What lies directly beneath a model or layer."""
+    return part.layers if isinstance(part, Graph) else tuple(part.children.values())
+
+
+def _one_list(part: Graph | Layer) -> bool:
+    """Whether all arrays beneath `part` are kept by itself."""
+    return not any(below.stored for below in parts(part) if below is not part)
+
+
+def _in_order(layer: Layer, stored: Sequence[Stored]) -> Bound:
+    needed = declared(layer)
+    if needed is None:
+        return Bound(unnamed=tuple(stored))
+    if len(needed) != len(stored):
+        names = ", ".join(w.name for w in needed) or "none"
+        found = ", ".join(f"{s.name} {s.shape}" for s in stored) or "none"
+        error = WeightMismatch(
+            f"layer {layer.name!r} ({layer.type}) needs {len(needed)} arrays ({names}) but the file "
+            f"stores {len(stored)} ({found}). The file may be damaged, or belong to another model"
+        )
+        return Bound(unnamed=tuple(stored), error=error)
+    return Bound(pairs=tuple(zip(needed, stored, strict=True)))
+
+
+def _share_out(part: Graph | Layer, bounds: dict[Layer | Graph, Bound]) -> None:
+    try:
+        trainable, other = _slots(part, set())
+    except BadFile as error:
+        bounds[part] = Bound(unnamed=part.stored, error=error)
+        for below in parts(part):
+            if below is not part and isinstance(below, Layer) and declared(below) != ():
+                bounds.setdefault(below, Bound(error=error))
+        return
+    slots = trainable + other
+    if len(slots) != len(part.stored):
+        error = WeightMismatch(
+            f"{part.name!r} ({part.type}) needs {len(slots)} arrays in all but the file stores "
+            f"{len(part.stored)}. The file may be damaged, or belong to another model"
+        )
+        bounds[part] = Bound(unnamed=part.stored, error=error)
+        slots = []
+    found = dict(zip(slots, part.stored, strict=False))
+    for below in parts(part):
+        if isinstance(below, Layer) and below not in bounds:
+            needed = declared(below) or ()
+            pairs = tuple((w, found[below, i]) for i, w in enumerate(needed) if found)
+            short = bool(needed) and not found
+            bounds[below] = Bound(pairs, error=bounds[part].error if short else None)
+
+
+def _slots(part: Graph | Layer, seen: set) -> tuple[list, list]:
+    """Places (layer, number of its weight) in the order of Keras: trainable ones, others."""
+    if part in seen:
+        return [], []
+    seen.add(part)
+    trainable: list[tuple[Layer, int]] = []
+    other: list[tuple[Layer, int]] = []
+    if isinstance(part, Layer):
+        needed = declared(part)
+        if needed is None:
+            raise BadFile(
+                f"the file keeps one list of arrays for a model with the layer {part.name!r} of "
+                f"the unknown type {part.type!r}: which arrays are whose cannot be told"
+            )
+        for i, w in enumerate(needed):
+            (trainable if w.trainable else other).append((part, i))
+        if not part.config.get("trainable", True):
+            trainable, other = [], [(part, i) for i, _ in enumerate(needed)]
+    for below in children(part):
+        more, others = _slots(below, seen)
+        trainable += more
+        other += others
+    if not part.config.get("trainable", True):
+        return [], trainable + other
+    return trainable, other
+
+
+def parameters(root: Graph, bounds: Mapping[Layer | Graph, Bound]) -> list[Parameter]:
+    """Every array of a model, each once, under its address, in the order of the layers."""
+    found: list[Parameter] = []
+    seen: set[Layer | Graph] = set()
+    taken: set[str] = set()
+
+    def add(at: str, names: Sequence[str], stored: Stored, owner: Any, trainable: bool) -> None:
+        address, n = addresses.join(at, *names), 1
+        while address in taken:
+            n += 1
+            address = addresses.join(at, *names) + f"@{n}"
+        taken.add(address)
+        found.append(Parameter(address, stored, owner, trainable))
+
+    def visit(part: Layer | Graph, at: str, trainable: bool) -> None:
+        if part in seen:
+            return
+        seen.add(part)
+        trainable = trainable and part.config.get("trainable", True)
+        bound = bounds.get(part, Bound())
+        for weight, stored in bound.pairs:
+            names = [*([weight.path] if weight.path else []), weight.name]
+            add(at, names, stored, part, trainable and weight.trainable)
+        for stored in bound.unnamed:
+            add(at, [addresses.escape(stored.name)], stored, part, trainable)
+        if isinstance(part, Graph):
+            for node in part.nodes:
+                visit(node.layer, addresses.join(at, node.address), trainable)
+        else:
+            for name, child in part.children.items():
+                visit(child, addresses.join(at, name), trainable)
+
+    visit(root, "", True)
+    return found
+
+
+def check(layer: Layer, weight: Weight, stored: Stored, input_shape: Any) -> None:
+    """Raise `WeightMismatch` unless a stored array is of the shape and kind that a layer needs."""
+    try:
+        expected = tuple(weight.shape(layer.config, input_shape))
+    except KeyError as missing:
+        raise BadFile(f"its config lacks {missing}") from None
+    if expected != stored.shape:
+        raise WeightMismatch(
+            f"weight {weight.name!r} should be of shape {expected} for an input of shape "
+            f"{input_shape}, but the file stores {stored.shape} ({stored.name}). The file may be "
+            "damaged, or belong to another model"
+        )
+    if not floating(stored.dtype):
+        raise WeightMismatch(
+            f"weight {weight.name!r} should be of a floating type, but the file stores "
+            f"{stored.dtype} ({stored.name})"
+        )

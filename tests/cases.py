@@ -1,0 +1,97 @@
+"""Genuine layer cases: what Keras computed, read from `weights_fixtures/layers/`."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+
+from npforward.formats import keras_config
+from npforward.graph import Graph, Layer, Node, Ref, Stored
+
+FIXTURES = Path(__file__).parent.parent / "weights_fixtures"
+
+
+def case_names() -> list[str]:
+    return [
+        f"{path.stem}/{case['id']}"
+        for path in sorted((FIXTURES / "layers").glob("*.json"))
+        for case in json.loads(path.read_text())["cases"]
+    ]
+
+
+@functools.cache
+def _file(name: str):
+    path = FIXTURES / "layers" / name
+    described = json.loads(path.with_suffix(".json").read_text())
+    with np.load(path.with_suffix(".npz")) as arrays:
+        return described, dict(arrays)
+
+
+class Case:
+    """One call of one genuine layer."""
+
+    def __init__(self, name: str) -> None:
+        file, case_id = name.split("/", 1)
+        described, self._arrays = _file(file)
+        self._case = next(c for c in described["cases"] if c["id"] == case_id)
+        self.class_name = described["class_name"]
+        self.inputs: list[np.ndarray] = []
+        self.layer = self._layer()
+        self.graph = self._graph()
+        self.outputs: list[np.ndarray] = []
+        self._resolved(self._case["outputs"], self.outputs.append)
+
+    def _array(self, leaf) -> np.ndarray:
+        array = self._arrays[leaf["array"]]
+        if leaf.get("dtype") == "bfloat16":
+            import ml_dtypes
+
+            return array.view(ml_dtypes.bfloat16)
+        return array
+
+    def _resolved(self, tree, leaf):
+        """The case's tree with `leaf(array)` where it has arrays."""
+        if isinstance(tree, dict):
+            if "array" in tree:
+                return leaf(self._array(tree))
+            return {k: self._resolved(v, leaf) for k, v in tree.items()}
+        if isinstance(tree, list):
+            return [self._resolved(v, leaf) for v in tree]
+        return tree
+
+    def _graph(self) -> Graph:
+        """A model of that one layer, with an input for every array of the call."""
+        nodes: list[Node] = []
+
+        def enter(array):
+            name = f"x{len(nodes)}"
+            config = {"batch_shape": (None,) * array.ndim, "dtype": array.dtype.name}
+            nodes.append(Node(name, Layer(name, "InputLayer", config)))
+            self.inputs.append(array)
+            return Ref(name)
+
+        args = tuple(self._resolved(self._case["args"], enter))
+        kwargs = self._resolved(self._case["kwargs"], enter)
+        nodes.append(Node("layer", self.layer, args, kwargs))
+        inputs = [n.address for n in nodes[:-1]]
+        return Graph("case", "Functional", tuple(nodes), inputs, Ref("layer"))
+
+    def _layer(self) -> Layer:
+        stored = []
+        for weight in self._case["weights"]:
+            array = self._array(weight)
+            read = functools.partial(np.asarray, array)
+            stored.append(Stored(weight["name"], array.shape, array.dtype, read))
+        entry = {
+            "module": self._case["module"],
+            "class_name": self.class_name,
+            "registered_name": self._case["registered_name"],
+            "config": self._case["config"],
+        }
+        config = {"name": "case", "layers": [entry]}
+        model = {"module": "keras", "class_name": "Sequential", "config": config}
+        made = keras_config.graph(model, version="3.15.1").nodes[-1].layer
+        return Layer(made.name, made.type, made.config, tuple(stored), made.children)

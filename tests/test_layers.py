@@ -1,0 +1,90 @@
+"""Every layer against genuine Keras: forward values, and gradients against finite differences."""
+
+import numpy as np
+import pytest
+from cases import Case, case_names
+
+import npforward as npf
+from npforward.model import Model
+from npforward.tape import Var, backward, floating
+from npforward.verify import difference
+
+CASES = case_names()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_layer_computes_what_keras_computes(name):
+    case = Case(name)
+    trace = Model(case.graph).trace(case.inputs)
+    (want,) = case.outputs
+    found = difference(trace["layer"], want)
+    assert found.within, f"{found.ratio:.3g} times the tolerance {found.reason}"
+
+
+@pytest.mark.parametrize("name", CASES[::7])
+def test_numpy_references_alone_compute_it_too(name):
+    case = Case(name)
+    with npf.numpy_only():
+        trace = Model(case.graph).trace(case.inputs)
+    assert difference(trace["layer"], case.outputs[0]).within
+
+
+def _differentiable(name):
+    case = Case(name)
+    floats = [x for x in case.inputs if floating(x.dtype)]
+    return bool(floats) and case.outputs[0].size > 0 and floating(case.outputs[0].dtype)
+
+
+def kinked(case):
+    """A copy of the inputs a little off the grid, where max, relu and |x| have their kinks."""
+    rng = np.random.default_rng(0)
+    return [
+        x.astype("float64") + rng.uniform(0.01, 0.02, x.shape) if floating(x.dtype) else x
+        for x in case.inputs
+    ]
+
+
+@pytest.mark.parametrize("name", [n for n in CASES[::3] if "extreme" not in n])
+def test_gradient_of_layer_is_that_of_finite_differences(name):
+    case = Case(name)
+    if not _differentiable(name):
+        assert not any(floating(x.dtype) for x in case.inputs) or not case.outputs[0].size
+        return
+    model = Model(case.graph).astype("float64")
+    inputs = model.feeds(kinked(case))
+    recording = model._record([(x.shape, x.dtype) for x in inputs])
+    y = recording.values["layer"]
+    assert isinstance(y, Var)
+    values = _values(model, recording, inputs)
+    rng = np.random.default_rng(1)
+    seed = rng.normal(size=y.shape)
+    wanted = [*recording.inputs, *recording.weights]
+    grads = backward(recording.tape.steps, values, {y: seed}, wanted)
+    along = {v: rng.normal(size=v.shape) for v in wanted if floating(v.dtype)}
+
+    def moved(step):
+        start = {v: values[v] + step * along[v] if v in along else values[v] for v in wanted}
+        return float(np.sum(seed * _replay(recording, start)[y]))
+
+    h = 1e-6
+    numeric = (moved(h) - moved(-h)) / (2 * h)
+    exact = sum(float(np.sum(grads[v] * d)) for v, d in along.items())
+    scale = max(1.0, abs(numeric), float(np.sum(np.abs(seed))))
+    assert abs(numeric - exact) < 1e-6 * scale
+
+
+def _values(model, recording, inputs):
+    start = dict(zip(recording.inputs, inputs, strict=True))
+    for var in recording.weights:
+        start[var] = model._weight(recording, var).astype("float64")
+    return _replay(recording, start)
+
+
+def _replay(recording, start):
+    values = dict(start)
+    with np.errstate(all="ignore"):
+        for step in recording.tape.steps:
+            args = [values[a] if isinstance(a, Var) else a for a in step.args]
+            y = step.op.value(*args)(*args, **step.options)
+            values.update(zip(step.outs, y if isinstance(step.out, tuple) else (y,), strict=True))
+    return values
