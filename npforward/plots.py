@@ -133,6 +133,8 @@ def activations(
     chosen = choose(trace, layers)
     for address in chosen:
         check_sample(address, trace[address], sample)
+    softmax = classes.softmax_values(trace)
+    classes.check_labels(labels, {a: count for a, count in softmax.items() if a in chosen})
 
     def figures() -> Iterator[Figure]:
         known = getattr(trace, "layers", {})
@@ -146,7 +148,7 @@ def activations(
                 look,
                 sample=sample,
                 channel_axis=axes[address],
-                softmax=classes.is_softmax(layer) and ":" not in address,
+                softmax=address in softmax,
                 picture=getattr(layer, "type", "") == "InputLayer"
                 or address in getattr(trace, "inputs", ()),
             )
