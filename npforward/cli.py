@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="npforward")
     try:
-        arguments = parser().parse_args(argv)
+        arguments = parsed(argv)
         arguments.run(arguments)
         sys.stdout.flush()
     except SystemExit as stop:  # argparse: --help, or a usage error that it has printed
@@ -57,6 +57,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             "not enough memory. Ask for fewer values (--layers, --until) or samples.", NO_MEMORY
         )
     return 0
+
+
+def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments; argparse alone takes no INPUT after an option."""
+    grammar = parser()
+    arguments, rest = grammar.parse_known_args(argv)
+    unknown = [text for text in rest if text.startswith("-") or "inputs" not in arguments]
+    if unknown:
+        grammar.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if rest:
+        arguments.inputs += map(Path, rest)
+    return arguments
 
 
 def failed(message: str, code: int) -> int:
@@ -350,7 +362,8 @@ def run_activations(arguments: argparse.Namespace) -> None:
         say()
         for name, sample in zip(names, samples, strict=True):
             say(
-                f"{name}: {address}: " + ", ".join(f"{c.label} ({c.probability:.1%})" for c in sample)
+                f"{name}: {address}: "
+                + ", ".join(f"{c.label} ({c.probability:.1%})" for c in sample)
             )
     if files:
         say()

@@ -37,7 +37,7 @@ INK, FAINT = "#1f2a44", "#6b7280"  # bars and lines; subtitles and ticks
 DPI = 150
 WIDTH = 10.0  # inches, of every page
 SIDE, FOOT = 0.55, 0.3  # margins, inches
-TALLEST = 7.0  # inches, of a drawing
+TALLEST = 5.6  # inches, of a drawing
 LARGEST_TILE = 2.4  # inches, of one channel among several
 SMALL_TILE = 1.0  # inches, of one filter: they are a few pixels each
 PAGE = 1024  # channels on one page: tiles of 7 mm
@@ -413,10 +413,11 @@ def layout(
     )
     largest *= (1 if count > 1 else 2) * DPI / math.sqrt(tall * wide)
     scales = np.clip(np.minimum(*room), 1 / max(tall, wide), largest)
-    # Rows of 8, 16, ... or all alike are easier to count in, and worth a little of the size.
+    # Rows of 8, 16, ... or all alike are easier to count in, and wide pages easier to leaf
+    # through: both are worth some of the size.
     easy = np.where((tries % 8 == 0) | (count % tries == 0), scales, 0)
-    good = easy if easy.max() >= 0.75 * scales.max() else scales
-    best = len(tries) - 1 - int(np.argmax(good[::-1]))  # of equals, the one with fewest rows
+    good = easy if easy.max() >= 0.7 * scales.max() else scales
+    best = int(np.flatnonzero(good >= 0.7 * scales.max())[-1])
     scale = float(scales[best])
     shrunk = max(1, math.ceil(0.999 / scale))
     repeat = tuple(max(1, math.floor(scale * shrunk * s)) for s in stretch)
@@ -967,13 +968,16 @@ def tile_pages(
 
 
 def matrix_page(heading: Heading, look: Look, w: np.ndarray, high: np.ndarray) -> Figure:
-    """A matrix of weights: inputs down, outputs right.  (in, out)"""
+    """A matrix of weights, its longer side lying.  (in, out)"""
+    note = "inputs down, outputs right"
+    if w.shape[0] > w.shape[1]:
+        w, note = w.T, "outputs down, inputs right"
     width = WIDTH - 2 * SIDE - 0.9
     scale = min(width / w.shape[1], 5.5 / w.shape[0], 0.25)
     height, drawn = max(w.shape[0] * scale, 0.3), max(w.shape[1] * scale, 0.3)
     factor = math.ceil(max(w.shape[0] / height, w.shape[1] / drawn) / DPI)
     figure = look.blank()
-    total = heading.place(figure, look, height + 0.2, "inputs down, outputs right")
+    total = heading.place(figure, look, height + 0.2, note)
     axes = add_axes(figure, total, SIDE + 0.1, FOOT + 0.2, drawn, height)
     axes.imshow(
         look.paint(shrink(normalise(w, -high, high), factor)),

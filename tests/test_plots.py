@@ -197,7 +197,7 @@ def test_softmax_names_the_top_classes():
     ticks = [t.get_text() for t in figure.axes[0].get_yticklabels()]
     assert ticks[:2] == ["class 7", "class 3"]
     assert "75.0%" in [t.get_text() for t in figure.axes[0].texts]
-    with pytest.raises(BadInput, match="2 labels for 30 classes"):
+    with pytest.raises(BadInput, match="2 labels, but 'softmax' has 30 classes"):
         list(plots.activations(trace(softmax=p), labels=labels[:2]))
 
 
