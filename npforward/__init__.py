@@ -30,7 +30,7 @@ _MODULES = ("errors", "kernels", "keract", "layers", "ops", "plots", "statistics
 __all__ = [*_HOME, *_MODULES]
 
 if TYPE_CHECKING:
-    from npforward import errors, kernels, keract, layers, ops, plots, statistics, verify
+    from npforward import errors, keract, kernels, layers, ops, plots, statistics, verify
     from npforward.errors import NpforwardError
     from npforward.keract import display_activations, display_heatmaps, get_activations
     from npforward.kernels import numpy_only

@@ -1,4 +1,4 @@
-"""How close is close enough: the one tolerance of the project, by dtype, and what it is applied to."""
+"""How close is close enough: the one tolerance of the project, by dtype."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def tolerance(dtype: object) -> Tolerance:
 
 @dataclass(frozen=True)
 class Difference:
-    """How far an array is from what is wanted; `ratio` is the largest error over the allowed one."""
+    """How far an array is from what is wanted: `ratio` is its error over what is allowed."""
 
     ratio: float
     reason: str = ""

@@ -87,8 +87,9 @@ def _in_order(layer: Layer, stored: Sequence[Stored]) -> Bound:
         names = ", ".join(w.name for w in needed) or "none"
         found = ", ".join(f"{s.name} {s.shape}" for s in stored) or "none"
         error = WeightMismatch(
-            f"layer {layer.name!r} ({layer.type}) needs {len(needed)} arrays ({names}) but the file "
-            f"stores {len(stored)} ({found}). The file may be damaged, or belong to another model"
+            f"layer {layer.name!r} ({layer.type}) needs {len(needed)} arrays ({names}) but the "
+            f"file stores {len(stored)} ({found}). The file may be damaged, or belong to another "
+            "model"
         )
         return Bound(unnamed=tuple(stored), error=error)
     return Bound(pairs=tuple(zip(needed, stored, strict=True)))

@@ -104,6 +104,12 @@ class File:
                 f"{self.where}: there is no {path!r} in this HDF5 file. {nearest(name, siblings)}"
             )
         self.limits.check("hdf5_objects", len(self._objects), self.where)
+        # An object takes a header of 16 bytes and an entry of 24 in its group, at the very least.
+        if len(self._objects) > len(self.data) // 40:
+            raise BadFile(
+                f"{self.where}: has more paths than there is room for objects in the file: its groups "
+                f"contain each other, as at {path[:100]!r}. It is damaged; copy it again."
+            )
         with self._reading(path):
             found = parent.get_lazy_view(name)
         # pyfive follows soft links: what comes back then has another name, or is missing.
@@ -139,6 +145,9 @@ class File:
             with self._reading(path):
                 # Neither a dataset nor a named type has members.
                 names = dict.fromkeys(found) if hasattr(found, "keys") else {}
+                for name in names:
+                    if name in ("", ".", "..") or "/" in name:
+                        raise ValueError(f"a member is called {name!r}")
             self.limits.check("hdf5_objects", len(names), f"{self.where}: {path or '/'}")
             self._names[path] = names
         return self._names[path]

@@ -61,8 +61,10 @@ def graph(
     [('input_layer', ()), ('d', (Ref(node='input_layer', output=0),))]
     """
     reader = _Reader(weights, source, limits or Limits())
-    entry = reader.entry(modern(reader.entry(config, "the model"), version), "the model")
+    entry = reader.entry(modern(config, version), "the model")
     if not _is_model(entry):
+        if _type(entry) in ("Functional", "Sequential"):
+            raise reader.wrong("layers of the model", entry["config"].get("layers"), "a list")
         raise UnsupportedLayer(
             f"{source}: the model is a {entry['class_name']}, whose layers and calls are Python "
             "code that the file does not hold. Build it as a Functional or Sequential model in "
@@ -144,8 +146,7 @@ class _Reader:
         if not isinstance(value, dict) or not isinstance(value.get("class_name"), str):
             raise self.wrong(where, value, "an object with a class_name and a config")
         config = value.get("config")
-        # Only a dialect step knows what a bare list means.
-        if not isinstance(config, dict | list):
+        if not isinstance(config, dict):
             raise self.wrong(f"the config of {where}", config, "an object")
         return value
 

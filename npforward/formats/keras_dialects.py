@@ -27,8 +27,10 @@ OBSOLETE: dict[str, tuple[Any, ...]] = {
 }
 
 
-def modern(entry: Entry, version: str) -> Entry:
+def modern(entry: Any, version: str) -> Any:
     """A model's entry in today's dialect; `version` is the Keras that wrote it, "" if unknown.
+
+    What is not an entry is left as it is.
 
     Examples
     --------
@@ -41,13 +43,13 @@ def modern(entry: Entry, version: str) -> Entry:
     return _everywhere(steps(entry, version), entry)
 
 
-def steps(entry: Entry, version: str) -> tuple[Callable[[Entry], Entry], ...]:
+def steps(entry: Any, version: str) -> tuple[Callable[[Entry], Entry], ...]:
     """The steps that a file written by Keras `version` needs, in order."""
     if version:
         return KERAS_3 if int(version.split(".")[0]) >= 3 else KERAS_2
     # Keras 3's to_json() says no version, but names a module for everything; so do Keras 2.13 to
     # 2.15, where it is `keras.src.engine`.
-    module = entry.get("module")
+    module = entry.get("module") if isinstance(entry, dict) else None
     return KERAS_3 if isinstance(module, str) and "engine" not in module else KERAS_2
 
 

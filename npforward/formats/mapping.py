@@ -45,7 +45,7 @@ class Region:
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: len(self.data)}[whence]
         if start + offset < 0:
-            raise ValueError(f"seek to {start + offset}")
+            raise OSError(f"seek to {start + offset}")
         self.position = start + offset
         return self.position
 

@@ -36,7 +36,7 @@ def max_pool(x, *, size, strides):
 
 @kernel
 def max_pool_dx(g, y, x, *, size, strides):
-    """The gradient goes to the first largest value of each window.  (N, *out, C) -> (N, *space, C)"""
+    """Each gradient goes to the first largest of its window.  (N, *out, C) -> (N, *space, C)"""
     dx = np.zeros(x.shape, g.dtype)
     open_ = np.ones(y.shape, bool)
     for at in _met(x, size, strides):

@@ -13,35 +13,9 @@ from npforward.tape import tap
 # Keras's names; most are the op's own.
 ACTIVATIONS: dict[str, Callable[..., Any]] = {
     name: getattr(ops, name)
-    for name in [
-        "relu",
-        "leaky_relu",
-        "relu6",
-        "softmax",
-        "celu",
-        "elu",
-        "selu",
-        "softplus",
-        "softsign",
-        "squareplus",
-        "soft_shrink",
-        "sparse_plus",
-        "silu",
-        "gelu",
-        "glu",
-        "tanh",
-        "tanh_shrink",
-        "sigmoid",
-        "sparse_sigmoid",
-        "hard_sigmoid",
-        "hard_silu",
-        "hard_tanh",
-        "hard_shrink",
-        "mish",
-        "log_softmax",
-        "log_sigmoid",
-        "sparsemax",
-    ]
+    for name in """relu leaky_relu relu6 softmax celu elu selu softplus softsign squareplus
+    soft_shrink sparse_plus silu gelu glu tanh tanh_shrink sigmoid sparse_sigmoid hard_sigmoid
+    hard_silu hard_tanh hard_shrink mish log_softmax log_sigmoid sparsemax""".split()
 }
 ACTIVATIONS |= {
     "linear": ops.identity,

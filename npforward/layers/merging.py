@@ -75,7 +75,7 @@ def _unit(x, axis):
 
 @layer("Dot")
 def dot(inputs, *, axes, normalize=False):
-    """The sum of products along one axis of each input, sample by sample; also cosine similarity."""
+    """The sum of products along one axis of each input, sample by sample; or the cosine."""
     if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
         raise BadInput("expected a list of 2 inputs")
     a, b = inputs

@@ -14,31 +14,13 @@ LAYERS: dict[str, LayerDef] = {}
 # Keys of Keras configs without effect on inference; an initializer, regularizer or constraint
 # is known by its ending.
 NO_EFFECT = frozenset(
-    [
-        "name",
-        "trainable",
-        "dtype",
-        "seed",
-        "rate",
-        "stddev",
-        "noise_shape",
-        "momentum",
-        "synchronized",
-        "renorm",
-        "renorm_clipping",
-        "renorm_momentum",
-        "fused",
-        "virtual_batch_size",
-        "adjustment",
-        "quantization_config",
-        "lora_rank",
-        "lora_alpha",
-        "autocast",
-    ]
+    """name trainable dtype seed rate stddev noise_shape momentum synchronized renorm
+    renorm_clipping renorm_momentum fused virtual_batch_size adjustment quantization_config
+    lora_rank lora_alpha autocast""".split()
 )
 NO_EFFECT_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 # What the shapes of the weights say already; the rules of `Weight` read and check these.
-IN_WEIGHTS = frozenset(["units", "filters", "kernel_size", "depth_multiplier"])
+IN_WEIGHTS = frozenset("units filters kernel_size depth_multiplier".split())
 # Arguments of a call without effect on inference.
 CALL_NO_EFFECT = frozenset({"training"})
 

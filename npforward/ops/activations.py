@@ -39,10 +39,7 @@ def relu(x, *, negative_slope=0.0, max_value=None, threshold=0.0):
     >>> relu(np.array([-2.0, 0.5, 9.0]), max_value=6.0)
     array([0. , 0.5, 6. ])
     """
-    if threshold == 0:
-        y = np.maximum(x, 0)
-    else:
-        y = np.where(x > threshold, x, x.dtype.type(0))
+    y = np.maximum(x, 0) if threshold == 0 else np.where(x > threshold, x, x.dtype.type(0))
     if max_value is not None:
         y = np.minimum(y, x.dtype.type(max_value))
     if negative_slope:

@@ -42,7 +42,7 @@ def conv(x, w, *, strides, dilation, groups=1):
     wide=True,
 )
 def conv_transpose(x, w, *, shape, strides, dilation):
-    """The gradient of `conv` for its input.  (N, *in, C), (*size, F, C) -> `shape` (N, *space, F)"""
+    """The gradient of `conv` for its input.  (N, *in, C), (*size, F, C) -> (N, *space, F)"""
     return kernels.conv_dx(x, w, shape=shape, strides=strides, dilation=dilation)
 
 

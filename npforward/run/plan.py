@@ -34,7 +34,7 @@ class Failed:
 
 
 def compute_dtype(config: Mapping[str, Any], precision: str | None) -> str:
-    """The dtype that a layer computes in: its policy, unless the whole model is to run in another."""
+    """The dtype that a layer computes in: its policy, unless the whole model runs in another."""
     policy = config.get("dtype") or "float32"
     if isinstance(policy, Mapping):
         policy = policy.get("config", {}).get("name", policy)
@@ -266,7 +266,7 @@ class Plan:
 
 
 def plan(recording: Recording, wanted: Iterable[str]) -> Plan:
-    """What to run for these addresses: dead steps left out, every array freed after its last use."""
+    """What to run for these addresses: no dead steps, every array freed after its last use."""
     asked = set(wanted)
     order = sorted(asked, key=_position(recording))
     goals: dict[str, Var] = {}
@@ -353,7 +353,7 @@ def _position(recording: Recording) -> Callable[[str], tuple[int, int]]:
 def _emissions(
     recording: Recording, goals: Mapping[str, Var], steps: Sequence[int]
 ) -> dict[int, list[str]]:
-    """After which of the live steps (-1: before all) each goal is given out, keeping their order."""
+    """After which of the live steps (-1: before all) each goal is given out, in their order."""
     made = {}
     for n, i in enumerate(steps):
         for out in recording.tape.steps[i].outs:

@@ -1,0 +1,203 @@
+"""Every op: its rules agree with its value, its vjps with finite differences, dtypes are kept."""
+
+import numpy as np
+import pytest
+
+from npforward import ops
+from npforward.errors import NotDifferentiable
+from npforward.tape import OPS, Tape, Var, backward, floating
+
+rng = np.random.default_rng(7)
+
+
+def x(*shape, low=-2.0, high=2.0):
+    """Random numbers, none close to another or to where an op has a kink."""
+    n = int(np.prod(shape))
+    return (rng.permutation(n) + 0.37).reshape(shape) * (high - low) / max(n, 1) + low
+
+
+def c(*args, **options):
+    return args, options
+
+
+ONES, TWOS = (1, 1), (2, 2)
+INDEX, WEIGHT = ops.resize_taps(4, 7, "bicubic")
+CONDITION = np.arange(12).reshape(3, 4) % 3 == 0
+# Arguments for each op: a new op without any fails `test_every_op_has_examples`.
+EXAMPLES = {
+    "add": [c(x(3, 4), x(4)), c(x(3, 1), x(3, 4)), c(x(3), 2.0)],
+    "subtract": [c(x(3, 4), x(4)), c(1.0, x(3))],
+    "multiply": [c(x(3, 4), x(4)), c(x(2, 1, 3), x(4, 1))],
+    "divide": [c(x(3, 4), x(4, low=1.0, high=2.0)), c(1.0, x(3, low=1.0))],
+    "negative": [c(x(3))],
+    "maximum": [c(x(3, 4), x(4, low=-1.9)), c(x(3), 0.1)],
+    "minimum": [c(x(3, 4), x(4, low=-1.9)), c(x(3), 0.1)],
+    "absolute": [c(x(3, 4))],
+    "square": [c(x(3))],
+    "sqrt": [c(x(5, low=0.5))],
+    "exp": [c(x(5))],
+    "expm1": [c(x(5))],
+    "log": [c(x(5, low=0.5))],
+    "where": [c(CONDITION, x(3, 4), x(4)), c(CONDITION, x(3, 4), 0.0)],
+    "greater": [c(x(3), x(3, low=-1.0))],
+    "greater_equal": [c(x(3), 0.0)],
+    "cast": [c(x(3), dtype="float64")],
+    "sum": [c(x(3, 4)), c(x(3, 4, 2), axis=(0, 2), keepdims=True), c(x(3, 4), axis=-1)],
+    "mean": [c(x(3, 4)), c(x(3, 4, 2), axis=[1, 2]), c(x(3, 4), axis=0, keepdims=True)],
+    "max": [c(x(3, 4)), c(x(3, 4, 2), axis=(0, 2), keepdims=True)],
+    "reshape": [c(x(3, 4), shape=(2, 6)), c(x(3, 4), shape=(4, -1))],
+    "transpose": [c(x(2, 3, 4), axes=(2, 0, 1))],
+    "expand_dims": [c(x(2, 3), axis=1), c(x(2, 3), axis=-1)],
+    "concatenate": [c(x(2, 3), x(2, 1), axis=-1), c(x(2, 3), x(1, 3), x(2, 3), axis=0)],
+    "pad": [c(x(2, 3), widths=((1, 0), (2, 1))), c(x(2, 3), widths=((0, 0), (0, 1)), value=-1.0)],
+    "getitem": [c(x(4, 5), key=(slice(1, None, 2), 3)), c(x(4, 5), key=np.array([0, 0, 2]))],
+    "repeat": [c(x(2, 3), repeats=3, axis=1)],
+    "flip": [c(x(2, 3), axis=1)],
+    "matmul": [c(x(2, 3, 4), x(4, 5)), c(x(2, 3, 4), x(2, 4, 5))],
+    "dense": [c(x(3, 4), x(4, 2)), c(x(2, 3, 4), x(4, 2))],
+    "resample": [c(x(2, 4, 3), axis=1, index=INDEX, weight=WEIGHT)],
+    "conv": [
+        c(x(2, 6, 5, 3), x(3, 2, 3, 4), strides=ONES, dilation=ONES),
+        c(x(1, 9, 4), x(3, 2, 6), strides=(2,), dilation=(2,), groups=2),
+        c(x(1, 4, 5, 4, 2), x(2, 3, 1, 2, 3), strides=(1, 2, 3), dilation=(1, 1, 1)),
+    ],
+    "conv_transpose": [
+        c(x(2, 3, 2, 4), x(3, 2, 5, 4), shape=(2, 8, 4, 5), strides=TWOS, dilation=ONES),
+        c(x(1, 4, 3), x(2, 2, 3), shape=(1, 6, 2), strides=(1,), dilation=(2,)),
+    ],
+    "depthwise_conv": [
+        c(x(2, 6, 5, 3), x(3, 2, 3, 2), strides=(2, 1), dilation=(1, 2)),
+        c(x(1, 7, 4), x(3, 4, 1), strides=(1,), dilation=(1,)),
+    ],
+    "max_pool": [
+        c(x(2, 6, 5, 3), size=(2, 3), strides=(2, 1)),
+        c(x(1, 7, 2), size=(3,), strides=(2,)),
+        c(x(1, 4, 4, 5, 2), size=(2, 2, 2), strides=(2, 2, 2)),
+    ],
+    "average_pool": [
+        c(x(2, 6, 5, 3), size=(2, 3), strides=(2, 1), widths=((0, 0),) * 4),
+        c(np.pad(x(1, 5, 2), ((0, 0), (1, 1), (0, 0))), size=(3,), strides=(2,),
+          widths=((0, 0), (1, 1), (0, 0))),
+    ],
+    "relu": [
+        c(x(3, 4)),
+        c(x(3, 4), max_value=1.01, negative_slope=0.2, threshold=0.3),
+        c(x(3, 4), negative_slope=0.2),
+    ],
+    "relu6": [c(x(3, 4, low=-1.0, high=8.0))],
+    "leaky_relu": [c(x(3, 4)), c(x(3, 4), negative_slope=0.5)],
+    "elu": [c(x(3, 4)), c(x(3, 4), alpha=0.3)],
+    "celu": [c(x(3, 4)), c(x(3, 4), alpha=0.3)],
+    "gelu": [c(x(3, 4)), c(x(3, 4), approximate=True)],
+    "glu": [c(x(3, 4)), c(x(4, 3), axis=0)],
+    "squareplus": [c(x(3, 4)), c(x(3, 4), b=1)],
+    "soft_shrink": [c(x(3, 4)), c(x(3, 4), threshold=0.2)],
+    "hard_shrink": [c(x(3, 4)), c(x(3, 4), threshold=0.2)],
+    "threshold": [c(x(3, 4), threshold=0.5, default_value=0.1)],
+    "hard_sigmoid": [c(x(3, 4, low=-5.0, high=5.0))],
+    "hard_sigmoid_keras2": [c(x(3, 4, low=-5.0, high=5.0))],
+    "hard_silu": [c(x(3, 4, low=-5.0, high=5.0))],
+    "softmax": [c(x(3, 4)), c(x(2, 3, 4), axis=[0, 2]), c(x(3, 4), axis=0)],
+    "log_softmax": [c(x(3, 4)), c(x(3, 4), axis=0)],
+    "sparsemax": [c(x(3, 4) * 0.7), c(x(3, 5, low=-0.5, high=0.5), axis=0)],
+}  # fmt: skip
+for name in """sigmoid tanh softplus softsign log_sigmoid tanh_shrink silu selu hard_tanh
+    sparse_plus sparse_sigmoid mish""".split():
+    EXAMPLES[name] = [c(x(3, 4))]
+CALLS = [(name, i) for name, calls in EXAMPLES.items() for i in range(len(calls))]
+
+
+def recorded(op, args, options):
+    tape = Tape()
+    held = [tape.var(a.shape, a.dtype) if isinstance(a, np.ndarray) else a for a in args]
+    return tape, held, op(*held, **options)
+
+
+def test_every_op_has_examples():
+    assert set(OPS) == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int32"])
+@pytest.mark.parametrize(("name", "i"), CALLS)
+def test_rules_agree_with_the_value(name, i, dtype):
+    op = OPS[name]
+    args, options = EXAMPLES[name][i]
+    args = [a.astype(dtype) if isinstance(a, np.ndarray) and a.dtype != bool else a for a in args]
+    if dtype == "int32" and any(isinstance(v, float) for v in [*args, *options.values()]):
+        args = [a.astype("float32") if isinstance(a, np.ndarray) else a for a in args]
+    with np.errstate(all="ignore"):
+        y = op(*args, **options)
+    _, _, var = recorded(op, args, options)
+    assert var.shape == y.shape
+    assert var.dtype == y.dtype
+    if dtype.startswith("float") and name not in ("cast", "greater", "greater_equal"):
+        assert y.dtype == dtype
+
+
+@pytest.mark.parametrize(("name", "i"), CALLS)
+def test_vjp_agrees_with_finite_differences(name, i):
+    op = OPS[name]
+    args, options = EXAMPLES[name][i]
+    tape, held, y = recorded(op, args, options)
+    if y.dtype == bool:
+        with pytest.raises(NotDifferentiable, match=name):
+            op.pull(0, None, None, args, options)
+        return
+    arrays = {v: a for v, a in zip(held, args, strict=True) if isinstance(v, Var)}
+    wanted = [v for v in arrays if floating(v.dtype)]
+    seed = rng.normal(size=y.shape)
+    value = op(*args, **options)
+    grads = backward(tape.steps, {**arrays, y: value}, {y: seed}, wanted)
+    along = {v: rng.normal(size=v.shape) for v in wanted}
+
+    def moved(step):
+        at = [a + step * along[v] if v in along else a for v, a in zip(held, args, strict=True)]
+        return np.sum(seed * op(*at, **options))
+
+    h = 1e-6
+    numeric = (moved(h) - moved(-h)) / (2 * h)
+    exact = sum(np.sum(grads[v] * d) for v, d in along.items())
+    assert abs(numeric - exact) < 1e-6 * max(1, abs(numeric))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize(("name", "i"), CALLS)
+def test_gradients_keep_the_dtype(name, i, dtype):
+    op = OPS[name]
+    args, options = EXAMPLES[name][i]
+    if name == "cast":
+        options = {"dtype": dtype}
+    args = [a.astype(dtype) if isinstance(a, np.ndarray) and a.dtype != bool else a for a in args]
+    tape, held, y = recorded(op, args, options)
+    if y.dtype == bool:
+        assert not floating(y.dtype)
+        return
+    arrays = {v: a for v, a in zip(held, args, strict=True) if isinstance(v, Var)}
+    value = op(*args, **options)
+    wanted = [v for v in arrays if floating(v.dtype)]
+    grads = backward(tape.steps, {**arrays, y: value}, {y: np.ones(y.shape, dtype)}, wanted)
+    for v in wanted:
+        assert grads[v].dtype == dtype
+        assert grads[v].shape == v.shape
+
+
+def test_extreme_numbers_neither_warn_nor_overflow():
+    extreme = np.array([-1e4, -100.0, -0.0, 0.0, 100.0, 1e4], "float32")
+    for name in ("sigmoid", "softplus", "log_sigmoid", "tanh", "elu", "selu", "celu", "silu",
+                 "mish", "gelu", "softmax", "log_softmax", "hard_silu"):  # fmt: skip
+        assert np.isfinite(OPS[name](extreme)).all(), name
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda t: ops.reshape(t.var((2, 3), "float32"), shape=(4, 2)), "cannot be reshaped"),
+        (lambda t: ops.dense(t.var((2, 3), "float32"), t.var((4, 2), "float32")), "3 features"),
+        (lambda t: ops.max_pool(t.var((1, 2, 2, 1), "float32"), size=(3, 3), strides=ONES), "fit"),
+        (lambda t: ops.concatenate(t.var((2, 3), "f4"), t.var((3, 4), "f4"), axis=1), "joined"),
+        (lambda t: ops.glu(t.var((2, 3), "float32")), "odd"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_said(call, words):
+    with pytest.raises(ValueError, match=words):
+        call(Tape())

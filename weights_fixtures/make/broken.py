@@ -1,0 +1,346 @@
+"""Make `weights_fixtures/broken/`: files that must fail, one for each fault.
+
+    python weights_fixtures/make/broken.py
+
+It needs h5py and numpy only.  Each file is a tiny Keras model with one thing wrong; what must be
+said about it stands in `tests/test_formats.py`.
+"""
+
+import copy
+import io
+import json
+import shutil
+import struct
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+BROKEN = Path(__file__).parents[1] / "broken"
+KERNEL, BIAS = np.eye(4, 2, dtype="float32"), np.ones(2, "float32")
+TENSOR = "__keras_tensor__"
+
+
+def tensor(layer, call=0, output=0):
+    return {"class_name": TENSOR, "config": {"keras_history": [layer, call, output]}}
+
+
+def layer(class_name, name, *tensors, **config):
+    return {
+        "module": "keras.layers",
+        "class_name": class_name,
+        "config": {"name": name, "trainable": True, "dtype": "float32", **config},
+        "registered_name": None,
+        "name": name,
+        "inbound_nodes": [{"args": [t], "kwargs": {}} for t in tensors],
+    }
+
+
+def model(*layers, **config):
+    """A functional model: x -> Dense, unless said otherwise."""
+    layers = layers or (
+        layer("InputLayer", "x", batch_shape=[None, 4]),
+        layer("Dense", "dense", tensor("x"), units=2, activation="linear", use_bias=True),
+    )
+    ends = {"input_layers": ["x", 0, 0], "output_layers": [layers[-1]["name"], 0, 0]}
+    return {
+        "module": "keras.src.models.functional",
+        "class_name": "Functional",
+        "config": {"name": "model", "trainable": True, "layers": list(layers), **ends, **config},
+        "registered_name": "Functional",
+    }
+
+
+def changed(path, value):
+    """The model's config with another value at `path`."""
+    config = copy.deepcopy(model())
+    at = config
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    return config
+
+
+def hdf5(write, **options):
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", **options) as file:
+        write(file)
+    return buffer.getvalue()
+
+
+def plain(file):
+    file["layers/dense/vars/0"], file["layers/dense/vars/1"] = KERNEL, BIAS
+
+
+def with_kernel(write):
+    """Weights whose kernel is made by `write(group, name)`."""
+
+    def all_of_it(file):
+        file["layers/dense/vars/1"] = BIAS
+        write(file["layers/dense/vars"], "0")
+
+    return hdf5(all_of_it)
+
+
+def archive(config=None, weights=None, *more, compression=zipfile.ZIP_STORED):
+    buffer = io.BytesIO()
+    config = model() if config is None else config
+    text = config if isinstance(config, str) else json.dumps(config)
+    with zipfile.ZipFile(buffer, "w", compression) as file:
+        for name, content in (
+            ("metadata.json", json.dumps({"keras_version": "3.15.1"})),
+            ("config.json", text),
+            ("model.weights.h5", hdf5(plain) if weights is None else weights),
+            *more,
+        ):
+            if content is not False:
+                file.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), content, compression)
+    return buffer.getvalue()
+
+
+def legacy(file, config=None):
+    """The same model as a `.h5`."""
+    file.attrs["keras_version"], file.attrs["backend"] = "3.15.1", "tensorflow"
+    file.attrs["model_config"] = json.dumps(config or model())
+    legacy_weights(file.create_group("model_weights"))
+
+
+def legacy_weights(group):
+    group.attrs["layer_names"] = ["x", "dense"]
+    group.create_group("x").attrs["weight_names"] = np.array([])
+    group.create_group("dense").attrs["weight_names"] = ["dense/kernel", "dense/bias"]
+    group["dense/dense/kernel"], group["dense/dense/bias"] = KERNEL, BIAS
+
+
+def linked(path, link):
+    """The `.h5` with a link in the place of what is at `path`."""
+
+    def write(file):
+        legacy(file)
+        del file[path]
+        file[path] = link
+
+    return hdf5(write)
+
+
+def virtual(group, name):
+    layout = h5py.VirtualLayout((4, 2), "float32")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "kernel", (4, 2))
+    group.create_virtual_dataset(name, layout)
+
+
+def external(group, name):
+    group.create_dataset(name, (4, 2), "float32", external=[("/etc/passwd", 0, 32)])
+
+
+def zeros(group, name):
+    """A few bytes that unpack to 16 MiB, in a chunk that needs 32 bytes."""
+    import zlib
+
+    dataset = group.create_dataset(name, (4, 2), "float32", chunks=(4, 2), compression="gzip")
+    dataset.id.write_direct_chunk((0, 0), zlib.compress(bytes(2**24), 9))
+
+
+def circle(file):
+    plain(file)
+    file["layers/dense/again"] = file["layers"]
+
+
+def deep_groups(file):
+    plain(file)
+    file.create_group("layers/" + "/".join("abcdefgh" * 5))
+
+
+def records(group, name):
+    group.create_dataset(name, data=np.zeros(4, [("a", "f4"), ("b", "i4")]))
+
+
+def members(names, **attributes):
+    """A zip whose members all have the same content; `attributes` are set on each."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name in names:
+            info = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
+            for key, value in attributes.items():
+                setattr(info, key, value)
+            file.writestr(info, json.dumps(model()))
+    return buffer.getvalue()
+
+
+def lying(content):
+    """The archive, whose config says that it is one byte long."""
+    at = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1)
+    return content[: at + 24] + struct.pack("<I", 1) + content[at + 28 :]
+
+
+def encrypted(content):
+    at = content.index(b"PK\x01\x02")
+    return content[: at + 8] + struct.pack("<H", 1) + content[at + 10 :]
+
+
+def replaced(content, old, new):
+    assert content.count(old) >= 1
+    return content.replace(old, new)
+
+
+LAMBDA = layer(
+    "Lambda",
+    "code",
+    tensor("x"),
+    function={"class_name": "__lambda__", "config": {"code": "4wEAAAAAAAAA", "defaults": None}},
+)
+X = layer("InputLayer", "x", batch_shape=[None, 4])
+A = layer("Add", "a", [tensor("x"), tensor("b")])
+B = layer("Activation", "b", tensor("a"), activation="relu")
+DENSE = model()["config"]["layers"][1]
+
+
+def files():
+    good = archive()
+    whole = hdf5(legacy)
+    yield "empty.keras", b""
+    yield "text.keras", b"This is not a model.\n"
+    yield "truncated.keras", good[: len(good) // 2]
+    yield "truncated.h5", whole[: len(whole) // 2]
+    yield "truncated_values.keras", archive(weights=hdf5(plain)[:-2048])
+    yield "no_config.keras", archive("{}", None).replace(b"config.json", b"konfig.json")
+    yield "no_weights.keras", archive(None, False)
+    yield "no_members.keras", b"PK\x05\x06" + bytes(18)
+    yield "weights_only.h5", hdf5(legacy_weights)
+    yield "weights_only.weights.h5", hdf5(plain)
+    yield "not_keras.h5", hdf5(lambda file: file.create_dataset("data", data=KERNEL))
+    yield "not_keras.json", b"[1, 2]"
+    yield "not_json.json", b'{"class_name": "Sequential", '
+    yield "architecture_only.json", json.dumps(model()).encode()
+    yield "duplicate_key.keras", archive('{"class_name": "A", "class_name": "B", "config": {}}')
+    yield "deep_json.keras", archive('{"class_name": ' + "[" * 5000 + "]" * 5000 + "}")
+    yield "subclassed.keras", archive({"class_name": "Mine", "module": None, "config": {}})
+
+    layers = ("config", "layers")
+    for name, path, value in (
+        ("config", ("config",), 5),
+        ("layers", layers, {"dense": {}}),
+        ("layer", (*layers, 1), "dense"),
+        ("class", (*layers, 1, "class_name"), ["Dense"]),
+        ("layer_config", (*layers, 1, "config"), None),
+        ("name", (*layers, 1, "name"), 7),
+        ("shape", (*layers, 0, "config", "batch_shape"), "None, 4"),
+        ("calls", (*layers, 1, "inbound_nodes"), "x"),
+        ("call", (*layers, 1, "inbound_nodes", 0), 3),
+        ("args", (*layers, 1, "inbound_nodes", 0, "args"), 3),
+        ("history", (*layers, 1, "inbound_nodes", 0, "args", 0), tensor("x", "0", 0)),
+        (
+            "constant",
+            (*layers, 1, "inbound_nodes", 0, "args", 0),
+            {"class_name": "__tensor__", "config": {"value": [1], "dtype": "V1000000000"}},
+        ),
+        ("outputs", ("config", "output_layers"), 1),
+        ("input", ("config", "input_layers"), ["dense", 0, 0]),
+    ):
+        yield f"wrong_{name}.keras", archive(changed(path, value))
+    version = json.dumps({"keras_version": {}})
+    yield (
+        "wrong_version.keras",
+        replaced(
+            archive(), json.dumps({"keras_version": "3.15.1"}).encode(), version.ljust(27).encode()
+        )[:-1]
+        + b"\0",
+    )
+    yield (
+        "no_such_layer.keras",
+        archive(changed((*layers, 1, "inbound_nodes", 0, "args", 0), tensor("y"))),
+    )
+    yield (
+        "no_such_call.keras",
+        archive(changed((*layers, 1, "inbound_nodes", 0, "args", 0), tensor("x", 3))),
+    )
+    yield "circle.keras", archive(model(X, A, B))
+    yield (
+        "same_name.keras",
+        archive(model(X, DENSE, {**DENSE, "config": {**DENSE["config"], "units": 3}})),
+    )
+    yield (
+        "other_weights.keras",
+        archive(weights=hdf5(lambda f: f.__setitem__("layers/conv2d/vars/0", KERNEL))),
+    )
+    yield "lambda.keras", archive(model(X, LAMBDA), hdf5(lambda file: file.create_group("layers")))
+
+    yield "external_link.h5", linked("model_weights/dense", h5py.ExternalLink("/etc/passwd", "/x"))
+    yield (
+        "soft_link.h5",
+        linked(
+            "model_weights/dense/dense/kernel", h5py.SoftLink("/model_weights/dense/dense/bias")
+        ),
+    )
+    yield "soft_link_above.h5", linked("model_weights/dense", h5py.SoftLink("/model_weights/x"))
+    yield "virtual.keras", archive(weights=with_kernel(virtual))
+    yield "external_storage.keras", archive(weights=with_kernel(external))
+    yield "records.keras", archive(weights=with_kernel(records))
+    yield (
+        "texts.keras",
+        archive(weights=with_kernel(lambda g, n: g.create_dataset(n, data=["a", "b"]))),
+    )
+    yield (
+        "references.keras",
+        archive(
+            weights=with_kernel(lambda g, n: g.create_dataset(n, data=g.ref, dtype=h5py.ref_dtype))
+        ),
+    )
+    yield (
+        "no_values.keras",
+        archive(weights=with_kernel(lambda g, n: g.create_dataset(n, (4, 2), "f4"))),
+    )
+    yield (
+        "null.keras",
+        archive(weights=with_kernel(lambda g, n: g.create_dataset(n, data=h5py.Empty("f4")))),
+    )
+    yield (
+        "huge_shape.keras",
+        archive(
+            weights=with_kernel(lambda g, n: g.create_dataset(n, (2**40, 2), "f4", chunks=(2, 2)))
+        ),
+    )
+    yield (
+        "many_axes.keras",
+        archive(weights=with_kernel(lambda g, n: g.create_dataset(n, data=np.zeros((1,) * 9)))),
+    )
+    yield (
+        "claims_more.keras",
+        archive(
+            weights=replaced(hdf5(plain), struct.pack("<QQ", 4, 2), struct.pack("<QQ", 400_000, 2))
+        ),
+    )
+    yield "unpacks_to_more.keras", archive(weights=with_kernel(zeros))
+    yield (
+        "odd_filter.keras",
+        archive(
+            weights=with_kernel(lambda g, n: g.create_dataset(n, data=np.arange(8), scaleoffset=0))
+        ),
+    )
+    yield "hdf5_circle.keras", archive(weights=hdf5(circle))
+    yield "deep_groups.keras", archive(weights=hdf5(deep_groups))
+    yield "zip_bomb.keras", archive("{" + " " * 2**25 + "}", compression=zipfile.ZIP_DEFLATED)
+    yield "lying_size.keras", lying(archive(compression=zipfile.ZIP_DEFLATED))
+    yield "encrypted.keras", encrypted(good)
+    yield "same_member.keras", archive(None, None, ("config.json", "{}"))
+    yield "leads_out.keras", archive(None, None, ("../leads_out.txt", "x"))
+    yield "absolute.keras", archive(None, None, ("/tmp/absolute.txt", "x"))
+    yield "symbolic_link.keras", members(["config.json"], external_attr=0o120777 << 16)
+
+
+def main():
+    import warnings
+
+    warnings.simplefilter("ignore", UserWarning)  # zipfile warns of the duplicate that is meant
+    shutil.rmtree(BROKEN, ignore_errors=True)
+    (BROKEN / "folder").mkdir(parents=True)
+    (BROKEN / "folder" / "notes.txt").write_text("A folder that holds no model.\n")
+    (BROKEN / "half_folder").mkdir()
+    (BROKEN / "half_folder" / "config.json").write_text(json.dumps(model()))
+    for name, content in files():
+        (BROKEN / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()

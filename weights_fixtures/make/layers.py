@@ -1,0 +1,773 @@
+"""Run genuine Keras layers on small arrays and record what they compute: weights_fixtures/layers/.
+
+A case is one line of the table below: class, input shape(s), constructor options.  Every case is
+run on both TensorFlow and JAX, each in a process of its own.  TensorFlow's answer is the one
+recorded.  It is JAX's, and the case says why, where TensorFlow refuses to compute on a CPU, or
+where the line says `jax=` because TensorFlow's answer is known to be wrong.  Any other disagreement
+is printed.
+
+    python weights_fixtures/make/layers.py [CLASS ...]
+"""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import warnings
+import zlib
+from pathlib import Path
+
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+import keras
+import numpy as np
+from random_weights import random_weight
+
+OUT = Path(__file__).parents[1] / "layers"
+CASES = {}  # class name -> list of (inputs, call kwargs, constructor options, note, jax)
+
+# keras.ops.add of 3.15 hands anything that looks like a bias to tf.nn.bias_add, and takes a bias of
+# shape (1, C, 1, 1) for one over the last axis when that happens to have C elements too.
+BICUBIC = "TensorFlow rounds the weights of bicubic interpolation to a table of 1024 entries"
+BIAS = "TensorFlow adds a bias to the wrong axis where the width equals the number of channels"
+
+
+# ------------------------------------------------------------------------------- the language
+
+
+def case(class_name, inputs, *, call=None, note="", jax="", **options):
+    """One line of the table.
+
+    `inputs`, and the values of `call` (the call's keyword arguments): a tuple is the shape of a
+    standard normal array, an array is itself, a function draws from the generator it is given, and
+    a list holds several of these.  `jax` is the reason to record JAX's answer.
+    """
+    CASES.setdefault(class_name, []).append((inputs, call or {}, options, note, jax))
+
+
+def channels_first(class_name, shape, **options):
+    """The same case for both data formats; `shape` is given channels last."""
+    case(class_name, shape, **options)
+    first = (shape[0], shape[-1], *shape[1:-1])
+    case(class_name, first, data_format="channels_first", **options)
+
+
+def integers(low, high, shape, dtype):
+    return lambda rng: rng.integers(low, high, shape, dtype)
+
+
+def mask(*shape):
+    """A random mask that keeps the first position, so that no row is all masked."""
+
+    def draw(rng):
+        keep = rng.random(shape) < 0.6
+        keep[:, 0] = True
+        return keep
+
+    return draw
+
+
+def typed(dtype, *shape):
+    return lambda rng: rng.standard_normal(shape).astype(dtype)
+
+
+# ---------------------------------------------------------------------------------- the table
+
+# Dense
+for shape in (3, 5), (1, 5), (2, 3, 5), (2, 3, 2, 5), (0, 5), (2, 1):
+    case("Dense", shape, units=4)
+case("Dense", (2, 5), units=1)
+case("Dense", (2, 5), units=4, use_bias=False)
+case("Dense", (2, 3, 5), units=4, use_bias=False, activation="relu")
+for activation in "relu", "sigmoid", "tanh", "softmax", "elu", "gelu", "hard_sigmoid", "linear":
+    case("Dense", (3, 5), units=4, activation=activation)
+case("Dense", (3, 5), units=4, activation=keras.layers.LeakyReLU(0.2))
+case("Dense", (3, 5), units=4, activation=keras.layers.ReLU(max_value=0.5, negative_slope=0.1))
+case("Dense", (2, 3, 5), units=4, activation=keras.layers.Softmax(axis=1))
+case("Dense", (3, 5), units=4, kernel_regularizer="l2", bias_constraint="non_neg")
+case("Dense", (3, 5), units=4, trainable=False)
+case("Dense", integers(-9, 9, (3, 5), "int32"), units=4, note="int32")
+case("Dense", integers(0, 256, (3, 5), "uint8"), units=4, note="uint8")
+case("Dense", typed("float64", 3, 5), units=4, note="float64-in")
+
+# Conv1D
+for padding in "valid", "same", "causal":
+    for kernel_size in 1, 2, 3, 4:
+        case("Conv1D", (2, 9, 3), filters=4, kernel_size=kernel_size, padding=padding)
+    for strides in 2, 3:
+        case("Conv1D", (1, 10, 2), filters=3, kernel_size=3, strides=strides, padding=padding)
+        case("Conv1D", (1, 9, 2), filters=3, kernel_size=2, strides=strides, padding=padding)
+    for dilation_rate in 2, 3:
+        case(
+            "Conv1D",
+            (2, 11, 2),
+            filters=3,
+            kernel_size=3,
+            dilation_rate=dilation_rate,
+            padding=padding,
+        )
+    case("Conv1D", (2, 8, 4), filters=6, kernel_size=3, groups=2, padding=padding)
+for padding in "valid", "same":
+    channels_first(
+        "Conv1D", (2, 9, 3), filters=2, kernel_size=3, strides=2, padding=padding, activation="relu"
+    )
+case("Conv1D", (2, 9, 3), filters=4, kernel_size=3, use_bias=False)
+case("Conv1D", (2, 4, 4), filters=4, kernel_size=1, groups=4)
+case("Conv1D", (2, 3, 2), filters=3, kernel_size=5, padding="same")
+case("Conv1D", (2, 9, 2), filters=2, kernel_size=2, strides=3, note="skips-input")
+
+# Conv2D
+for padding in "valid", "same":
+    for kernel_size in 1, 2, 3, (4, 1), (2, 3), 5:
+        case("Conv2D", (2, 7, 6, 2), filters=3, kernel_size=kernel_size, padding=padding)
+    for strides in 2, (1, 2), (3, 2):
+        case("Conv2D", (1, 7, 8, 2), filters=3, kernel_size=3, strides=strides, padding=padding)
+        case("Conv2D", (1, 8, 9, 2), filters=3, kernel_size=2, strides=strides, padding=padding)
+    for dilation_rate in 2, (1, 3), (3, 2):
+        case(
+            "Conv2D",
+            (1, 9, 8, 2),
+            filters=3,
+            kernel_size=(3, 2),
+            dilation_rate=dilation_rate,
+            padding=padding,
+        )
+    case("Conv2D", (2, 5, 6, 4), filters=6, kernel_size=3, groups=2, padding=padding)
+    case("Conv2D", (1, 7, 6, 4), filters=4, kernel_size=3, groups=4, strides=2, padding=padding)
+    case(
+        "Conv2D", (1, 8, 7, 4), filters=2, kernel_size=2, groups=2, dilation_rate=2, padding=padding
+    )
+    channels_first("Conv2D", (2, 6, 5, 3), filters=3, kernel_size=(3, 2), padding=padding)
+    channels_first("Conv2D", (1, 6, 7, 2), filters=2, kernel_size=3, strides=2, padding=padding)
+    channels_first("Conv2D", (1, 7, 6, 4), filters=2, kernel_size=2, groups=2, padding=padding)
+for activation in "relu", "sigmoid", "softmax", "swish", "relu6":
+    case("Conv2D", (1, 4, 5, 2), filters=3, kernel_size=3, activation=activation)
+case("Conv2D", (1, 4, 5, 2), filters=3, kernel_size=3, activation=keras.layers.LeakyReLU(0.2))
+case("Conv2D", (1, 4, 5, 2), filters=3, kernel_size=3, use_bias=False)
+case("Conv2D", (3, 3, 3, 1), filters=2, kernel_size=3)
+case("Conv2D", (1, 2, 2, 2), filters=2, kernel_size=5, padding="same")
+case("Conv2D", (1, 7, 7, 2), filters=2, kernel_size=1, strides=2, note="skips-input")
+case("Conv2D", (1, 8, 8, 1), filters=2, kernel_size=1, strides=3, padding="same")
+for name in "Conv2D", "Conv2DTranspose", "SeparableConv2D":
+    case(name, (1, 2, 5, 3), filters=3, kernel_size=1, data_format="channels_first", jax=BIAS)
+case("Conv2D", (0, 5, 5, 2), filters=3, kernel_size=3)
+
+# Conv3D
+for padding in "valid", "same":
+    for kernel_size in 1, 2, (3, 2, 1):
+        case("Conv3D", (1, 4, 5, 3, 2), filters=3, kernel_size=kernel_size, padding=padding)
+    for strides in 2, (1, 2, 3):
+        case("Conv3D", (1, 5, 4, 6, 2), filters=2, kernel_size=3, strides=strides, padding=padding)
+    case("Conv3D", (1, 5, 6, 5, 2), filters=2, kernel_size=2, dilation_rate=2, padding=padding)
+    case(
+        "Conv3D",
+        (1, 6, 4, 5, 2),
+        filters=2,
+        kernel_size=2,
+        dilation_rate=(2, 1, 3),
+        padding=padding,
+    )
+    case("Conv3D", (1, 3, 4, 3, 4), filters=2, kernel_size=2, groups=2, padding=padding)
+channels_first("Conv3D", (2, 3, 4, 3, 2), filters=3, kernel_size=2, activation="relu")
+case("Conv3D", (1, 3, 3, 3, 2), filters=2, kernel_size=2, use_bias=False)
+
+# DepthwiseConv1D, DepthwiseConv2D
+for padding in "valid", "same":
+    for depth_multiplier in 1, 2:
+        case(
+            "DepthwiseConv1D",
+            (2, 9, 3),
+            kernel_size=3,
+            depth_multiplier=depth_multiplier,
+            padding=padding,
+        )
+        case(
+            "DepthwiseConv2D",
+            (2, 6, 5, 3),
+            kernel_size=(3, 2),
+            depth_multiplier=depth_multiplier,
+            padding=padding,
+        )
+    channels_first("DepthwiseConv1D", (2, 10, 2), kernel_size=4, strides=3, padding=padding)
+    channels_first("DepthwiseConv2D", (1, 7, 8, 2), kernel_size=3, strides=2, padding=padding)
+    channels_first(
+        "DepthwiseConv2D", (1, 6, 5, 2), kernel_size=2, depth_multiplier=3, padding=padding
+    )
+    case("DepthwiseConv1D", (2, 9, 2), kernel_size=3, dilation_rate=2, padding=padding)
+    case("DepthwiseConv2D", (1, 8, 7, 2), kernel_size=3, dilation_rate=2, padding=padding)
+    case("DepthwiseConv2D", (1, 8, 9, 2), kernel_size=(2, 3), dilation_rate=(3, 2), padding=padding)
+    case("DepthwiseConv2D", (1, 8, 7, 2), kernel_size=2, strides=3, padding=padding)
+case("DepthwiseConv1D", (2, 6, 2), kernel_size=2, use_bias=False, activation="tanh")
+case("DepthwiseConv2D", (2, 4, 4, 2), kernel_size=2, use_bias=False, activation="relu6")
+case("DepthwiseConv2D", (1, 5, 5, 1), kernel_size=3, depth_multiplier=4)
+
+# SeparableConv1D, SeparableConv2D
+for padding in "valid", "same":  # Keras builds it with "causal" and then refuses to call it
+    case("SeparableConv1D", (2, 9, 3), filters=4, kernel_size=3, padding=padding)
+    case("SeparableConv1D", (2, 9, 3), filters=4, kernel_size=2, dilation_rate=2, padding=padding)
+    case("SeparableConv1D", (2, 10, 2), filters=3, kernel_size=4, strides=3, padding=padding)
+    case(
+        "SeparableConv1D", (2, 6, 2), filters=3, kernel_size=2, depth_multiplier=2, padding=padding
+    )
+for padding in "valid", "same":
+    channels_first("SeparableConv1D", (1, 8, 2), filters=3, kernel_size=3, padding=padding)
+    case("SeparableConv2D", (2, 6, 5, 3), filters=4, kernel_size=(3, 2), padding=padding)
+    case(
+        "SeparableConv2D", (1, 8, 7, 2), filters=3, kernel_size=3, dilation_rate=2, padding=padding
+    )
+    case("SeparableConv2D", (1, 8, 9, 2), filters=3, kernel_size=3, strides=2, padding=padding)
+    case(
+        "SeparableConv2D",
+        (1, 5, 5, 2),
+        filters=3,
+        kernel_size=2,
+        depth_multiplier=2,
+        padding=padding,
+    )
+    channels_first("SeparableConv2D", (1, 6, 5, 2), filters=4, kernel_size=3, padding=padding)
+case("SeparableConv1D", (2, 6, 2), filters=3, kernel_size=2, use_bias=False, activation="relu")
+case("SeparableConv2D", (1, 5, 5, 2), filters=3, kernel_size=2, use_bias=False, activation="relu")
+
+# Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
+for padding in "valid", "same":
+    for kernel_size in 1, 2, 3, 4:
+        for strides in 1, 2, 3:
+            case(
+                "Conv1DTranspose",
+                (2, 5, 2),
+                filters=3,
+                kernel_size=kernel_size,
+                strides=strides,
+                padding=padding,
+            )
+    for output_padding in 0, 1:
+        case(
+            "Conv1DTranspose",
+            (2, 5, 2),
+            filters=3,
+            kernel_size=3,
+            strides=2,
+            padding=padding,
+            output_padding=output_padding,
+        )
+        case(
+            "Conv2DTranspose",
+            (1, 3, 4, 2),
+            filters=3,
+            kernel_size=(3, 4),
+            strides=2,
+            padding=padding,
+            output_padding=output_padding,
+        )
+        case(
+            "Conv3DTranspose",
+            (1, 2, 3, 2, 2),
+            filters=2,
+            kernel_size=3,
+            strides=2,
+            padding=padding,
+            output_padding=output_padding,
+        )
+    case(
+        "Conv2DTranspose",
+        (1, 4, 3, 2),
+        filters=2,
+        kernel_size=5,
+        strides=(3, 2),
+        padding=padding,
+        output_padding=(2, 1),
+    )
+    for kernel_size in 1, 2, 3, (4, 3), 5:
+        for strides in 1, 2, (3, 1):
+            case(
+                "Conv2DTranspose",
+                (1, 3, 4, 2),
+                filters=3,
+                kernel_size=kernel_size,
+                strides=strides,
+                padding=padding,
+            )
+    for kernel_size in 1, 2, (3, 2, 4):
+        for strides in 1, 2, (1, 3, 2):
+            case(
+                "Conv3DTranspose",
+                (1, 2, 3, 2, 2),
+                filters=2,
+                kernel_size=kernel_size,
+                strides=strides,
+                padding=padding,
+            )
+    for kernel_size in 2, 3:
+        case(
+            "Conv1DTranspose",
+            (2, 6, 2),
+            filters=3,
+            kernel_size=kernel_size,
+            dilation_rate=2,
+            padding=padding,
+        )
+        case(
+            "Conv2DTranspose",
+            (1, 4, 5, 2),
+            filters=2,
+            kernel_size=kernel_size,
+            dilation_rate=(2, 3),
+            padding=padding,
+        )
+    case(
+        "Conv3DTranspose",
+        (1, 3, 2, 3, 2),
+        filters=2,
+        kernel_size=2,
+        dilation_rate=2,
+        padding=padding,
+    )
+    channels_first(
+        "Conv1DTranspose", (1, 4, 2), filters=3, kernel_size=3, strides=2, padding=padding
+    )
+    channels_first(
+        "Conv2DTranspose", (2, 4, 3, 2), filters=3, kernel_size=3, strides=2, padding=padding
+    )
+    channels_first(
+        "Conv3DTranspose", (1, 2, 3, 2, 2), filters=2, kernel_size=3, strides=2, padding=padding
+    )
+for class_name, shape in (
+    ("Conv1DTranspose", (2, 4, 2)),
+    ("Conv2DTranspose", (2, 3, 2, 2)),
+    ("Conv3DTranspose", (2, 2, 3, 2, 2)),
+):
+    case(class_name, shape, filters=2, kernel_size=3, use_bias=False, activation="relu")
+
+# Pooling
+for kind in "Max", "Average":
+    for rank, shape in (1, (2, 9, 3)), (2, (2, 7, 6, 2)), (3, (1, 5, 4, 6, 2)):
+        name = f"{kind}Pooling{rank}D"
+        for padding in "valid", "same":
+            for pool_size in 2, 3:
+                case(name, shape, pool_size=pool_size, padding=padding)
+            for strides in 1, 2, 3:
+                case(name, shape, pool_size=2, strides=strides, padding=padding)
+            channels_first(name, shape, pool_size=3, strides=2, padding=padding)
+        case(name, shape, pool_size=1, strides=2)
+        case(name, shape, pool_size=shape[1 : 1 + rank] if rank > 1 else shape[1])
+    for padding in "valid", "same":
+        name = f"{kind}Pooling2D"
+        case(name, (1, 7, 8, 2), pool_size=(3, 1), strides=(2, 3), padding=padding)
+        case(name, (1, 6, 5, 2), pool_size=(2, 3), strides=None, padding=padding)
+        case(name, (1, 3, 3, 1), pool_size=4, padding="same", strides=1, note=padding)
+        case(
+            f"{kind}Pooling3D",
+            (1, 4, 5, 3, 2),
+            pool_size=(2, 3, 1),
+            strides=(1, 2, 2),
+            padding=padding,
+        )
+    case(f"{kind}Pooling2D", lambda rng: -rng.random((1, 5, 5, 2), "float32") - 1, pool_size=2,
+         padding="same", note="all-negative")  # fmt: skip
+
+# Global pooling
+for kind in "Max", "Average":
+    for rank, shape in (1, (2, 5, 3)), (2, (2, 4, 3, 3)), (3, (2, 3, 2, 4, 2)):
+        for keepdims in False, True:
+            channels_first(f"Global{kind}Pooling{rank}D", shape, keepdims=keepdims)
+for keepdims in False, True:
+    case("GlobalAveragePooling1D", (3, 5, 2), call={"mask": mask(3, 5)}, keepdims=keepdims)
+case("GlobalAveragePooling1D", (3, 2, 5), call={"mask": mask(3, 5)}, data_format="channels_first")
+
+# Normalisation
+for shape in (3, 4), (2, 5, 3), (2, 4, 3, 3), (1, 2, 3, 2, 3):
+    case("BatchNormalization", shape)
+    case("LayerNormalization", shape)
+for axis in 1, 2, -2, 3:
+    case("BatchNormalization", (2, 4, 3, 5), axis=axis)
+case("BatchNormalization", (2, 4, 3, 5), axis=1, scale=False, center=False)
+for scale, center in (False, True), (True, False), (False, False):
+    case("BatchNormalization", (2, 3, 4), scale=scale, center=center)
+    case("LayerNormalization", (2, 3, 4), scale=scale, center=center)
+for epsilon in 1e-5, 0.1:
+    case("BatchNormalization", (2, 3, 4), epsilon=epsilon, momentum=0.5)
+    case("LayerNormalization", (2, 3, 4), epsilon=epsilon)
+case("BatchNormalization", (2, 3, 4), call={"mask": mask(2, 3)})
+case("BatchNormalization", (2, 3, 4), renorm=True)
+case("BatchNormalization", (2, 3, 4), trainable=False)
+case("BatchNormalization", (1, 3))
+for axis in 1, -2, [1, 2], [-1, -2], [2, 1], [1, 3], [1, 2, 3], [-1]:
+    case("LayerNormalization", (2, 4, 3, 5), axis=axis)
+case("LayerNormalization", (2, 4, 3, 5), axis=[1, 3], scale=False)
+case("LayerNormalization", (2, 3, 4), rms_scaling=True)
+case("LayerNormalization", (2, 3, 4, 2), rms_scaling=True, axis=[1, 2])
+case("LayerNormalization", (2, 3, 4), rms_scaling=True, center=False, scale=False)
+case("LayerNormalization", lambda rng: np.full((2, 4), 3, "float32"), note="constant")
+case("LayerNormalization", lambda rng: (20 + rng.random((2, 8))).astype("float32"), note="far")
+
+# Activation functions
+GRID = np.concatenate([np.arange(-24, 25) / 8, [-20, -9.5, -6, -4.25, 4.25, 6, 9.5, 20, 0.001]])
+EXTREME = np.array([[-1e4, -745, -104, -88, -40, -0.0], [0, 1e-30, 40, 88.5, 104, 1e4]])
+ACTIVATIONS = """
+    celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu
+    linear log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus
+    softsign sparse_plus sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink
+"""  # not "threshold": it needs arguments, which a file cannot say
+for activation in ACTIVATIONS.split():
+    case(
+        "Activation",
+        GRID.reshape(2, 29)[:, :28].astype("float32"),
+        activation=activation,
+        note="grid",
+    )
+    case("Activation", EXTREME.astype("float32"), activation=activation, note="extreme")
+    case("Activation", (2, 3, 2, 4), activation=activation)
+    case("Activation", (1, 2), activation=activation)
+case("Activation", (2, 3), activation=keras.layers.LeakyReLU(0.2))
+
+# Activation layers
+for max_value in None, 1.0, 6.0:
+    for negative_slope in 0.0, 0.25:
+        for threshold in 0.0, 0.5:
+            case(
+                "ReLU",
+                lambda rng: 3 * rng.standard_normal((2, 9), "float32"),
+                max_value=max_value,
+                negative_slope=negative_slope,
+                threshold=threshold,
+            )
+case("ReLU", np.array([[-1, -0.5, -0.0, 0, 0.5, 1, 6, 7]], "float32"), max_value=6, threshold=0.5)
+case("ReLU", (1, 3, 2, 2), max_value=0.0)
+for negative_slope in 0.3, 0.0, 0.01, 1.5:
+    case("LeakyReLU", (2, 3, 4), negative_slope=negative_slope)
+for shape, shared_axes in (
+    ((2, 4), None),
+    ((2, 3, 4), None),
+    ((2, 3, 4), [1]),
+    ((2, 3, 2, 4), [1, 2]),
+    ((2, 3, 2, 4), [3]),
+    ((2, 3, 2, 4), [1, 2, 3]),
+):
+    case("PReLU", shape, shared_axes=shared_axes)
+for alpha in 1.0, 0.3, 2.0:
+    case("ELU", (2, 3, 4), alpha=alpha)
+for shape, axis in (
+    ((2, 5), -1),
+    ((2, 3, 4), -1),
+    ((2, 3, 4), 1),
+    ((2, 3, 2, 3), 2),
+    ((2, 3, 4), [1, 2]),
+    ((2, 3, 4), [-1]),
+    ((2, 3, 2, 3), [1, 3]),
+):
+    case("Softmax", shape, axis=axis, note="list" if isinstance(axis, list) else "")
+case("Softmax", (3, 5), call={"mask": mask(3, 5)})
+case("Softmax", (3, 2, 5), call={"mask": mask(3, 2, 5)}, axis=[1, 2])
+case(
+    "Softmax",
+    (2, 4),
+    call={"mask": np.array([[1, 0, 1, 0], [0, 0, 0, 0]], bool)},
+    note="all-masked",
+)
+case("Softmax", (2, 4), call={"mask": np.array([[1, 0, 1, 0], [0, 0, 0.4, 2]], "float32")})
+case("Softmax", np.array([[1e4, 1e4 - 1, -1e4], [-1e30, -1e30, -1e30]], "float32"), note="extreme")
+
+# Merging
+for name in "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum":
+    case(name, [(2, 3), (2, 3)])
+    case(name, [(1, 3, 2, 4), (1, 3, 2, 4)])
+    case(name, [(2, 3, 4), (2, 1, 4)], note="broadcast")
+    case(name, [(2, 3, 1), (2, 1, 4)], note="broadcast-both")
+    case(name, [(2, 3, 4), (2, 4)], note="rank")
+    case(name, [(2, 4), (2, 3, 2, 4)], note="rank")
+    case(name, [integers(-9, 9, (2, 3), "int32"), integers(-9, 9, (2, 3), "int32")], note="int32")
+    case(
+        name,
+        [(1, 4, 4), (1, 4, 1)],
+        note="like-a-bias",
+        jax=BIAS if name in ("Add", "Average") else "",
+    )
+    if name != "Subtract":
+        case(name, [(2, 3), (2, 3), (2, 3)], note="three")
+        case(name, [(2, 3, 4), (2, 4), (2, 1, 1), (2, 3, 4)], note="four")
+case("Concatenate", [(2, 3), (2, 4)])
+case("Concatenate", [(2, 3), (2, 1), (2, 4)])
+for axis in 1, 2, 3, -1, -2:
+    shapes = [[2, 3, 2, 4], [2, 3, 2, 4]]
+    shapes[1][axis] += 2
+    case("Concatenate", [tuple(s) for s in shapes], axis=axis)
+case("Concatenate", [(2, 3), integers(-9, 9, (2, 2), "int32")], note="mixed")
+for shapes, axes in (
+    ([(3, 4), (3, 4)], 1),
+    ([(3, 4), (3, 4)], -1),
+    ([(3, 4), (3, 4)], (1, 1)),
+    ([(2, 3, 4), (2, 5, 4)], 2),
+    ([(2, 3, 4), (2, 3, 5)], 1),
+    ([(2, 3, 4), (2, 4, 5)], (2, 1)),
+    ([(2, 4, 3), (2, 5, 4)], (1, 2)),
+    ([(2, 3, 4), (2, 5, 4)], (-1, -1)),
+    ([(2, 4), (2, 3, 4)], (1, 2)),
+    ([(2, 3, 4), (2, 3)], (1, 1)),
+    ([(2, 2, 3, 4), (2, 4, 5)], (3, 1)),
+    ([(2, 3, 4), (2, 2, 4, 3)], (2, 2)),
+    ([(2, 2, 3, 4), (2, 4, 2, 3)], (3, 1)),
+    ([(2, 2, 3, 4), (2, 3, 2, 5)], (2, 1)),
+    ([(2, 4), (2, 2, 4, 3)], (1, 2)),
+):
+    case("Dot", shapes, axes=axes)
+    if len(shapes[0]) <= 3 and len(shapes[1]) <= 3:
+        case("Dot", shapes, axes=axes, normalize=True)
+
+# Reshaping
+for shape in (2, 3), (2, 3, 4), (2, 3, 2, 4), (1, 2, 3, 2, 2), (3,):
+    case("Flatten", shape)
+    case("Flatten", shape, data_format="channels_first")
+case("Flatten", integers(0, 256, (2, 3, 3, 1), "uint8"), note="uint8")
+case("Flatten", integers(-9, 9, (2, 3, 2), "int32"), note="int32")
+case("Flatten", (0, 3, 2))
+for shape, target in (
+    ((2, 12), (3, 4)),
+    ((2, 12), (-1, 2)),
+    ((2, 3, 4), (12,)),
+    ((2, 3, 4), (-1,)),
+    ((2, 3, 4), (2, -1, 3)),
+    ((2, 3, 4), (1, 3, 4, 1)),
+    ((2, 1), ()),
+    ((1, 6), (6,)),
+):
+    case("Reshape", shape, target_shape=target)
+case("Permute", (2, 3, 4), dims=(2, 1))
+case("Permute", (2, 3, 2, 4), dims=(3, 1, 2))
+case("Permute", (2, 3, 2, 4), dims=(1, 3, 2))
+case("Permute", (2, 2, 3, 2, 4), dims=(4, 2, 1, 3))
+case("Permute", (2, 3), dims=(1,))
+for n in 1, 3:
+    case("RepeatVector", (2, 4), n=n)
+for padding in 1, 2, (0, 2), (3, 1):
+    channels_first("ZeroPadding1D", (2, 4, 3), padding=padding)
+for padding in 1, (1, 2), ((0, 1), (2, 3)), ((0, 0), (0, 0)):
+    channels_first("ZeroPadding2D", (1, 3, 4, 2), padding=padding)
+for padding in 1, (1, 0, 2), ((0, 1), (2, 0), (1, 3)):
+    channels_first("ZeroPadding3D", (1, 2, 3, 2, 2), padding=padding)
+for cropping in 1, (0, 2), (2, 1), (0, 0):
+    case("Cropping1D", (2, 6, 3), cropping=cropping)
+for cropping in 1, (1, 2), ((0, 1), (2, 0)), ((1, 2), (0, 3)), ((0, 0), (0, 0)):
+    channels_first("Cropping2D", (1, 5, 6, 2), cropping=cropping)
+for cropping in 1, (1, 0, 2), ((0, 1), (2, 0), (1, 3)):
+    channels_first("Cropping3D", (1, 4, 4, 6, 2), cropping=cropping)
+for size in 1, 2, 3:
+    case("UpSampling1D", (2, 3, 2), size=size)
+for interpolation in "nearest", "bilinear", "bicubic", "lanczos3", "lanczos5":
+    for size in 2, (1, 4):
+        case("UpSampling2D", (1, 3, 4, 2), size=size, interpolation=interpolation)
+    thirds = BICUBIC if interpolation == "bicubic" else ""
+    case("UpSampling2D", (1, 3, 4, 2), size=(3, 2), interpolation=interpolation, jax=thirds)
+    case("UpSampling2D", (1, 1, 2, 1), size=3, interpolation=interpolation, jax=thirds)
+    channels_first("UpSampling2D", (2, 5, 3, 2), size=2, interpolation=interpolation)
+for size in 2, (1, 3, 2):
+    channels_first("UpSampling3D", (1, 2, 2, 3, 2), size=size)
+
+# Layers that only act in training
+for name, shape in (
+    ("Dropout", (2, 5)),
+    ("SpatialDropout1D", (2, 4, 3)),
+    ("SpatialDropout2D", (1, 3, 4, 2)),
+    ("SpatialDropout3D", (1, 2, 3, 2, 2)),
+    ("GaussianDropout", (2, 5)),
+    ("AlphaDropout", (2, 5)),
+):
+    case(name, shape, rate=0.5)
+    case(name, shape, rate=0.25, seed=7)
+case("Dropout", (2, 3, 4), rate=0.5, noise_shape=(None, 1, 4))
+case("AlphaDropout", (2, 3, 4), rate=0.5, noise_shape=(2, 1, 4))
+case("SpatialDropout2D", (1, 2, 3, 4), rate=0.5, data_format="channels_first")
+case("SpatialDropout3D", (1, 2, 3, 2, 2), rate=0.5, data_format="channels_first")
+case("GaussianNoise", (2, 5), stddev=0.5)
+case("GaussianNoise", (2, 3, 4), stddev=1.0, seed=7)
+case("ActivityRegularization", (2, 5), l1=0.1, l2=0.2)
+case("Identity", (2, 5))
+case("Identity", integers(-9, 9, (2, 3), "int32"), note="int32")
+
+# Rescaling
+case("Rescaling", (2, 3, 3, 3), scale=1 / 255)
+case("Rescaling", (2, 5), scale=2.0, offset=-1.0)
+case("Rescaling", (2, 3, 3, 3), scale=[0.1, 0.2, 0.3])
+case("Rescaling", (2, 3, 3, 3), scale=[0.1, 0.2, 0.3], offset=[1.0, 2.0, 3.0])
+case("Rescaling", (2, 3, 3, 3), scale=0.5, offset=[1.0, 2.0, 3.0])
+case("Rescaling", integers(0, 256, (2, 4, 3), "uint8"), scale=1 / 255, note="uint8")
+case("Rescaling", integers(-9, 9, (2, 3), "int32"), scale=1 / 127.5, offset=-1.0, note="int32")
+
+# Precisions
+for dtype in "float64", "float16", "mixed_float16", "bfloat16", "mixed_bfloat16":
+    array_dtype = "float64" if dtype == "float64" else "float32"
+    case("Dense", typed(array_dtype, 3, 5), units=4, activation="relu", dtype=dtype)
+    case("Dense", typed(array_dtype, 2, 40), units=3, activation="softmax", dtype=dtype)
+    case("Conv2D", typed(array_dtype, 1, 6, 5, 3), filters=4, kernel_size=3, dtype=dtype)
+    case("BatchNormalization", typed(array_dtype, 2, 3, 4), dtype=dtype)
+    case("LayerNormalization", typed(array_dtype, 2, 3, 4), dtype=dtype)
+    case("MaxPooling2D", typed(array_dtype, 1, 5, 4, 2), pool_size=2, dtype=dtype)
+    case(
+        "AveragePooling2D", typed(array_dtype, 1, 5, 4, 2), pool_size=2, padding="same", dtype=dtype
+    )
+    case("GlobalAveragePooling2D", typed(array_dtype, 2, 4, 3, 3), dtype=dtype)
+    case("Add", [typed(array_dtype, 2, 3), typed(array_dtype, 2, 3)], dtype=dtype)
+    case("Flatten", typed(array_dtype, 2, 3, 2), dtype=dtype)
+    case("Rescaling", typed(array_dtype, 2, 3), scale=1 / 255, offset=0.1, dtype=dtype)
+    for activation in "relu", "softmax", "gelu", "sigmoid", "tanh":
+        case("Activation", typed(array_dtype, 3, 6), activation=activation, dtype=dtype)
+case("Dense", (3, 5), units=4, dtype="float64", note="float32-in")
+case("Dense", integers(-9, 9, (3, 5), "int32"), units=4, dtype="mixed_float16", note="int32")
+
+
+# -------------------------------------------------------------------------------- the running
+
+
+def draw(spec, rng):
+    """The arrays that a case's inputs stand for."""
+    if isinstance(spec, list):
+        return [draw(s, rng) for s in spec]
+    if isinstance(spec, tuple):
+        return rng.standard_normal(spec, "float32")
+    return spec(rng) if callable(spec) else spec
+
+
+def text(value):
+    """An option's value as part of a case's id."""
+    if isinstance(value, (list, tuple)):
+        return "x".join(map(text, value)) or "empty"
+    if isinstance(value, keras.layers.Layer):
+        return type(value).__name__
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def identify(inputs, call, options, note):
+    """A readable id: every option, then the shapes."""
+    arrays = inputs if isinstance(inputs, list) else [inputs]
+    parts = [f"{key}_{text(value)}" for key, value in options.items()]
+    parts += [note] * bool(note) + [text(array.shape) or "scalar" for array in arrays] + [*call]
+    return "-".join(parts)
+
+
+def run(class_name, inputs, call, options, note, jax):
+    """Build the genuine layer, give it weights, call it; everything as plain numpy."""
+    # The seed depends on the case alone, so that adding a line changes no other case.
+    seed = zlib.crc32(f"{class_name}-{identify([], {}, options, note)}".encode())
+    rng = np.random.default_rng(seed)
+    inputs, call = draw(inputs, rng), {key: draw(value, rng) for key, value in call.items()}
+    result = {"id": identify(inputs, call, options, note), "args": [inputs], "kwargs": call}
+    result["jax"] = jax
+    try:
+        layer = getattr(keras.layers, class_name)(name="layer", **options)
+        layer(inputs, **call)  # creates the weights
+        for variable in layer.weights:
+            variable.assign(random_weight(variable.name, variable.shape, rng))
+        outputs = keras.ops.convert_to_numpy(layer(inputs, **call))
+    except Exception as refusal:  # whatever a framework may raise for what it cannot compute
+        return result | {"refused": " ".join(str(refusal).split())[:300]}
+    saved = keras.saving.serialize_keras_object(layer)
+    return result | {
+        "module": saved["module"],
+        "registered_name": saved["registered_name"],
+        "config": saved["config"],
+        "weights": [(v.name, keras.ops.convert_to_numpy(v)) for v in layer.weights],
+        "outputs": outputs,
+    }
+
+
+def record(results):
+    """The JSON and the arrays of one class."""
+    arrays, cases = {}, []
+
+    def store(value, key):
+        if isinstance(value, list):
+            return [store(v, f"{key}.{i}") for i, v in enumerate(value)]
+        leaf = {"array": key}
+        if value.dtype.name == "bfloat16":  # npz has no bfloat16: its bits
+            leaf["dtype"], value = "bfloat16", value.view("uint16")
+        arrays[key] = value
+        return leaf
+
+    for at, result in enumerate(results):
+        cases.append(
+            {
+                **{
+                    key: result[key]
+                    for key in ("id", "backend", "reason", "module", "registered_name", "config")
+                    if key in result
+                },
+                "args": [store(arg, f"{at}.in") for arg in result["args"]],
+                "kwargs": {k: store(v, f"{at}.{k}") for k, v in result["kwargs"].items()},
+                "weights": [
+                    {"name": name, **store(value, f"{at}.{i}.{name}")}
+                    for i, (name, value) in enumerate(result["weights"])
+                ],
+                "outputs": store(result["outputs"], f"{at}.out"),
+            }
+        )
+    return cases, arrays
+
+
+def choose(class_name, by_tensorflow, by_jax):
+    """The result to record for one case: TensorFlow's where it has one."""
+    name = f"{class_name} {by_tensorflow['id']}"
+    if by_tensorflow["jax"]:
+        return {**by_jax, "backend": "jax", "reason": by_tensorflow["jax"]}
+    refused = by_tensorflow.get("refused")
+    if refused and "refused" in by_jax:
+        print(f"NOBODY computes {name}: {refused} // {by_jax['refused']}")
+        return None
+    if refused:
+        return {**by_jax, "backend": "jax", "reason": f"TensorFlow: {refused}"}
+    if "refused" not in by_jax:
+        # float64 is off in JAX unless asked for, hence the lesser of both precisions.
+        y, z = (np.asarray(r["outputs"]) for r in (by_tensorflow, by_jax))
+        if y.shape != z.shape:
+            print(f"SHAPES differ: {name}: TensorFlow {y.shape}, JAX {z.shape}")
+        else:
+            tolerance = 1e-4 if min(y.dtype.itemsize, z.dtype.itemsize) > 2 else 2e-2
+            if not np.allclose(y.astype("float64"), z.astype("float64"), tolerance, tolerance / 10):
+                print(
+                    f"VALUES differ: {name}: up to {abs(y.astype('f8') - z.astype('f8')).max():.3g}"
+                )
+            if y.dtype != z.dtype and "float64" not in (y.dtype, z.dtype):
+                print(f"DTYPES differ: {name}: TensorFlow {y.dtype}, JAX {z.dtype}")
+    return {**by_tensorflow, "backend": "tensorflow"}
+
+
+def save(path, arrays):
+    np.savez_compressed(path, allow_pickle=False, **arrays)
+
+
+def main(class_names):
+    OUT.mkdir(exist_ok=True)
+    answers = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for backend in "tensorflow", "jax":
+            answer = Path(folder) / backend
+            subprocess.run(
+                [sys.executable, __file__, "--answer", answer, *class_names],
+                env={**os.environ, "KERAS_BACKEND": backend},
+                check=True,
+            )
+            answers[backend] = pickle.loads(answer.read_bytes())
+    for class_name in class_names:
+        pairs = zip(answers["tensorflow"][class_name], answers["jax"][class_name], strict=True)
+        results = [r for pair in pairs if (r := choose(class_name, *pair))]
+        ids = [result["id"] for result in results]
+        if double := {i for i in ids if ids.count(i) > 1}:
+            raise SystemExit(f"{class_name}: the same case twice: {double}; give one a note")
+        cases, arrays = record(results)
+        head = {"class_name": class_name, "keras": keras.__version__}
+        lines = ",\n".join(json.dumps(case) for case in cases)
+        text = f'{json.dumps(head)[:-1]}, "cases": [\n{lines}\n]}}\n'
+        (OUT / f"{class_name}.json").write_text(text)
+        save(OUT / f"{class_name}.npz", arrays)
+        jax = sum(result["backend"] == "jax" for result in results)
+        print(f"{class_name}: {len(cases)} cases, {jax} of them by JAX")
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    if sys.argv[1:2] == ["--answer"]:
+        answer = {name: [run(name, *case) for case in CASES[name]] for name in sys.argv[3:]}
+        Path(sys.argv[2]).write_bytes(pickle.dumps(answer))
+    else:
+        main(sys.argv[1:] or list(CASES))

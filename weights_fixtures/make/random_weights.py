@@ -1,0 +1,24 @@
+"""Seeded random weights for genuine layers, such that no activation dies or explodes."""
+
+import numpy as np
+
+
+def random_weight(name, shape, rng):
+    """A value for one variable, by Keras's name for it.
+
+    Kernels keep the scale of their input; biases and statistics differ from their initial values.
+    """
+    match name:
+        case "depthwise_kernel":
+            return rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-2]))
+        case "kernel" | "pointwise_kernel":
+            return rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-1]))
+        case "moving_variance" | "moving_stddev" | "renorm_stddev":
+            return rng.uniform(0.3, 2, shape)
+        case "gamma":
+            return rng.uniform(0.5, 1.5, shape)
+        case "alpha":
+            return rng.uniform(-0.2, 0.6, shape)
+        case "bias" | "beta" | "moving_mean" | "renorm_mean":
+            return 0.3 * rng.standard_normal(shape)
+    raise ValueError(f"no rule for a weight called {name!r}")
