@@ -53,7 +53,6 @@ class Look:
     cmap: Any = CMAP
     labels: Sequence[str] | None = None
     fold: bool = False  # fold vectors to a rectangle whatever their length
-    size: tuple[float, float] | None = None  # of the whole figure, where the caller decides
     new_figure: Callable[[], Figure] | None = None
 
     def __post_init__(self) -> None:
@@ -236,10 +235,10 @@ class Heading:
     sample: int = 0
     note: str = ""
 
-    def place(self, figure: Figure, look: Look, height: float, *notes: str) -> float:
+    def place(self, figure: Figure, height: float, *notes: str) -> float:
         """Write title and subtitle; `height` is the drawing's.  Returns the page's height."""
         total = height + FOOT + 0.75
-        figure.set_size_inches(look.size or (WIDTH, total))
+        figure.set_size_inches(WIDTH, total)
         figure.set_label(self.address)
         figure.set_facecolor("white")
         shape = " \u00d7 ".join(map(str, self.shape[1:])) or "scalar"
@@ -473,7 +472,7 @@ def grid_pages(heading: Heading, look: Look, x: np.ndarray) -> Iterator[Figure]:
         figure = look.blank()
         many = f"channels {page * each} to {page * each + len(part) - 1}" if pages > 1 else ""
         height, drawn = plan.height, plan.width
-        total = heading.place(figure, look, height, many, describe(look))
+        total = heading.place(figure, height, many, describe(look))
         axes = add_axes(figure, total, SIDE, FOOT, drawn, height)
         axes.imshow(mosaic(look.paint(z), plan), aspect="auto", interpolation="auto")
         row_numbers(axes, plan, page * each, len(x))
@@ -499,7 +498,7 @@ def slice_pages(heading: Heading, look: Look, x: np.ndarray) -> Iterator[Figure]
         figure = look.blank()
         many = f"channels {start} to {start + len(part) - 1}" if len(x) > each else ""
         height, drawn = plan.height, plan.width
-        total = heading.place(figure, look, height, many, "slices across", describe(look))
+        total = heading.place(figure, height, many, "slices across", describe(look))
         axes = add_axes(figure, total, SIDE, FOOT, drawn, height)
         axes.imshow(mosaic(look.paint(z), plan), aspect="auto", interpolation="auto")
         centres = (np.arange(len(part)) + 0.5) * (plan.tile[0] + plan.gap) - plan.gap / 2
@@ -592,7 +591,7 @@ def picture_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
     figure = look.blank()
     low, high = measure(x).min, measure(x).max
     values = "" if low is None else f"values {low:.4g} to {high:.4g}"
-    total = heading.place(figure, look, height, values, note)
+    total = heading.place(figure, height, values, note)
     axes = add_axes(figure, total, SIDE, FOOT, drawn, height)
     axes.imshow(rgb, aspect="auto", interpolation="auto")
     axes.set_axis_off()
@@ -602,7 +601,7 @@ def picture_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
 def vector_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
     """The units of a dense layer, or a signal: bars if few, a line if many.  (n,)"""
     figure = look.blank()
-    total = heading.place(figure, look, 2.6)
+    total = heading.place(figure, 2.6)
     axes = add_axes(figure, total, SIDE + 0.2, FOOT + 0.15, WIDTH - 2 * SIDE - 0.2, 2.45)
     graph(axes, x)
     return figure
@@ -643,7 +642,7 @@ def folded_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
     scale = min(width / columns, 4.5 / rows, 0.25)
     height = max(rows * scale, 0.3)
     figure = look.blank()
-    total = heading.place(figure, look, height, f"folded to {rows} \u00d7 {columns}, row by row")
+    total = heading.place(figure, height, f"folded to {rows} \u00d7 {columns}, row by row")
     axes = add_axes(figure, total, SIDE, FOOT, columns * scale, height)
     axes.imshow(colours.reshape(rows, columns, 3), aspect="auto", interpolation="auto")
     ticks = np.arange(0, rows, math.ceil(rows / 20))
@@ -678,7 +677,7 @@ def sequence_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
         normalise(x, low, high), math.ceil(max(x.shape[0] / height, x.shape[1] / width) / DPI)
     )
     figure = look.blank()
-    total = heading.place(figure, look, height + 0.2, describe(look))
+    total = heading.place(figure, height + 0.2, describe(look))
     axes = add_axes(figure, total, SIDE + 0.1, FOOT + 0.2, width - 0.1, height)
     axes.imshow(
         look.paint(z),
@@ -701,7 +700,7 @@ def softmax_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
     height = 0.27 * len(best) + 0.1
     rest = 1.2 if x.size > len(best) else 0.0
     figure = look.blank()
-    total = heading.place(figure, look, height + rest, f"top {len(best)} of {x.size} classes")
+    total = heading.place(figure, height + rest, f"top {len(best)} of {x.size} classes")
     names = [drawable(c.label, 32) for c in best]
     left = SIDE + min(0.085 * max(map(len, names)) + 0.1, 3.0)
     axes = add_axes(figure, total, left, FOOT + rest, WIDTH - left - SIDE - 0.6, height)
@@ -728,7 +727,7 @@ def softmax_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
 def scalar_page(heading: Heading, look: Look, x: float) -> Figure:
     """One number: on a bar from 0 to 1 if it lies there, else from 0."""
     figure = look.blank()
-    total = heading.place(figure, look, 0.6)
+    total = heading.place(figure, 0.6)
     axes = add_axes(figure, total, SIDE, FOOT, 6.0, 0.35)
     finite = math.isfinite(x)
     reach = 1.0 if 0 <= x <= 1 else abs(x)
@@ -758,7 +757,7 @@ def text_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
         shown.append(f"… and {x.size - len(shown):,} more")
     height = 0.22 * len(shown)
     figure = look.blank()
-    total = heading.place(figure, look, height)
+    total = heading.place(figure, height)
     for row, line in enumerate(shown):
         figure.text(
             SIDE / WIDTH,
@@ -771,6 +770,70 @@ def text_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
             parse_math=False,
         )
     return figure
+
+
+def overlays(
+    value: np.ndarray,
+    picture: np.ndarray,
+    address: str = "",
+    look: Look | None = None,
+    *,
+    merge: bool = False,
+) -> Iterator[Figure]:
+    """Feature maps laid over the picture that they come from: the stronger, the more they cover.
+
+    Colours run from the layer's smallest value to its largest.
+
+    Parameters
+    ----------
+    value : ndarray
+        (batch, h, w, channels); further axes before h are averaged.  The first sample is drawn.
+    picture : ndarray
+        (height, width) or (height, width, 1, 3 or 4).
+    merge : bool
+        One map, the mean of all channels.
+
+    Examples
+    --------
+    >>> (figure,) = overlays(np.ones((1, 4, 4, 2)), np.zeros((16, 16)), "conv1")
+    >>> figure.get_label()
+    'conv1'
+    """
+    look = look or Look()
+    check_sample(address, value, 0)
+    heading = Heading(address, "", value.shape)
+    x = native(value[0]).astype(np.float64)
+    x = x[:, None] if x.ndim == 2 else x.reshape(-1, *x.shape[-3:]).mean(axis=0)
+    x = np.moveaxis(x, -1, 0)
+    x = x.mean(axis=0, keepdims=True) if merge else x
+    # In grey, so that every colour in the drawing is of the map.
+    backdrop = as_rgb(picture)[0] @ np.array([0.299, 0.587, 0.114])
+    low, high = bounds(x, None)
+    width = WIDTH - 2 * SIDE - 0.9
+    for start in range(0, len(x), PAGE // 4):
+        part = x[start : start + PAGE // 4]
+        plan = layout(len(part), *backdrop.shape, width)
+        behind = np.nan_to_num(resized(backdrop, plan.tile))[..., None]
+        z = normalise(part, low, high)
+        z = np.clip([resized(tile, plan.tile) for tile in z], 0, 1)
+        cover = np.where(np.isnan(z), 1, 0.35 + 0.35 * z)[..., None]
+        tiles = np.rint((1 - cover) * behind * 255 + cover * look.paint(z))
+        figure = look.blank()
+        total = heading.place(figure, plan.height, "mean of all channels" if merge else "")
+        axes = add_axes(figure, total, SIDE, FOOT, plan.width, plan.height)
+        flat = replace(plan, repeat=(1, 1))
+        axes.imshow(mosaic(tiles.astype(np.uint8), flat), aspect="auto", interpolation="auto")
+        row_numbers(axes, plan, start, len(x))
+        colour_bar(figure, total, look, low, high, SIDE + plan.width + 0.15, plan.height)
+        yield figure
+
+
+def resized(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """One channel at another size, bilinear.  (h, w) -> size"""
+    from PIL import Image
+
+    image = Image.fromarray(np.ascontiguousarray(x, np.float32))
+    return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 # Histograms and filters ------------------------------------------------------------------------
@@ -956,7 +1019,7 @@ def tile_pages(
             picture = mosaic(look.paint(z), plan)
         height, drawn = plan.height, plan.width
         figure = look.blank()
-        total = heading.place(figure, look, height, colour, note)
+        total = heading.place(figure, height, colour, note)
         axes = add_axes(figure, total, SIDE, FOOT, drawn, height)
         axes.imshow(picture, aspect="auto", interpolation="auto")
         first = start // plan.columns if columns else start
@@ -977,7 +1040,7 @@ def matrix_page(heading: Heading, look: Look, w: np.ndarray, high: np.ndarray) -
     height, drawn = max(w.shape[0] * scale, 0.3), max(w.shape[1] * scale, 0.3)
     factor = math.ceil(max(w.shape[0] / height, w.shape[1] / drawn) / DPI)
     figure = look.blank()
-    total = heading.place(figure, look, height + 0.2, note)
+    total = heading.place(figure, height + 0.2, note)
     axes = add_axes(figure, total, SIDE + 0.1, FOOT + 0.2, drawn, height)
     axes.imshow(
         look.paint(shrink(normalise(w, -high, high), factor)),
