@@ -39,7 +39,7 @@ TENSORFLOW_OPS |= {f"AveragePooling{n}D": "AvgPool" for n in (2, 3)}
 TENSORFLOW_OPS |= {f"GlobalMaxPooling{n}D": "Max" for n in (1, 2, 3)}
 TENSORFLOW_OPS |= {f"GlobalAveragePooling{n}D": "Mean" for n in (1, 2, 3)}
 TENSORFLOW_OPS |= {f"ZeroPadding{n}D": "Pad" for n in (1, 2, 3)}
-TENSORFLOW_OPS |= {name: "Identity" for name in ("Dropout", "Identity", "GaussianNoise")}
+TENSORFLOW_OPS |= dict.fromkeys(("Dropout", "Identity", "GaussianNoise"), "Identity")
 ACTIVATION_OPS = {"exponential": "Exp", "relu6": "Relu6", "softplus": "Softplus"}
 
 

@@ -12,6 +12,7 @@ is printed.
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,10 @@ def mask(*shape):
     return draw
 
 
+def negative(*shape):
+    return lambda rng: -1 - rng.random(shape, "float32")
+
+
 def typed(dtype, *shape):
     return lambda rng: rng.standard_normal(shape).astype(dtype)
 
@@ -114,6 +119,7 @@ for padding in "valid", "same":
     channels_first(
         "Conv1D", (2, 9, 3), filters=2, kernel_size=3, strides=2, padding=padding, activation="relu"
     )
+channels_first("Conv1D", (2, 10, 3), filters=4, kernel_size=3, padding="causal", dilation_rate=2)
 case("Conv1D", (2, 9, 3), filters=4, kernel_size=3, use_bias=False)
 case("Conv1D", (2, 4, 4), filters=4, kernel_size=1, groups=4)
 case("Conv1D", (2, 3, 2), filters=3, kernel_size=5, padding="same")
@@ -153,6 +159,7 @@ case("Conv2D", (1, 7, 7, 2), filters=2, kernel_size=1, strides=2, note="skips-in
 case("Conv2D", (1, 8, 8, 1), filters=2, kernel_size=1, strides=3, padding="same")
 for name in "Conv2D", "Conv2DTranspose", "SeparableConv2D":
     case(name, (1, 2, 5, 3), filters=3, kernel_size=1, data_format="channels_first", jax=BIAS)
+case("DepthwiseConv2D", (1, 3, 5, 3), kernel_size=1, data_format="channels_first", jax=BIAS)
 case("Conv2D", (0, 5, 5, 2), filters=3, kernel_size=3)
 
 # Conv3D
@@ -200,6 +207,7 @@ for padding in "valid", "same":
     case("DepthwiseConv2D", (1, 8, 7, 2), kernel_size=3, dilation_rate=2, padding=padding)
     case("DepthwiseConv2D", (1, 8, 9, 2), kernel_size=(2, 3), dilation_rate=(3, 2), padding=padding)
     case("DepthwiseConv2D", (1, 8, 7, 2), kernel_size=2, strides=3, padding=padding)
+    case("DepthwiseConv2D", (1, 8, 7, 2), kernel_size=3, strides=(2, 1), padding=padding)
 case("DepthwiseConv1D", (2, 6, 2), kernel_size=2, use_bias=False, activation="tanh")
 case("DepthwiseConv2D", (2, 4, 4, 2), kernel_size=2, use_bias=False, activation="relu6")
 case("DepthwiseConv2D", (1, 5, 5, 1), kernel_size=3, depth_multiplier=4)
@@ -365,14 +373,18 @@ for kind in "Max", "Average":
             strides=(1, 2, 2),
             padding=padding,
         )
-    case(f"{kind}Pooling2D", lambda rng: -rng.random((1, 5, 5, 2), "float32") - 1, pool_size=2,
-         padding="same", note="all-negative")  # fmt: skip
+    case(f"{kind}Pooling2D", negative(1, 5, 5, 2), pool_size=2, padding="same", note="negative")
+    case(f"{kind}Pooling2D", (0, 4, 4, 2), pool_size=2)
+case("MaxPooling2D", integers(-9, 9, (1, 5, 4, 2), "int32"), pool_size=2, note="int32")
+case("MaxPooling1D", integers(0, 256, (2, 5, 2), "uint8"), pool_size=2, note="uint8")
 
 # Global pooling
 for kind in "Max", "Average":
     for rank, shape in (1, (2, 5, 3)), (2, (2, 4, 3, 3)), (3, (2, 3, 2, 4, 2)):
         for keepdims in False, True:
             channels_first(f"Global{kind}Pooling{rank}D", shape, keepdims=keepdims)
+    case(f"Global{kind}Pooling2D", (0, 4, 4, 2))
+    case(f"Global{kind}Pooling1D", integers(-9, 9, (2, 5, 2), "int32"), note="int32")
 for keepdims in False, True:
     case("GlobalAveragePooling1D", (3, 5, 2), call={"mask": mask(3, 5)}, keepdims=keepdims)
 case("GlobalAveragePooling1D", (3, 2, 5), call={"mask": mask(3, 5)}, data_format="channels_first")
@@ -394,6 +406,10 @@ case("BatchNormalization", (2, 3, 4), call={"mask": mask(2, 3)})
 case("BatchNormalization", (2, 3, 4), renorm=True)
 case("BatchNormalization", (2, 3, 4), trainable=False)
 case("BatchNormalization", (1, 3))
+case("BatchNormalization", (0, 3))
+case("BatchNormalization", integers(-9, 9, (2, 3), "int32"), note="int32")
+case("LayerNormalization", integers(-9, 9, (2, 3), "int32"), note="int32")
+case("Activation", integers(-9, 9, (2, 3), "int32"), activation="relu", note="int32")
 for axis in 1, -2, [1, 2], [-1, -2], [2, 1], [1, 3], [1, 2, 3], [-1]:
     case("LayerNormalization", (2, 4, 3, 5), axis=axis)
 case("LayerNormalization", (2, 4, 3, 5), axis=[1, 3], scale=False)
@@ -420,7 +436,7 @@ for activation in ACTIVATIONS.split():
     )
     case("Activation", EXTREME.astype("float32"), activation=activation, note="extreme")
     case("Activation", (2, 3, 2, 4), activation=activation)
-    case("Activation", (1, 2), activation=activation)
+    case("Activation", (1, 6), activation=activation)
 case("Activation", (2, 3), activation=keras.layers.LeakyReLU(0.2))
 
 # Activation layers
@@ -461,6 +477,8 @@ for shape, axis in (
     case("Softmax", shape, axis=axis, note="list" if isinstance(axis, list) else "")
 case("Softmax", (3, 5), call={"mask": mask(3, 5)})
 case("Softmax", (3, 2, 5), call={"mask": mask(3, 2, 5)}, axis=[1, 2])
+case("Softmax", (3, 2, 5), call={"mask": mask(3, 1, 5)}, note="broadcast")
+case("Softmax", (3, 2, 5), call={"mask": mask(2, 5)}, note="broadcast-batch")
 case(
     "Softmax",
     (2, 4),
@@ -478,13 +496,15 @@ for name in "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum":
     case(name, [(2, 3, 1), (2, 1, 4)], note="broadcast-both")
     case(name, [(2, 3, 4), (2, 4)], note="rank")
     case(name, [(2, 4), (2, 3, 2, 4)], note="rank")
-    case(name, [integers(-9, 9, (2, 3), "int32"), integers(-9, 9, (2, 3), "int32")], note="int32")
     case(
         name,
         [(1, 4, 4), (1, 4, 1)],
         note="like-a-bias",
         jax=BIAS if name in ("Add", "Average") else "",
     )
+    case(name, [(2, 3), integers(-9, 9, (2, 3), "int32")], note="mixed")
+    if name != "Average":  # of which TensorFlow makes float64, and JAX float32
+        case(name, [integers(-9, 9, (2, 3), "int32")] * 2, note="int32")
     if name != "Subtract":
         case(name, [(2, 3), (2, 3), (2, 3)], note="three")
         case(name, [(2, 3, 4), (2, 4), (2, 1, 1), (2, 3, 4)], note="four")
@@ -646,6 +666,11 @@ def identify(inputs, call, options, note):
     return "-".join(parts)
 
 
+def plain(refusal):
+    """A framework's error on one short line, without terminal colours."""
+    return " ".join(re.sub(r"\x1b\[\d*m", "", str(refusal)).split())[:240]
+
+
 def run(class_name, inputs, call, options, note, jax):
     """Build the genuine layer, give it weights, call it; everything as plain numpy."""
     # The seed depends on the case alone, so that adding a line changes no other case.
@@ -661,7 +686,7 @@ def run(class_name, inputs, call, options, note, jax):
             variable.assign(random_weight(variable.name, variable.shape, rng))
         outputs = keras.ops.convert_to_numpy(layer(inputs, **call))
     except Exception as refusal:  # whatever a framework may raise for what it cannot compute
-        return result | {"refused": " ".join(str(refusal).split())[:300]}
+        return result | {"refused": plain(refusal)}
     saved = keras.saving.serialize_keras_object(layer)
     return result | {
         "module": saved["module"],
