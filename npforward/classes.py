@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from npforward.errors import BadFile, BadInput, MissingFile
 from npforward.statistics import layer_at
 
 
-class Class(NamedTuple):
+@dataclass(frozen=True)
+class Class:
     """One class of a softmax output."""
 
     index: int

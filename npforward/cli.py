@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import dataclasses
 import json
 import os
 import sys
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from npforward import __version__
+import npforward
 from npforward.errors import BadInput, NpforwardError, UnknownName, nearest
 from npforward.limits import Limits
 from npforward.tables import printable
@@ -118,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Each verb has its own help: npforward activations --help",
         allow_abbrev=False,
     )
-    top.add_argument("--version", action="version", version=f"npforward {__version__}")
+    top.add_argument("--version", action="version", version=f"npforward {npforward.__version__}")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     def verb(name: str, run: Any, about: str, example: str) -> argparse.ArgumentParser:
@@ -347,7 +348,9 @@ def run_activations(arguments: argparse.Namespace) -> None:
             "inputs": lines,
             "statistics": statistics.to_dict(),
             "top": {
-                address: [[number_free(c._asdict()) for c in sample] for sample in samples]
+                address: [
+                    [number_free(dataclasses.asdict(c)) for c in sample] for sample in samples
+                ]
                 for address, samples in best.items()
             },
             "files": [str(file) for file in files],
@@ -388,7 +391,8 @@ def run_plot(arguments: argparse.Namespace) -> None:
             raise BadInput("--weights draws the model itself and takes no INPUT.")
         model, _ = opened(arguments)
         figures = plots.filters(model.weights, cmap=arguments.cmap, layers=arguments.layers)
-        total, lines = len(model.weights), []
+        total = len(model.weights)
+        lines: list[str] = []
     else:
         trace, lines, _ = traced(arguments)
         total = len(trace)
@@ -435,7 +439,9 @@ def fed(
     )
     specs = {spec.name: spec for spec in model.inputs}
     files = assigned(arguments, list(specs))
-    feeds, lines, names = {}, [], []
+    feeds: dict[str, np.ndarray] = {}
+    lines: list[str] = []
+    names: list[str] = []
     for name, spec in specs.items():
         feeds[name], said = read_batch(files[name], spec, preprocessing, limits)
         lines += [f"{name} = {line}" if len(specs) > 1 else line for line in said]
@@ -472,7 +478,3 @@ def assigned(arguments: argparse.Namespace, inputs: list[str]) -> dict[str, list
         example = f"--input {missing[0]}=FILE" if len(inputs) > 1 else "a file: picture.png"
         raise BadInput(f"no file for the input {missing[0]!r} of the model; give {example}")
     return files
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -181,7 +181,8 @@ def read_batch(
     preprocessing, limits = preprocessing or Preprocessing(), limits or Limits()
     if not paths:
         raise BadInput(f"input {spec.name!r}: no file given.")
-    parts, lines = [], []
+    parts: list[np.ndarray] = []
+    lines: list[str] = []
     for path in map(Path, paths):
         x, line = read(path, spec, preprocessing, limits)
         if parts and x.shape[1:] != parts[0].shape[1:]:
@@ -345,6 +346,7 @@ def decode(
         with warnings.catch_warnings():
             # Pillow warns of large pictures; Limits.image_pixels decides here.
             warnings.simplefilter("ignore")
+            picture: Image.Image
             with Image.open(path, formats=PICTURES) as picture:
                 limits.check("image_pixels", picture.width * picture.height, str(path))
                 picture.load()
@@ -478,7 +480,7 @@ def read_text(path: Path, spec: InputSpec, limits: Limits) -> np.ndarray:
     try:
         return cells.astype(np.float64)
     except ValueError:
-        row, column = next(at for at in np.ndindex(cells.shape) if not is_number(cells[at]))
+        row, column = next(at for at in np.ndindex(cells.shape) if not is_number(str(cells[at])))
         raise BadFile(
             f"{path}: row {row + heading + 1}, column {column + 1}: "
             f"{str(cells[row, column]).strip()[:40]!r} is not a number, "

@@ -306,7 +306,7 @@ def add_axes(
 # Feature maps ----------------------------------------------------------------------------------
 
 
-def bounds(x: np.ndarray, by: str | None) -> tuple[np.ndarray, np.ndarray]:
+def bounds(x: np.ndarray, by: str | None) -> tuple[Any, Any]:
     """The values drawn darkest and lightest.  (C, ...) -> two arrays, (C,) by channel, () else
 
     Two standard deviations to either side of the mean; by None the smallest and largest.  Only
@@ -335,7 +335,7 @@ def bounds(x: np.ndarray, by: str | None) -> tuple[np.ndarray, np.ndarray]:
         return (mean - 2 * std) * scale, (mean + 2 * std) * scale
 
 
-def normalise(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def normalise(x: np.ndarray, low: Any, high: Any) -> np.ndarray:
     """Values to 0..1, clipped; all 0.5 where low = high; NaN where not finite.  (C, ...) float64
 
     Examples
@@ -445,9 +445,7 @@ def mosaic(tiles: np.ndarray, plan: Layout) -> np.ndarray:
     return page[: -plan.gap, : -plan.gap]
 
 
-def prepared(
-    x: np.ndarray, low: np.ndarray, high: np.ndarray, shrunk: int, by: str | None
-) -> np.ndarray:
+def prepared(x: np.ndarray, low: Any, high: Any, shrunk: int, by: str | None) -> np.ndarray:
     """Normalised and shrunk maps, few channels at a time: no float64 copy of the whole."""
     step = max(1, 2**20 // max(1, x[0].size))
     parts = []
@@ -467,7 +465,7 @@ def grid_pages(heading: Heading, look: Look, x: np.ndarray) -> Iterator[Figure]:
         part = x[page * each : (page + 1) * each]
         bar = 0.0 if look.normalize == "channel" else 0.9
         width = WIDTH - 2 * SIDE - bar
-        plan = layout(len(part), *part.shape[1:], width)
+        plan = layout(len(part), part.shape[1], part.shape[2], width)
         z = prepared(part, low, high, plan.shrunk, look.normalize)
         figure = look.blank()
         many = f"channels {page * each} to {page * each + len(part) - 1}" if pages > 1 else ""
@@ -491,7 +489,7 @@ def slice_pages(heading: Heading, look: Look, x: np.ndarray) -> Iterator[Figure]
         part = x[start : start + each]
         bar = 0.0 if look.normalize == "channel" else 0.9
         width = WIDTH - 2 * SIDE - bar
-        plan = layout(len(part) * len(at), *part.shape[2:], width, columns=len(at))
+        plan = layout(len(part) * len(at), part.shape[2], part.shape[3], width, len(at))
         limits = bounds(part, "channel") if look.normalize == "channel" else (low, high)
         z = shrink(normalise(part[:, at], *limits), plan.shrunk)
         z = z.reshape(-1, *z.shape[2:])
@@ -542,12 +540,22 @@ def colour_bar(
     ramp = look.paint(np.linspace(1, 0, 256)[:, None])
     axes.xaxis.set_visible(False)
     axes.yaxis.tick_right()
-    if not (math.isfinite(high - low) and high > low):
+    if low >= high:
         axes.imshow(look.paint(np.full((1, 1), 0.5)), aspect="auto")
         axes.set_yticks([0], [f"{low:.4g}"])
         return
+    if not has_ticks(low, high):
+        axes.imshow(ramp, aspect="auto", extent=(0, 1, 0, 1), interpolation="auto")
+        axes.set_yticks([0, 1], [f"{low:.4g}", f"{high:.4g}"])
+        return
     axes.imshow(ramp, aspect="auto", extent=(0, 1, low, high), interpolation="auto")
-    axes.yaxis.get_major_locator().set_params(nbins=5)
+    axes.locator_params(axis="y", nbins=5)
+
+
+def has_ticks(low: float, high: float) -> bool:
+    """Whether matplotlib can lay out an axis from `low` to `high` without over- or underflow."""
+    size = max(abs(low), abs(high))
+    return size < 1e300 and high - low > max(1e-290, 1e-10 * size)
 
 
 # Pictures, vectors, sequences, text ------------------------------------------------------------
@@ -586,7 +594,7 @@ def picture_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
     rgb, note = as_rgb(x)
     rgb = np.where(np.isnan(rgb).any(axis=-1, keepdims=True), to_rgb(BAD), rgb)
     width = WIDTH - 2 * SIDE
-    plan = layout(1, *rgb.shape[:2], width)
+    plan = layout(1, rgb.shape[0], rgb.shape[1], width)
     height, drawn = plan.height, plan.width
     figure = look.blank()
     low, high = measure(x).min, measure(x).max
@@ -612,6 +620,10 @@ def graph(axes: Axes, x: np.ndarray) -> None:
     finite = np.isfinite(x)
     at = np.arange(x.size)
     y = np.where(finite, x, 0)
+    low, high = min(y.min(), 0), max(y.max(), 0)
+    if low < high and not has_ticks(low, high):
+        axes.set_ylabel(f"x {max(-low, high):.1e}", fontsize=7.5, color=FAINT)
+        y = y / max(-low, high)
     if x.size <= BARS:
         axes.bar(at, y, color=INK, width=0.75)
     else:
@@ -620,12 +632,9 @@ def graph(axes: Axes, x: np.ndarray) -> None:
     axes.plot(at[~finite], y[~finite], "x", color=BAD, markersize=6, markeredgewidth=1.8)
     axes.axhline(0, color=FAINT, linewidth=0.6)
     axes.set_xlim(-0.6, x.size - 0.4)
-    low, high = min(y.min(), 0), max(y.max(), 0)
-    if not math.isfinite(high - low):  # matplotlib cannot lay out the whole range of float64
-        axes.set_yticks([])
-    elif low == high:
+    if low == high:
         axes.set_ylim(-1, 1)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.grid(axis="y", color="#e5e7eb", linewidth=0.6)
     axes.set_axisbelow(True)
 
@@ -685,8 +694,7 @@ def sequence_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
         interpolation="auto",
         extent=(-0.5, x.shape[1] - 0.5, x.shape[0] - 0.5, -0.5),
     )
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.get_major_locator().set_params(integer=True)
+    axes.locator_params(integer=True)
     axes.set_xlabel("position", fontsize=8, color=FAINT, labelpad=1)
     axes.set_ylabel("channel", fontsize=8, color=FAINT, labelpad=1)
     if look.normalize != "channel":
@@ -720,7 +728,7 @@ def softmax_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
         below = add_axes(figure, total, SIDE + 0.2, FOOT + 0.1, WIDTH - 2 * SIDE - 0.2, rest - 0.45)
         graph(below, x)
         below.set_title("all classes", fontsize=8, color=FAINT, loc="left", pad=3)
-        below.yaxis.get_major_locator().set_params(nbins=3)
+        below.locator_params(axis="y", nbins=3)
     return figure
 
 
@@ -812,7 +820,7 @@ def overlays(
     width = WIDTH - 2 * SIDE - 0.9
     for start in range(0, len(x), PAGE // 4):
         part = x[start : start + PAGE // 4]
-        plan = layout(len(part), *backdrop.shape, width)
+        plan = layout(len(part), backdrop.shape[0], backdrop.shape[1], width)
         behind = np.nan_to_num(resized(backdrop, plan.tile))[..., None]
         z = normalise(part, low, high)
         z = np.clip([resized(tile, plan.tile) for tile in z], 0, 1)
@@ -885,7 +893,7 @@ def histograms(
                 if bad:
                     about.append(f"{bad:,} NaN or Inf")
                 at = (left / WIDTH, (bottom + 1.36) / total)
-                style = {"va": "top", "parse_math": False}
+                style: dict[str, Any] = {"va": "top", "parse_math": False}
                 figure.text(
                     *at, drawable(address, 32), fontsize=9, color=INK, weight="bold", **style
                 )
@@ -907,21 +915,23 @@ def histogram(axes: Axes, x: np.ndarray, bins: int) -> None:
         axes.set_xticks([0])
         return
     low, high = float(row.min), float(row.max)
-    if not math.isfinite(high - low):  # wider than float64 itself
-        axes.set_xticks([])
-        return
     if low == high:
         low, high = low - abs(low) / 2, high + abs(high) / 2
-    edges = np.linspace(low, high, bins + 1)
-    if not (np.diff(edges) > 0).all():  # neighbours among floats: no room for bins
-        edges = np.array([low, high])
+    with np.errstate(over="ignore", invalid="ignore"):
+        edges = np.linspace(low, high, bins + 1)
+    if not (np.isfinite(edges).all() and (np.diff(edges) > 0).all()):
+        edges = np.array([low, high])  # neighbours among floats, or the widest range: one bar
     counts = np.zeros(len(edges) - 1, np.int64)
     for at in chunks(x.shape):
         part = native(x[at]).astype(np.float64).ravel()
         counts += np.histogram(part[np.isfinite(part) & (part != 0)], edges)[0]
-    axes.stairs(counts, edges, fill=True, color=INK)
     axes.set_ylim(0, max(counts.max(), 1))
-    axes.xaxis.get_major_locator().set_params(nbins=5)
+    if has_ticks(low, high):
+        axes.stairs(counts, edges, fill=True, color=INK)
+        axes.locator_params(axis="x", nbins=5)
+    else:
+        axes.stairs(counts, np.linspace(0, 1, len(edges)), fill=True, color=INK)
+        axes.set_xticks([0, 1], [f"{low:.4g}", f"{high:.4g}"])
 
 
 def filters(
@@ -994,7 +1004,7 @@ def tile_pages(
     look: Look,
     tiles: np.ndarray,
     across: int | None,
-    high: np.ndarray,
+    high: Any,
     note: str,
     colour: str,
 ) -> Iterator[Figure]:
@@ -1008,7 +1018,7 @@ def tile_pages(
     width = WIDTH - 2 * SIDE - 0.9
     for start in range(0, len(tiles), per_page):
         part = tiles[start : start + per_page]
-        plan = layout(len(part), *part.shape[1:3], width, columns, SMALL_TILE)
+        plan = layout(len(part), part.shape[1], part.shape[2], width, columns, SMALL_TILE)
         if colour:
             each = np.abs(part).max(axis=(1, 2, 3)).astype(np.float64)
             z = normalise(part, -each, each)
@@ -1030,7 +1040,7 @@ def tile_pages(
         yield figure
 
 
-def matrix_page(heading: Heading, look: Look, w: np.ndarray, high: np.ndarray) -> Figure:
+def matrix_page(heading: Heading, look: Look, w: np.ndarray, high: Any) -> Figure:
     """A matrix of weights, its longer side lying.  (in, out)"""
     note = "inputs down, outputs right"
     if w.shape[0] > w.shape[1]:
@@ -1048,8 +1058,7 @@ def matrix_page(heading: Heading, look: Look, w: np.ndarray, high: np.ndarray) -
         interpolation="auto",
         extent=(-0.5, w.shape[1] - 0.5, w.shape[0] - 0.5, -0.5),
     )
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.get_major_locator().set_params(integer=True)
+    axes.locator_params(integer=True)
     colour_bar(figure, total, look, -high, high, SIDE + drawn + 0.25, height + 0.2)
     return figure
 

@@ -201,7 +201,7 @@ def test_help_shows_an_example(run, verb):
 
 def shell(*arguments, **options):
     return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "npforward.cli", *arguments],
+        [sys.executable, "-W", "error", "-m", "npforward", *arguments],
         capture_output=True,
         timeout=60,
         check=False,
@@ -220,7 +220,7 @@ def test_a_reader_that_leaves_is_no_error():
     os.close(read)
     with os.fdopen(write, "wb") as pipe:
         done = subprocess.run(
-            [sys.executable, "-m", "npforward.cli", "summary", DIGITS],
+            [sys.executable, "-m", "npforward", "summary", DIGITS],
             stdout=pipe,
             stderr=subprocess.PIPE,
             timeout=60,

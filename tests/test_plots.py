@@ -27,9 +27,10 @@ def trace(**values):
     return Trace(values, {name: Layer(name, kinds.get(name, "Conv2D")) for name in values})
 
 
-def pixels(figure):
+def pixels(figure, dpi=100):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3]
@@ -65,7 +66,7 @@ def test_any_value_is_drawn_without_a_warning(value, how, as_input):
         figures = list(plots.activations(trace(**values), normalize=how))
         assert figures
         for figure in figures:
-            pixels(figure)
+            pixels(figure, dpi=30)
 
 
 @settings(deadline=None)
@@ -119,6 +120,17 @@ def test_a_marked_pixel_survives_shrinking():
     (figure,) = plots.activations({"x": x})
     red = plots.Look().paint(np.array(np.nan))
     assert (images(figure)[0] == red).all(axis=-1).any()
+
+
+@pytest.mark.parametrize("size", [5e-324, 1e-12, 1e299, 1.7e308])
+@pytest.mark.parametrize("shape", [(1, 2), (1, 90), (1, 600), (1, 4, 3), (1, 4, 4, 2), (1, 1)])
+def test_the_ends_of_float64(size, shape):
+    x = np.linspace(-1, 1, int(np.prod(shape))).reshape(shape) * size
+    for value in (x, np.abs(x), np.full(shape, size), 1 + x if size < 1 else x):
+        for figure in plots.activations({"x": value}, normalize=None):
+            pixels(figure, dpi=30)
+        for figure in plots.histograms({"x": value}):
+            pixels(figure, dpi=30)
 
 
 def test_channels_first_draws_the_same_picture():
