@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from npforward.errors import BadFile, BadInput, MissingFile
+from npforward.graph import Graph, leaves
 from npforward.statistics import layer_at
 
 
@@ -31,6 +32,11 @@ def is_softmax(layer: Any) -> bool:
     >>> is_softmax(Layer("out", "Dense", {"activation": "softmax"})), is_softmax(None)
     (True, False)
     """
+    if isinstance(layer, Graph):  # a nested model: what its only output is
+        last = [ref.node for ref in leaves(layer.outputs)]
+        return len(last) == 1 and any(
+            is_softmax(node.layer) for node in layer.nodes if node.address == last[0]
+        )
     kind = getattr(layer, "type", "")
     activation = getattr(layer, "config", {}).get("activation")
     return kind in ("Softmax", "ops.Softmax") or activation == "softmax"

@@ -31,7 +31,7 @@ ALLOWED = {
     "formats": {"graph", "tables"},
     "tables": set(),
     "writing": set(),
-    "classes": {"statistics", "tables"},
+    "classes": {"statistics", "tables", "graph"},
     "statistics": {"tables", "graph"},
     "summary": {"run", "weights", "graph", "tables"},
     "verify": {"model", "graph", "tables"},

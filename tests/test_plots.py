@@ -14,9 +14,9 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from npforward import plots
-from npforward.classes import read_labels, top
+from npforward.classes import read_labels, softmax_values, top
 from npforward.errors import BadFile, BadInput, CannotWrite, MissingFile, UnknownName
-from npforward.graph import Layer
+from npforward.graph import Graph, Layer, Node, Ref
 from npforward.model import Trace
 
 RNG = np.random.default_rng(0)
@@ -211,6 +211,18 @@ def test_softmax_names_the_top_classes():
     assert "75.0%" in [t.get_text() for t in figure.axes[0].texts]
     with pytest.raises(BadInput, match="2 labels, but 'softmax' has 30 classes"):
         list(plots.activations(trace(softmax=p), labels=labels[:2]))
+
+
+def test_a_nested_model_that_ends_in_a_softmax():
+    head = Graph(
+        "head",
+        "Sequential",
+        (Node("out", Layer("out", "Softmax"), (Ref("in"),)),),
+        ["in"],
+        Ref("out"),
+    )
+    found = softmax_values(Trace({"head": np.ones((1, 4)) / 4}, {"head": head}))
+    assert found == {"head": 4}
 
 
 def test_top_is_stable_and_never_nan():
