@@ -496,7 +496,7 @@ def slice_pages(heading: Heading, look: Look, x: np.ndarray) -> Iterator[Figure]
         figure = look.blank()
         many = f"channels {start} to {start + len(part) - 1}" if len(x) > each else ""
         height, drawn = plan.height, plan.width
-        total = heading.place(figure, height, many, "slices across", describe(look))
+        total = heading.place(figure, height, many, "slices to the right", describe(look))
         axes = add_axes(figure, total, SIDE, FOOT, drawn, height)
         axes.imshow(mosaic(look.paint(z), plan), aspect="auto", interpolation="auto")
         centres = (np.arange(len(part)) + 0.5) * (plan.tile[0] + plan.gap) - plan.gap / 2
@@ -610,7 +610,8 @@ def vector_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
     """The units of a dense layer, or a signal: bars if few, a line if many.  (n,)"""
     figure = look.blank()
     total = heading.place(figure, 2.6)
-    axes = add_axes(figure, total, SIDE + 0.2, FOOT + 0.15, WIDTH - 2 * SIDE - 0.2, 2.45)
+    width = min(WIDTH - 2 * SIDE - 0.2, 1 + 0.4 * x.size)  # two bars need not fill a page
+    axes = add_axes(figure, total, SIDE + 0.2, FOOT + 0.15, width, 2.45)
     graph(axes, x)
     return figure
 
@@ -680,6 +681,7 @@ def sequence_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
     """A sequence as an image: time runs right, channels down.  (time, channels)"""
     x = x.T
     width = WIDTH - 2 * SIDE - (0.0 if look.normalize == "channel" else 0.9)
+    width = min(width, 1 + 0.4 * x.shape[1])
     height = min(max(x.shape[0] * 0.14, 0.8), 5.5)
     low, high = bounds(x, look.normalize)
     z = shrink(
@@ -1096,6 +1098,8 @@ def save(figures: Iterable[Figure], path: Path | str, format: str = "pdf") -> li
         ):
             for figure in figures:
                 pages.savefig(figure, dpi=DPI)
+            if not pages.get_pagecount():
+                raise BadInput(f"{path}: there is nothing to draw.")
         return [path]
     if format != "png":
         raise BadInput(f"format={format!r}: pictures are written as 'pdf' or 'png'.")
@@ -1109,4 +1113,6 @@ def save(figures: Iterable[Figure], path: Path | str, format: str = "pdf") -> li
             name = file_name(f"{index:03d}_{label}", ".png" if page == 1 else f"_page{page}.png")
             figure.savefig(folder / name, format="png", dpi=DPI)
             names.append(name)
+        if not names:
+            raise BadInput(f"{path}: there is nothing to draw.")
     return [path / name for name in names]

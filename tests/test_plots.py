@@ -318,6 +318,13 @@ def test_nothing_is_left_when_drawing_fails(tmp_path, format):
     assert not list(tmp_path.rglob("*.partial"))
 
 
+@pytest.mark.parametrize("format", ["pdf", "png"])
+def test_nothing_to_draw_is_an_error(tmp_path, format):
+    with pytest.raises(BadInput, match="nothing to draw"):
+        plots.save(plots.histograms({"words": np.array(["a"])}), tmp_path / "out", format)
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
 def test_hostile_names_become_safe_files(tmp_path):
     names = ["../../etc", "NUL", "a" * 999, "x:pre", "\ud800", "$\\frac$", "."]
     paths = plots.save(plots.activations({n: np.ones((1, 2)) for n in names}), tmp_path, "png")
