@@ -436,13 +436,13 @@ class Model:
         specs = self.inputs
         if isinstance(x, Mapping):
             arrays = self._by_name(x)
-        elif len(specs) > 1 or (isinstance(x, (list, tuple)) and _list_of_arrays(x)):
+        elif len(specs) > 1 or _is_list_of_inputs(x, specs):
             if not isinstance(x, (list, tuple)) or len(x) != len(specs):
                 names = ", ".join(repr(s.name) for s in specs)
                 found = f"{len(x)} arrays" if isinstance(x, (list, tuple)) else "one array"
                 raise BadInput(
-                    f"the model has {len(specs)} inputs ({names}) but got {found}: give a list in "
-                    "this order, or a dict by name"
+                    f"the model takes the inputs {names} but got {found}: give a list in this "
+                    "order, or a dict by name"
                 )
             arrays = list(x)
         else:
@@ -534,8 +534,12 @@ class Model:
         return found
 
 
-def _list_of_arrays(x: Any) -> bool:
-    return bool(x) and isinstance(x[0], np.ndarray) and len(x) == 1
+def _is_list_of_inputs(x: Any, specs: tuple[InputSpec, ...]) -> bool:
+    """Whether a list for a model of one input holds that input, and not its samples."""
+    if not isinstance(x, (list, tuple)) or not x or not isinstance(x[0], np.ndarray):
+        return False
+    shape = specs[0].shape if specs else None
+    return len(x) == 1 if shape is None else x[0].ndim >= len(shape)
 
 
 def _own(array: np.ndarray, feeds: list[np.ndarray]) -> np.ndarray:

@@ -67,6 +67,8 @@ class Case:
         nodes: list[Node] = []
 
         def enter(array):
+            if self.inputs and array.shape[:1] != self.inputs[0].shape[:1]:
+                return array  # no input of a model: those have one sample each
             name = f"x{len(nodes)}"
             config = {"batch_shape": (None,) * array.ndim, "dtype": array.dtype.name}
             nodes.append(Node(name, Layer(name, "InputLayer", config)))

@@ -68,6 +68,8 @@ def _existing(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if not path.exists():
         raise MissingFile(f"{path}: no such file or folder (looked in {Path.cwd()}).")
+    if not (path.is_file() or path.is_dir()):  # reading from a pipe or a device might never end
+        raise MissingFile(f"{path}: neither a file nor a folder.")
     return path
 
 

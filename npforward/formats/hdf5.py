@@ -7,11 +7,11 @@ dataset's bytes are and how many they must be is settled before any of them is r
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-import re
 import struct
-import warnings
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,18 +49,17 @@ class File:
     """
 
     def __init__(self, data: memoryview, where: str, limits: Limits) -> None:
-        import pyfive
-
         self.data, self.where, self.limits = data, where, limits
         self._objects: dict[str, Any] = {}
         self._names: dict[str, dict[str, None]] = {}
         self._bytes = 0
+        self._lock = threading.Lock()  # pyfive seeks in the one file object
         if bytes(data[:8]) != SIGNATURE:
             raise BadFile(f"{where}: not an HDF5 file (it does not begin with HDF5's signature).")
         # pyfive reads most structures once, and some heaps again for each attribute in them.
         budget = min(limits.attribute_bytes, 16 * len(data) + 2**16)
         with self._reading("/"):
-            root = pyfive.File(Region(data, where, budget))
+            root = _careful_file()(Region(data, where, budget))
         if getattr(root, "userblock_size", 0):
             raise BadFile(f"{where}: HDF5 with a user block, which no Keras writes.")
         self._objects[""] = root
@@ -74,10 +73,7 @@ class File:
     def _reading(self, path: str) -> Iterator[None]:
         """Turn whatever pyfive raises over malformed bytes into an error that names the path."""
         try:
-            with warnings.catch_warnings():
-                # pyfive warns, and goes on with None, where it cannot read a type.
-                warnings.simplefilter("error")
-                yield
+            yield
         except NpforwardError:
             raise
         # The parser lets a dozen types through: struct.error, AssertionError, RecursionError ...
@@ -107,8 +103,8 @@ class File:
         # An object takes a header of 16 bytes and an entry of 24 in its group, at the very least.
         if len(self._objects) > len(self.data) // 40:
             raise BadFile(
-                f"{self.where}: has more paths than there is room for objects in the file: its groups "
-                f"contain each other, as at {path[:100]!r}. It is damaged; copy it again."
+                f"{self.where}: has more paths than there is room for objects in the file: its "
+                f"groups contain each other, as at {path[:100]!r}. It is damaged; copy it again."
             )
         with self._reading(path):
             found = parent.get_lazy_view(name)
@@ -169,8 +165,8 @@ class File:
         if name in attributes:
             return attributes[name]
         pieces = (attributes.get(f"{name}{i}") for i in itertools.count())
-        parts = list(itertools.takewhile(lambda part: part is not None, pieces))
-        return [text for part in parts for text in part] if parts else None
+        parts = itertools.takewhile(lambda part: isinstance(part, list), pieces)
+        return list(itertools.chain.from_iterable(parts)) or None  # type: ignore[arg-type]
 
     def text(self, path: str, name: str) -> str | None:
         """An attribute that must be one text, or None."""
@@ -225,7 +221,8 @@ class File:
         dtype = _dtype(dataset, where)
         size = math.prod(shape)
         self.limits.check("rank", len(shape), where)
-        self.limits.check("tensor_elements", size, where)
+        # An empty array may still claim axes that numpy cannot hold.
+        self.limits.check("tensor_elements", math.prod(n or 1 for n in shape), where)
         self._bytes += size * dtype.itemsize
         self.limits.check("weights_bytes", self._bytes, f"{where} and the arrays before it")
         layout = dataset.id.layout_class
@@ -271,14 +268,21 @@ class File:
             expected = math.prod(-(-n // c) for n, c in zip(shape, chunks, strict=True))
             chunk_bytes = math.prod(chunks) * dtype.itemsize
             self.limits.check("tensor_elements", math.prod(chunks), f"{where}, one chunk")
-            index = dataset.id.index
+            with self._lock:
+                index = dataset.id.index
             if len(index) != expected:
                 raise BadFile(_nothing_stored(where, shape))
             values = np.empty(shape, dtype)
             for place, chunk in index.items():
                 start, end = chunk.byte_offset, chunk.byte_offset + chunk.size
-                if end > len(self.data) or len(place) != len(shape):
-                    raise BadFile(f"{where}: a chunk lies outside the file. It is truncated.")
+                fits = all(
+                    p % c == 0 and p < n for p, c, n in zip(place, chunks, shape, strict=True)
+                )
+                if end > len(self.data) or not fits:
+                    raise BadFile(
+                        f"{where}: a chunk lies outside the file or the array. It is truncated "
+                        "or damaged: copy it again."
+                    )
                 block = bytes(self.data[start:end])
                 pipeline = dataset.id.filter_pipeline or ()
                 for number, entry in reversed(list(enumerate(pipeline))):
@@ -291,6 +295,32 @@ class File:
                 target = values[inside]
                 target[...] = part[tuple(slice(n) for n in target.shape)]
             return _frozen(values)
+
+
+@functools.cache
+def _careful_file() -> Any:
+    """pyfive's `File`, which does not believe how many values an attribute claims to have.
+
+    pyfive reserves room for that many before it looks for them: 64 GiB for a file of 2 kB.
+    """
+    import pyfive
+    from pyfive.dataobjects import DataObjects
+
+    class Objects(DataObjects):
+        def _attr_value(self, ptype: Any, buf: bytes, count: int, offset: int) -> Any:
+            if not 0 <= count <= len(buf):
+                raise ValueError(f"an attribute claims {count:,} values")
+            return super()._attr_value(ptype, buf, count, offset)
+
+    class CarefulFile(pyfive.File):
+        def _get_dataobjects(self, obj_addr: int) -> Any:
+            if obj_addr not in self._dataobjects_cache:
+                self._dataobjects_cache[obj_addr] = Objects(
+                    self._fh, obj_addr, global_heaps=self._global_heaps
+                )
+            return self._dataobjects_cache[obj_addr]
+
+    return CarefulFile
 
 
 def _attribute_bytes(value: Any) -> int:
@@ -402,23 +432,3 @@ def _unpacked_lzf(block: bytes, size: int) -> bytes:
         for _ in range(length + 2):
             out.append(out[-offset])
     return bytes(out)
-
-
-def natural(path: str) -> list[tuple[int, list[tuple[str, int]]]]:
-    """A sort key that puts paths in the order in which Keras writes them.
-
-    `vars` come first, `_private` last, and 10 after 9.
-
-    Examples
-    --------
-    >>> sorted(["a/vars/10", "a/b/vars/0", "a/vars/9", "a/_c/vars/0"], key=natural)
-    ['a/vars/9', 'a/vars/10', 'a/b/vars/0', 'a/_c/vars/0']
-    """
-
-    def rank(part: str) -> int:
-        return 0 if part == "vars" else 2 if part.startswith("_") else 1
-
-    def pieces(part: str) -> list[tuple[str, int]]:
-        return [(text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d*)", part)]
-
-    return [(rank(part), pieces(part)) for part in path.split("/")]

@@ -7,6 +7,7 @@ called: a class is a name, and one that is not Keras's own keeps its package in 
 from __future__ import annotations
 
 import heapq
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -20,9 +21,9 @@ from npforward.formats.keras_dialects import modern
 from npforward.graph import Graph, Layer, Node, Ref, Stored, leaves, map_leaves
 from npforward.limits import Limits
 
-# From where a layer's weights lie (`layers/dense_1/layer` in Keras 3's files) and the names of the
-# layer and of those that contain it, to its arrays.  Asked for children before their parents.
-Weights = Callable[[str, tuple[str, ...]], tuple[Stored, ...]]
+# From where weights lie (`layers/dense_1/layer` in Keras 3's files), the names of a layer and of
+# those that contain it, and whether it is a model, to its arrays.  Children come before parents.
+Weights = Callable[[str, tuple[str, ...], bool], tuple[Stored, ...]]
 
 # The Python class behind a public name, where they differ: files are laid out by the former.
 CLASS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
@@ -31,11 +32,12 @@ DTYPES = {"bool", "float16", "float32", "float64", "complex64", "complex128"}
 DTYPES |= {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 # Keras names the attributes of a layer that hold other layers as its config does.  In files that
 # do not give a module, these keys tell a layer from an initializer.
-CHILDREN = {"layer", "backward_layer", "forward_layer", "cell", "cells", "activation"}
-CHILDREN |= {"recurrent_activation"}
+CHILDREN = {"layer", "forward_layer", "backward_layer", "cell"}
+CHILDREN |= {"activation", "recurrent_activation"}
+KERAS = ("keras", "tf_keras")  # packages whose classes are Keras's own
 
 
-def no_weights(place: str, names: tuple[str, ...]) -> tuple[Stored, ...]:
+def no_weights(place: str, names: tuple[str, ...], model: bool) -> tuple[Stored, ...]:
     """An architecture alone."""
     return ()
 
@@ -114,13 +116,17 @@ def _type(entry: Mapping[str, Any]) -> str:
     class_name, module = entry["class_name"], entry.get("module", "keras")
     registered = entry.get("registered_name")
     package = registered.partition(">")[0] if isinstance(registered, str) else ""
-    if isinstance(registered, str) and ">" in registered and package != "keras":
+    if isinstance(registered, str) and ">" in registered and package not in KERAS:
         return registered
-    if not isinstance(module, str) or module.split(".")[0] != "keras":
+    if not _is_keras(module):
         return class_name if ">" in class_name else f"{module or 'Custom'}>{class_name}"
     if module == "keras.ops" or module.startswith("keras.src.ops"):
         return f"ops.{class_name}"
     return class_name
+
+
+def _is_keras(module: Any) -> bool:
+    return isinstance(module, str) and module.split(".")[0] in KERAS
 
 
 class _Reader:
@@ -128,8 +134,11 @@ class _Reader:
 
     def __init__(self, weights: Weights, source: str, limits: Limits) -> None:
         self.weights, self.source, self.limits = weights, source, limits
-        self.met: dict[tuple, list[tuple[Any, Layer | Graph]]] = {}
+        self.met: dict[tuple[str, str, str], Layer | Graph] = {}
         self.layers = self.edges = 0
+        self.sizes: dict[
+            int, int
+        ] = {}  # calls in a model, those in the models that it calls included
 
     # What may stand where.
 
@@ -152,7 +161,7 @@ class _Reader:
 
     def name(self, entry: Mapping[str, Any], where: str) -> str:
         name = entry.get("name") or entry["config"].get("name")
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not name:
             raise self.wrong(f"the name of {where}", name, "text")
         return name
 
@@ -203,9 +212,7 @@ class _Reader:
         if not isinstance(name, str):
             return "<lambda>"
         registered = tree.get("registered_name")
-        if isinstance(module, str) and module.split(".")[0] == "keras":
-            return name
-        if ">" in name:
+        if _is_keras(module) or ">" in name:
             return name
         known = isinstance(registered, str) and ">" in registered
         return str(registered) if known else f"{module or 'Custom'}>{name}"
@@ -214,39 +221,28 @@ class _Reader:
 
     def layer(self, entry: dict[str, Any], place: str, names: tuple[str, ...]) -> Layer | Graph:
         """A layer or nested model; the same object wherever the file says that it is the same."""
-        found = self.shared(entry)
-        if found is None:
-            found = (
-                self.model(entry, place, names)
-                if _is_model(entry)
-                else self.one(entry, place, names)
-            )
-            self.met.setdefault(("name", entry["class_name"], names[-1]), []).append((entry, found))
+        # Keras numbers all kinds of things: a number alone may be that of something else.
+        number = "number", entry["class_name"], str(entry.get("shared_object_id"))
+        # It gives no number to what it met inside a nested model first, whose words are the same.
+        words = "words", names[-1], json.dumps(_said(entry), sort_keys=True) if names[1:] else ""
+        found = None
         if "shared_object_id" in entry:
-            # Keras numbers all kinds of things: a number alone may be that of something else.
-            key = ("id", entry["class_name"], str(entry["shared_object_id"]))
-            self.met.setdefault(key, []).append((entry, found))
+            words = (*words[:2], json.dumps(_said(entry), sort_keys=True))
+            found = self.met.get(number) or self.met.get(words)
+        if found is None:
+            self.layers += 1
+            self.limits.check("layers", self.layers, self.source)
+            make = self.model if _is_model(entry) else self.one
+            found = self.met[words] = make(entry, place, names)
+        if "shared_object_id" in entry:
+            self.met.setdefault(number, found)
         return found
-
-    def shared(self, entry: dict[str, Any]) -> Layer | Graph | None:
-        """The object that was already met under this entry's `shared_object_id`."""
-        if "shared_object_id" not in entry:
-            return None
-        key = ("id", entry["class_name"], str(entry["shared_object_id"]))
-        if key in self.met:
-            return self.met[key][0][1]
-        # Keras does not number what it met inside a nested model first; the words are the same.
-        name = entry.get("name") or entry["config"].get("name")
-        for other, found in self.met.get(("name", entry["class_name"], name), []):
-            if _said(other) == _said(entry):
-                return found
-        return None
 
     def one(self, entry: dict[str, Any], place: str, names: tuple[str, ...]) -> Layer:
         where = f"layer {'/'.join(names)!r}"
-        self.layers += 1
-        self.limits.check("layers", self.layers, self.source)
-        kind, config, children = _type(entry), {}, {}
+        kind = _type(entry)
+        config: dict[str, Any] = {}
+        children: dict[str, Layer | Graph] = {}
         for key, value in self.contained(entry).items():
             if self.is_layer(key, value):
                 children[key] = self.child(value, f"{place}/{key}", names, where)
@@ -260,22 +256,23 @@ class _Reader:
                 config[key] = self.value(value, where)
         if kind == "InputLayer":
             shape = config.setdefault("batch_shape", None)
-            if not (shape is None or isinstance(shape, list | tuple | dict)):
+            sizes = all(n is None or (type(n) is int and n >= 0) for n in leaves(shape))
+            if isinstance(shape, int) or not sizes:
                 raise self.wrong(f"batch_shape of {where}", shape, "a list of sizes")
             config.setdefault("dtype", "float32")
-        return Layer(names[-1], kind, config, self.weights(place, names), children)
+        return Layer(names[-1], kind, config, self.weights(place, names, False), children)
 
-    def is_layer(self, key: str, value: Any) -> bool:
+    @staticmethod
+    def is_layer(key: str, value: Any) -> bool:
+        """Whether a value in a config is a layer, and not an initializer or the like."""
         if not isinstance(value, dict) or not isinstance(value.get("config"), dict):
             return False
         if not isinstance(value.get("class_name"), str) or value["class_name"].startswith("__"):
             return False
         if "module" in value:
             module = str(value["module"])
-            if module.split(".")[0] == "keras":
-                return bool(re.match(r"keras\.(src\.)?(layers|models|engine)\b", module)) or (
-                    module == "keras" and _is_model(value)
-                )
+            if _is_keras(module):
+                return bool(re.search(r"\.(layers|models|engine)\b", module)) or _is_model(value)
         return key in CHILDREN or _is_model(value)
 
     def child(self, value: Any, place: str, names: tuple[str, ...], where: str) -> Layer | Graph:
@@ -289,9 +286,7 @@ class _Reader:
         A Bidirectional is written with the one layer from which both directions are made.
         """
         config = entry["config"]
-        if not isinstance(config, dict):
-            raise self.wrong(f"the config of a {entry['class_name']}", config, "an object")
-        inner = config.get("layer")
+        inner: Any = config.get("layer")
         if _type(entry) != "Bidirectional" or not self.is_layer("layer", inner):
             return config
         name = str(inner["config"].get("name", "layer")).removeprefix("forward_")
@@ -333,19 +328,14 @@ class _Reader:
                 )
             # Operations have no weights and are not in Keras's list of layers; nor is the
             # InputLayer of a Sequential.
-            listed = not _type(layer).startswith("ops.") and (
-                functional or layer["class_name"] != "InputLayer"
-            )
-            at = (
-                f"{place}/layers/{_counted(layer['class_name'], counts)}"
-                if listed
-                else f"{place}/-"
-            )
-            found[name] = layer, self.layer(layer, at.lstrip("/"), (*names, name))
+            kind = _type(layer)
+            listed = not kind.startswith("ops.") and (functional or kind != "InputLayer")
+            at = f"layers/{_counted(layer['class_name'], counts)}" if listed else "-"
+            found[name] = layer, self.layer(layer, f"{place}/{at}".lstrip("/"), (*names, name))
         if functional:
             nodes, inputs, outputs = self.calls(config, found, where)
         else:
-            nodes = self.chain([layer for _, layer in found.values()], where)
+            nodes = self.chain(layer for _, layer in found.values())
             inputs, outputs = nodes[0].address, Ref(nodes[-1].address)
         kept = {
             key: self.value(value, where)
@@ -355,16 +345,20 @@ class _Reader:
         built = entry.get("build_config")
         if isinstance(built, dict) and built.get("input_shape") is not None:
             kept.setdefault("build_input_shape", self.value(built["input_shape"], where))
-        return Graph(
+        graph = Graph(
             name=names[-1] if names else self.name(entry, where),
             type=_type(entry),
             nodes=tuple(nodes),
             inputs=inputs,
             outputs=outputs,
             config={"trainable": True, **kept, **(said or {})},
-            stored=self.weights(place, names),
+            stored=self.weights(place, names, True),
             source=title,
         )
+        within = (self.sizes.get(id(node.layer), 1) for node in nodes)
+        self.sizes[id(graph)] = sum(within)
+        self.limits.check("layers", self.sizes[id(graph)], f"{self.source}: calls in {where}")
+        return graph
 
     def with_input(
         self, entry: dict[str, Any], layers: list[dict[str, Any]]
@@ -375,14 +369,15 @@ class _Reader:
         built = entry.get("build_config")
         shape = entry["config"].get("build_input_shape")
         shape = built.get("input_shape") if shape is None and isinstance(built, dict) else shape
-        taken = {layer.get("name") or layer["config"].get("name") for layer in layers}
+        taken = {self.name(layer, "a layer") for layer in layers}
         names = (
             f"input_layer{suffix}" for suffix in ("", *(f"_{i}" for i in range(1, len(layers) + 2)))
         )
         config = {"name": next(name for name in names if name not in taken), "batch_shape": shape}
         return [{"class_name": "InputLayer", "config": config}, *layers]
 
-    def chain(self, layers: Iterable[Layer | Graph], where: str) -> list[Node]:
+    @staticmethod
+    def chain(layers: Iterable[Layer | Graph]) -> list[Node]:
         """A Sequential: each layer is called on what the one before gave."""
         nodes: list[Node] = []
         for layer in layers:

@@ -12,8 +12,12 @@ from typing import Any
 Entry = dict[str, Any]
 
 MODELS = ("Sequential", "Functional", "Model")
-RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU", "Bidirectional")
-RECURRENT += ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+RECURRENT = {"LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU", "Bidirectional"}
+RECURRENT |= {"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}
+
+# The layers of Keras 3 that do not write `trainable` into their config.
+UNTRAINED = {"InputLayer", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"}
+UNTRAINED |= {"Discretization", "HashedCrossing", "Pipeline", "FeatureSpace"}
 
 # Keys that Keras 3 no longer has, and the values with which they say nothing.  Any other value is
 # left, so that it is reported instead of being lost.
@@ -23,6 +27,7 @@ OBSOLETE: dict[str, tuple[Any, ...]] = {
     "implementation": (...,),
     "time_major": (False,),
     "fused": (None, True, False),
+    "groups": (1,),  # tf.keras gives it to all convolutions, Keras 3 only to those that have it
     "virtual_batch_size": (None,),
 }
 
@@ -58,7 +63,8 @@ def _everywhere(chain: tuple[Callable[[Entry], Entry], ...], tree: Any) -> Any:
     if isinstance(tree, dict):
         if isinstance(tree.get("class_name"), str) and isinstance(tree.get("config"), (dict, list)):
             for step in chain:
-                tree = step(tree)
+                if isinstance(tree["config"], dict) or step is named_config:
+                    tree = step(tree)
         return {key: _everywhere(chain, value) for key, value in tree.items()}
     return [_everywhere(chain, value) for value in tree] if isinstance(tree, list) else tree
 
@@ -94,7 +100,7 @@ def explicit_input(entry: Entry) -> Entry:
 
     The input is called `<first layer>_input`, as Keras 2 did.
     """
-    if entry["class_name"] != "Sequential" or not isinstance(entry["config"], dict):
+    if entry["class_name"] != "Sequential":
         return entry
     layers = entry["config"].get("layers")
     if not isinstance(layers, list) or not layers or not isinstance(layers[0], dict):
@@ -117,7 +123,7 @@ def _input_shape(entry: Any) -> list | None:
         return None
     config = entry.get("config")
     if entry.get("class_name") in MODELS:
-        layers = config if isinstance(config, list) else (config or {}).get("layers")
+        layers = config.get("layers") if isinstance(config, dict) else config
         return _input_shape(layers[0]) if isinstance(layers, list) and layers else None
     if not isinstance(config, dict):
         return None
@@ -144,12 +150,12 @@ def explicit_calls(entry: Entry) -> Entry:
     was its own construction; Keras 3 does so only in `output_layers`, and only for a Functional.
     """
     config = entry["config"]
-    if not isinstance(config, dict) or "output_layers" not in config:
+    if "output_layers" not in config:
         return entry
     layers = config.get("layers")
     if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
         return entry
-    by_name = {_name(layer): layer for layer in layers}
+    by_name = {str(_name(layer)): layer for layer in layers}
     started = {name for name, layer in by_name.items() if _is_built_model(layer)}
 
     def tensor(name: str, node: int, output: int) -> Entry:
@@ -273,8 +279,6 @@ def plain_values(entry: Entry) -> Entry:
         wrapped = isinstance(value, dict) and value.keys() == {"type", "value"}
         return value["value"] if wrapped else value
 
-    if not isinstance(entry["config"], dict):
-        return entry
     return {**entry, "config": {key: plain(value) for key, value in entry["config"].items()}}
 
 
@@ -298,8 +302,6 @@ def hard_sigmoid(entry: Entry) -> Entry:
     {'activation': 'keras2>hard_sigmoid'}
     """
     config = entry["config"]
-    if not isinstance(config, dict):
-        return entry
     keys = ("activation", "recurrent_activation")
     changed = {key: "keras2>hard_sigmoid" for key in keys if config.get(key) == "hard_sigmoid"}
     return _with(entry, **changed) if changed else entry
@@ -311,7 +313,7 @@ def single_axis(entry: Entry) -> Entry:
     >>> single_axis({"class_name": "BatchNormalization", "config": {"axis": [3]}})["config"]
     {'axis': 3}
     """
-    axis = entry["config"].get("axis") if isinstance(entry["config"], dict) else None
+    axis = entry["config"].get("axis")
     if entry["class_name"] != "BatchNormalization" or not isinstance(axis, list) or len(axis) != 1:
         return entry
     return _with(entry, axis=axis[0])
@@ -334,8 +336,6 @@ def without_obsolete(entry: Entry) -> Entry:
     >>> without_obsolete({"class_name": "LSTM", "config": {"time_major": False}})
     {'class_name': 'LSTM', 'config': {}}
     """
-    if not isinstance(entry["config"], dict):
-        return entry
 
     def says_nothing(key: str, value: Any) -> bool:
         empty = OBSOLETE.get(key, ())
@@ -348,14 +348,14 @@ def without_obsolete(entry: Entry) -> Entry:
 def operations(entry: Entry) -> Entry:
     """Keras 3's .h5 does not say that an entry is an operation (`Add` is also a layer).
 
-    Layers always have `trainable` in their config, operations never do.
+    Operations never have `trainable` in their config, and all but a few layers do.
 
     >>> operations({"class_name": "Add", "config": {"name": "add"}, "inbound_nodes": []})["module"]
     'keras.ops'
     """
-    if "module" in entry or "inbound_nodes" not in entry or not isinstance(entry["config"], dict):
+    if "module" in entry or "inbound_nodes" not in entry:
         return entry
-    if entry["class_name"] in ("InputLayer", *MODELS) or "trainable" in entry["config"]:
+    if entry["class_name"] in (*MODELS, *UNTRAINED) or "trainable" in entry["config"]:
         return entry
     return {**entry, "module": "keras.ops"}
 

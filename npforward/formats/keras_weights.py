@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import re
 from collections.abc import Iterable
 
 from npforward.errors import BadFile, WeightMismatch
@@ -20,24 +21,28 @@ class ByPlace:
     A layer owns what lies beneath its place, save what the layers inside it have taken before.
     """
 
-    def __init__(self, file: hdf5.File, top: str = "") -> None:
+    def __init__(self, file: hdf5.File) -> None:
         self.where = file.where
-        skip = tuple(f"{top}/{name}".strip("/") for name in BESIDE)
-        found = file.arrays(top, skip)
+        found = file.arrays(skip=BESIDE)
         # A seed generator's state is of no use for inference, and no weight to Keras either.
         self.arrays = {p: a for p, a in found.items() if "seed_generator" not in p.split("/")}
-        self.top = f"{top}/" if top else ""
+        for path in self.arrays:
+            if path.startswith("_layer_checkpoint_dependencies/"):
+                raise BadFile(
+                    f"{file.where}: the layout of Keras 2.12 to 2.14 ({path!r}), which npforward "
+                    "does not read. Load the model in such a Keras and save it as .h5."
+                )
         self.paths = sorted(self.arrays)
         self.taken: set[str] = set()
 
-    def __call__(self, place: str, names: tuple[str, ...]) -> tuple[Stored, ...]:
-        if not place:
+    def __call__(self, place: str, names: tuple[str, ...], model: bool) -> tuple[Stored, ...]:
+        if model:  # all that is in it belongs to its layers
             return ()
-        start = bisect.bisect_left(self.paths, f"{self.top}{place}/")
+        start = bisect.bisect_left(self.paths, f"{place}/")
         beneath = itertools.takewhile(
-            lambda path: path.startswith(f"{self.top}{place}/"), self.paths[start:]
+            lambda path: path.startswith(f"{place}/"), itertools.islice(self.paths, start, None)
         )
-        own = sorted((path for path in beneath if path not in self.taken), key=hdf5.natural)
+        own = sorted((path for path in beneath if path not in self.taken), key=natural)
         self.taken.update(own)
         return tuple(self.arrays[path] for path in own)
 
@@ -68,7 +73,7 @@ class ByName:
     def arrays(self) -> dict[str, Stored]:
         return {stored.name: stored for owned in self.lists.values() for stored in owned}
 
-    def __call__(self, place: str, names: tuple[str, ...]) -> tuple[Stored, ...]:
+    def __call__(self, place: str, names: tuple[str, ...], model: bool) -> tuple[Stored, ...]:
         if len(names) != 1 or names[0] not in self.lists:
             return ()
         self.taken.add(names[0])
@@ -87,6 +92,26 @@ def _check_all_taken(where: str, left: list[str]) -> None:
             "another model, or another version of it: give the architecture that they were saved "
             "with."
         )
+
+
+def natural(path: str) -> list[tuple[int, list[tuple[str, int]]]]:
+    """A sort key that puts paths in the order in which Keras writes them.
+
+    `vars` come first, `_private` last, and 10 after 9.
+
+    Examples
+    --------
+    >>> sorted(["a/vars/10", "a/b/vars/0", "a/vars/9", "a/_c/vars/0"], key=natural)
+    ['a/vars/9', 'a/vars/10', 'a/b/vars/0', 'a/_c/vars/0']
+    """
+
+    def rank(part: str) -> int:
+        return 0 if part == "vars" else 2 if part.startswith("_") else 1
+
+    def pieces(part: str) -> list[tuple[str, int]]:
+        return [(text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d*)", part)]
+
+    return [(rank(part), pieces(part)) for part in path.split("/")]
 
 
 def some(names: Iterable[str], count: int = 4) -> str:

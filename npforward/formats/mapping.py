@@ -6,7 +6,7 @@ import mmap
 import os
 from pathlib import Path
 
-from npforward.errors import BadFile, LimitExceeded
+from npforward.errors import BadFile, LimitExceeded, MissingFile, NpforwardError
 from npforward.limits import Limits
 
 
@@ -15,12 +15,17 @@ def mapped(path: Path, limits: Limits) -> memoryview:
 
     The mapping lives as long as any array made over it.
     """
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        limits.check("file_bytes", size, str(path))
-        if size == 0:
-            raise BadFile(f"{path}: the file is empty. Copy or download it again.")
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            limits.check("file_bytes", size, str(path))
+            if size == 0:
+                raise BadFile(f"{path}: the file is empty. Copy or download it again.")
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except NpforwardError:
+        raise
+    except OSError as error:
+        raise MissingFile(f"{path}: cannot be opened ({error.strerror}).") from error
 
 
 class Region:

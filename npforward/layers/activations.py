@@ -62,12 +62,7 @@ def activation(inputs, *, activation):
 @layer("ReLU")
 def relu(inputs, *, max_value=None, negative_slope=0.0, threshold=0.0):
     """max(x, 0), with a slope below `threshold` and a cap at `max_value`."""
-    return ops.relu(
-        inputs,
-        negative_slope=negative_slope or 0.0,
-        max_value=max_value,
-        threshold=threshold or 0.0,
-    )
+    return ops.relu(inputs, negative_slope=negative_slope, max_value=max_value, threshold=threshold)
 
 
 @layer("LeakyReLU")

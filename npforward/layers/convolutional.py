@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from npforward import ops
+from npforward.errors import BadInput
 from npforward.layers.activations import activate
 from npforward.layers.registry import Weight, layer, one_of, per_axis
 from npforward.layers.spatial import borders, channels_last, channels_restored
@@ -34,6 +35,7 @@ _FILTERS = _bias(lambda c, x: (c["filters"],))
         ),
         _FILTERS,
     ),
+    batch_axes=True,
 )
 def conv(
     inputs,
@@ -49,6 +51,11 @@ def conv(
     activation=None,
 ):
     """Slide `kernel` over the input, add `bias`, apply `activation`."""
+    if inputs.ndim < kernel.ndim:
+        raise BadInput(f"it takes {kernel.ndim} axes, but its input has {inputs.shape}")
+    extra = inputs.shape[: inputs.ndim - kernel.ndim]  # tf.keras takes several batch axes
+    if extra:
+        inputs = ops.reshape(inputs, shape=(-1, *inputs.shape[len(extra) + 1 :]))
     x = channels_last(inputs, data_format)
     size = kernel.shape[:-2]
     strides = per_axis("strides", strides, len(size))
@@ -57,7 +64,8 @@ def conv(
     x = ops.pad(x, widths=borders(x, size, strides, dilation, padding))
     y = ops.conv(x, kernel, strides=strides, dilation=dilation, groups=groups)
     y = y if bias is None else y + bias
-    return _activated(y, data_format, activation)
+    y = _activated(y, data_format, activation)
+    return ops.reshape(y, shape=(*extra, -1, *y.shape[1:])) if extra else y
 
 
 @layer(

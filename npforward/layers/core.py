@@ -43,7 +43,7 @@ def activity_regularization(inputs, *, l1=0.0, l2=0.0):
 
 
 @layer("Rescaling")
-def rescaling(inputs, *, scale, offset=0.0, dtype="float32"):
+def rescaling(inputs, *, scale, offset=0, dtype="float32"):
     """x scale + offset"""
     scale, offset = ops.cast(scale, dtype=dtype), ops.cast(offset, dtype=dtype)
     return ops.cast(inputs, dtype=dtype) * scale + offset

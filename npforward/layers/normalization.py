@@ -112,4 +112,6 @@ def layer_normalization(
     variance = tap("variance", ops.mean(ops.square(x - mu), axis=axes, keepdims=True))
     centred = x if rms_scaling else x - mu
     x_hat = tap("normalized", centred / ops.sqrt(variance + epsilon))
-    return ops.cast(_scaled(x_hat, gamma, beta), dtype=dtype)
+    y = _scaled(x_hat, gamma, beta)
+    # By way of the input's own dtype, as in Keras: integers come out rounded towards 0.
+    return ops.cast(ops.cast(y, dtype=inputs.dtype), dtype=dtype)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -52,13 +53,17 @@ class LayerDef:
     arguments: tuple[str, ...]  # of call(), by Keras's names
     options: Mapping[str, Any]  # config keys and their defaults
     autocast: bool  # inputs are cast to the layer's compute dtype
+    ndim: int | None  # axes that its input must have, where that does not vary
 
     def declared(self, config: Mapping[str, Any]) -> tuple[Weight, ...]:
         """The weights that a layer of this config has, in Keras's order."""
         return tuple(w for w in self.weights if w.exists(config))
 
-    def chosen(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The options in a config.  One that would change the result unheard is an error."""
+    def chosen(self, config: Mapping[str, Any], children: Collection[str] = ()) -> dict[str, Any]:
+        """The options in a config, but those that `children` are for.
+
+        One that would change the result unheard is an error.
+        """
         unknown = [
             key
             for key in config
@@ -73,13 +78,40 @@ class LayerDef:
                 f"{', '.join(self.options) or 'none'}. It may come from a newer Keras; "
                 "please report it with the model's config"
             )
-        return {key: config[key] for key in self.options if key in config}
+        chosen = {}
+        for key, default in self.options.items():
+            if key in children:
+                continue
+            value = config.get(key)
+            if value is None and default is not _REQUIRED:
+                continue  # Keras takes None for its default
+            if value is None:
+                raise UnsupportedOption(f"option {key} is missing")
+            _check_kind(key, value, default)
+            chosen[key] = value
+        return chosen
+
+
+_REQUIRED = inspect.Parameter.empty
+
+
+def _check_kind(key: str, value: Any, default: Any) -> None:
+    """An option whose default is a number or a truth value must be one."""
+    if isinstance(default, float):
+        fits, kind = isinstance(value, (int, float)), "a number"
+    elif isinstance(default, bool):
+        fits, kind = isinstance(value, bool), "true or false"
+    else:
+        return
+    if not fits:
+        raise UnsupportedOption(f"option {key}={value!r}, expected {kind}")
 
 
 def layer(
     *types: str,
     weights: tuple[Weight, ...] = (),
     autocast: bool = True,
+    batch_axes: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function as the meaning of Keras layer classes.
 
@@ -93,6 +125,8 @@ def layer(
         What it needs from the file, in Keras's order.
     autocast
         Whether floating inputs are cast to the layer's compute dtype, as Keras does for most.
+    batch_axes
+        Whether a layer over 1, 2 or 3 space axes takes several batch axes before them.
 
     Examples
     --------
@@ -106,9 +140,10 @@ def layer(
         held = {w.name for w in weights}
         options = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         arguments = tuple(p.name for p in parameters if p.name not in held | options.keys())
-        definition = LayerDef(fn, weights, arguments, options, autocast)
         for type_ in types:
-            LAYERS[type_] = definition
+            space = re.search(r"([123])D(Transpose)?$", type_)  # "Conv2D": batch, 2 axes, channels
+            ndim = int(space[1]) + 2 if space and not batch_axes else None
+            LAYERS[type_] = LayerDef(fn, weights, arguments, options, autocast, ndim)
         return fn
 
     return decorate
@@ -124,6 +159,19 @@ def one_of(name: str, value: Any, *known: Any) -> Any:
     """
     if value not in known:
         raise UnsupportedOption(f"{name}={value!r}, expected one of {', '.join(map(repr, known))}")
+    return value
+
+
+def whole(name: str, value: Any) -> int:
+    """`value`, which must be a whole number.
+
+    Examples
+    --------
+    >>> whole("n", 3)
+    3
+    """
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise UnsupportedOption(f"{name}={value!r}, expected a whole number")
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from npforward import ops
 from npforward.errors import UnsupportedOption
-from npforward.layers.registry import layer, one_of, per_axis
+from npforward.layers.registry import layer, one_of, per_axis, whole
 from npforward.layers.spatial import channels_last, channels_restored
 
 
@@ -44,7 +44,7 @@ def permute(inputs, *, dims):
 @layer("RepeatVector")
 def repeat_vector(inputs, *, n):
     """Each vector n times in a row.  (N, C) -> (N, n, C)"""
-    return ops.repeat(ops.expand_dims(inputs, axis=1), repeats=n, axis=1)
+    return ops.repeat(ops.expand_dims(inputs, axis=1), repeats=whole("n", n), axis=1)
 
 
 def _pairs(name, value, n):

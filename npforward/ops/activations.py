@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from npforward import kernels
+from npforward.ops.arithmetic import axes_of
 from npforward.tape import op
 
 # G. Klambauer et al., Self-Normalizing Neural Networks (2017), in the digits that Keras uses.
@@ -14,6 +15,11 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.050700987355480493
 
 
 def _same(x, **options):
+    return x.shape
+
+
+def _along_axis(x, *, axis=-1):
+    axes_of(x, axis)
     return x.shape
 
 
@@ -298,7 +304,7 @@ def _axis(axis):
 
 @op(
     lambda g, y, x, *, axis=-1: y * (g - np.sum(g * y, axis=_axis(axis), keepdims=True)),
-    shape=_same,
+    shape=_along_axis,
     floats=True,
     wide=True,
 )
@@ -319,7 +325,7 @@ def softmax(x, *, axis=-1):
 
 @op(
     lambda g, y, x, *, axis=-1: g - np.exp(y) * np.sum(g, axis=_axis(axis), keepdims=True),
-    shape=_same,
+    shape=_along_axis,
     floats=True,
     wide=True,
 )
@@ -352,7 +358,7 @@ def _sparsemax_vjp(g, y, x, *, axis=-1):
     return (g - share * np.sum(g, axis=axis, keepdims=True)).astype(x.dtype)
 
 
-@op(_sparsemax_vjp, shape=_same, floats=True, wide=True)
+@op(_sparsemax_vjp, shape=_along_axis, floats=True, wide=True)
 def sparsemax(x, *, axis=-1):
     """Keras's form of the sparse softmax of Martins and Astudillo (2016)"""
     return np.maximum(x - _sparsemax(x, axis)[1], 0)

@@ -151,7 +151,14 @@ def cast(x, *, dtype):
 # ---- reductions -------------------------------------------------------------------------------
 
 
-def _axes(x, axis):
+def axes_of(x, axis):
+    """`axis` as a tuple of axes counted from 0; None is all of them.
+
+    Examples
+    --------
+    >>> axes_of(np.ones((2, 3, 4)), [-1, 0])
+    (2, 0)
+    """
     if axis is None:
         return tuple(range(x.ndim))
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
@@ -162,7 +169,7 @@ def _axes(x, axis):
 
 
 def _reduced(x, *, axis=None, keepdims=False):
-    axes = _axes(x, axis)
+    axes = axes_of(x, axis)
     if keepdims:
         return tuple(1 if i in axes else n for i, n in enumerate(x.shape))
     return tuple(n for i, n in enumerate(x.shape) if i not in axes)
@@ -170,7 +177,7 @@ def _reduced(x, *, axis=None, keepdims=False):
 
 def _spread(g, x, axis, keepdims):
     """A reduced array against the array that was reduced, ready to broadcast."""
-    return g if keepdims else np.expand_dims(g, _axes(x, axis))
+    return g if keepdims else np.expand_dims(g, axes_of(x, axis))
 
 
 @op(
@@ -182,7 +189,7 @@ def _spread(g, x, axis, keepdims):
 )
 def sum(x, *, axis=None, keepdims=False):
     """The sum over axes."""
-    return np.sum(x, axis=_axes(x, axis), keepdims=keepdims, dtype=x.dtype)
+    return np.sum(x, axis=axes_of(x, axis), keepdims=keepdims, dtype=x.dtype)
 
 
 def _mean_vjp(g, y, x, *, axis=None, keepdims=False):
@@ -193,7 +200,7 @@ def _mean_vjp(g, y, x, *, axis=None, keepdims=False):
 @op(_mean_vjp, shape=_reduced, floats=True, wide=True)
 def mean(x, *, axis=None, keepdims=False):
     """The mean over axes; NaN over nothing."""
-    axes = _axes(x, axis)
+    axes = axes_of(x, axis)
     count = int(np.prod([x.shape[a] for a in axes]))
     total = np.asarray(np.sum(x, axis=axes, keepdims=keepdims, dtype=x.dtype))
     with np.errstate(invalid="ignore"):
@@ -202,16 +209,16 @@ def mean(x, *, axis=None, keepdims=False):
 
 def _max_vjp(g, y, x, *, axis=None, keepdims=False):
     largest = x == _spread(y, x, axis, keepdims)
-    count = largest.sum(axis=_axes(x, axis), keepdims=True)
+    count = largest.sum(axis=axes_of(x, axis), keepdims=True)
     return _spread(g, x, axis, keepdims) * largest / count.astype(g.dtype)
 
 
 @op(_max_vjp, shape=_reduced)
 def max(x, *, axis=None, keepdims=False):
     """The largest value over axes; equal ones share the gradient."""
-    if any(x.shape[a] == 0 for a in _axes(x, axis)):
+    if any(x.shape[a] == 0 for a in axes_of(x, axis)):
         raise ValueError(f"the largest value over axis {axis} of an empty array {x.shape}")
-    return np.max(x, axis=_axes(x, axis), keepdims=keepdims)
+    return np.max(x, axis=axes_of(x, axis), keepdims=keepdims)
 
 
 def lowest(dtype):

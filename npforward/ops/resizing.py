@@ -48,6 +48,8 @@ def resize_taps(n, m, interpolation):
     centre = (np.arange(m) + 0.5) * (n / m) - 0.5
     below = np.floor(centre)
     offset = centre - below
+    if interpolation == "bicubic":
+        offset = np.round(offset * 1024) / 1024  # Keras on TensorFlow reads it from such a table
     steps = np.arange(1 - radius, radius + 1)
     index = below[:, None] + steps
     weight = filter_(offset[:, None] - steps) * ((index >= 0) & (index < n))

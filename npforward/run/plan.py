@@ -162,7 +162,7 @@ class Recording:
             )
         dtype = compute_dtype(layer.config, self.precision)
         config = {k: v for k, v in layer.config.items() if k not in layer.children}
-        options = definition.chosen(config)
+        options = definition.chosen(config, layer.children)
         if "dtype" in definition.options:
             options["dtype"] = dtype
         for name, child in layer.children.items():
@@ -179,6 +179,9 @@ class Recording:
                 raise UnsupportedOption(f"argument {name} of its call is not supported")
         if definition.autocast:
             named = map_leaves(lambda x: _autocast(x, dtype), named)
+        first = next((x for x in leaves(named) if isinstance(x, Var)), None)
+        if definition.ndim is not None and first is not None and first.ndim != definition.ndim:
+            raise BadInput(f"it takes {definition.ndim} axes, but its input has {first.shape}")
         shapes = map_leaves(lambda x: getattr(x, "shape", None), args[0] if args else None)
         before, self.tape.scope = self.tape.scope, address
         try:

@@ -147,6 +147,11 @@ def circle(file):
     file["layers/dense/again"] = file["layers"]
 
 
+def many_names(group):
+    legacy_weights(group)
+    group.attrs["layer_names"] = ["x"] * 77
+
+
 def deep_groups(file):
     plain(file)
     file.create_group("layers/" + "/".join("abcdefgh" * 5))
@@ -310,6 +315,15 @@ def files():
         archive(
             weights=replaced(hdf5(plain), struct.pack("<QQ", 4, 2), struct.pack("<QQ", 400_000, 2))
         ),
+    )
+    yield (
+        "claims_more_names.h5",
+        replaced(hdf5(many_names), struct.pack("<Q", 77), struct.pack("<Q", 2**33)),
+    )
+    empty = with_kernel(lambda g, n: g.create_dataset(n, data=np.zeros((0, 77, 3), "f4")))
+    yield (
+        "empty_but_huge.keras",
+        archive(weights=replaced(empty, struct.pack("<Q", 77), struct.pack("<Q", 2**62))),
     )
     yield "unpacks_to_more.keras", archive(weights=with_kernel(zeros))
     yield (

@@ -1,0 +1,77 @@
+"""Every layer of every fixture model, in every format, against the framework that saved it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cases import FIXTURES
+
+import npforward as npf
+from npforward.verify import difference
+
+MODELS = sorted(path.parent.name for path in (FIXTURES / "models").glob("*/meta.json"))
+FILES = sorted(
+    (name, file.name) for name in MODELS for file in (FIXTURES / "models" / name).glob("model*")
+)
+
+
+def golden(name: str, file: str):
+    """Inputs by name, and every value by address, as the framework computed them."""
+    old = "_tf215" if "tf215" in file else ""
+    with np.load(FIXTURES / "models" / name / f"golden{old}.npz") as arrays:
+        inputs = {
+            k.removeprefix("inputs/"): v for k, v in arrays.items() if k.startswith("inputs/")
+        }
+        return inputs, {k: v for k, v in arrays.items() if not k.startswith("inputs/")}
+
+
+@pytest.mark.parametrize(("name", "file"), FILES)
+def test_every_layer_agrees(name, file):
+    inputs, want = golden(name, file)
+    model = npf.load_model(FIXTURES / "models" / name / file)
+    trace = model.trace(inputs)
+    assert set(trace) == set(want)
+    found = {address: difference(trace[address], want[address]) for address in want}
+    wrong = {a: d for a, d in found.items() if not d.within}
+    assert not wrong, f"first: {next(iter(wrong.items()))} of {list(wrong)}"
+
+
+@pytest.mark.parametrize(("name", "file"), FILES)
+def test_predict_is_the_last_of_trace(name, file):
+    inputs, _ = golden(name, file)
+    model = npf.load_model(FIXTURES / "models" / name / file)
+    trace = model.trace(inputs)
+    outputs = model.predict(inputs)
+    flat = list(outputs.values()) if isinstance(outputs, dict) else outputs
+    flat = flat if isinstance(flat, list) else [flat]
+    for address, y in zip(model.outputs, flat, strict=True):
+        np.testing.assert_array_equal(trace[address], y)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_all_formats_hold_the_same_weights(name):
+    files = [file for model, file in FILES if model == name]
+    models = [npf.load_model(FIXTURES / "models" / name / file) for file in files]
+    for other in models[1:]:
+        assert models[0].weights.shapes == other.weights.shapes
+        assert models[0].summary().total == other.summary().total
+    same = [m for m, file in zip(models, files, strict=True) if "tf215" not in file]
+    for address in same[0].weights:
+        for other in same[1:]:
+            np.testing.assert_array_equal(same[0].weights[address], other.weights[address])
+
+
+def test_the_digits_network_was_trained_and_reads_its_pictures():
+    from PIL import Image
+
+    folder = FIXTURES / "models" / "digits_cnn"
+    assert json.loads((folder / "meta.json").read_text())["test_accuracy"] > 0.97
+    model = npf.load_model(folder / "model.keras")
+    for label, name in enumerate("zero one two three four five six seven eight nine".split()):
+        picture: Path = folder / f"{name}.png"
+        if picture.exists():
+            pixels = np.asarray(Image.open(picture), "float32")[None, ..., None]
+            assert model.predict(pixels).argmax() == label
