@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from npforward import addresses
 from npforward.errors import BadInput, UnknownName, nearest
 from npforward.graph import Graph, Layer, leaves
 from npforward.model import Model
+from npforward.writing import file_name, whole_file
 
 # How TensorFlow called the last operation of a layer: the second half of Keract's "full" keys.
 TENSORFLOW_OPS = {
@@ -177,3 +179,151 @@ def _nodes(model: Model, x: Any, names: list[str]) -> OrderedDict[str | int, Any
         (name, np.array(trace[name] if name in of_run else model.weights[weights.get(name, name)]))
         for name in names
     )
+
+
+# Pictures --------------------------------------------------------------------------------------
+
+
+def display_activations(
+    activations: Mapping[Any, Any],
+    cmap: Any = None,
+    save: bool = False,
+    directory: str | Path = ".",
+    data_format: str = "channels_last",
+    fig_size: tuple[float, float] = (24, 24),
+    reshape_1d_layers: bool = False,
+) -> None:
+    """Show or save every channel of every layer: `keract.display_activations`.
+
+    Of a batch the first sample is drawn, and volumes are drawn as slices; Keract leaves both out.
+
+    Parameters
+    ----------
+    activations
+        From `get_activations`: key -> array, or list of arrays.
+    cmap
+        A colour map of matplotlib.
+    save
+        Write ``<index>_<layer>.png`` for each layer instead of showing it; the layer's name
+        ends at its first ``/``, as Keract has it, and what file systems refuse is escaped.
+    directory
+        Where to; it is made if it does not exist.
+    data_format
+        "channels_last" or "channels_first".
+    fig_size
+        Width and height that a picture may fill, in units of 100 pixels.
+    reshape_1d_layers
+        Fold the outputs of dense layers to rectangles.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> display_activations({"conv1/Relu:0": np.ones((1, 4, 4, 2))}, save=True, directory=folder)
+    >>> [file.name for file in folder.iterdir()]
+    ['0_conv1.png']
+    """
+    from npforward import plots
+
+    if data_format not in ("channels_last", "channels_first"):
+        raise BadInput(f"data_format={data_format!r}, expected 'channels_last' or 'channels_first'")
+    look = _look(save, cmap, reshape_1d_layers)
+
+    def figures(name: str, value: np.ndarray) -> Iterator[Any]:
+        axis = 1 if data_format == "channels_first" and value.ndim > 2 else -1
+        plots.check_sample(name, value, 0)
+        yield from plots.draw(value, name, "", look, channel_axis=axis)
+
+    _display(activations, figures, save, Path(directory), fig_size)
+
+
+def display_heatmaps(
+    activations: Mapping[Any, Any],
+    input_image: np.ndarray,
+    directory: str | Path = ".",
+    save: bool = False,
+    fix: bool = True,
+    merge_filters: bool = False,
+) -> None:
+    """Show or save every channel laid over the input picture: `keract.display_heatmaps`.
+
+    Neither the picture nor the activations are changed.  Layers without positions (dense ones)
+    are left out, as Keract does.
+
+    Parameters
+    ----------
+    activations
+        From `get_activations`, channels last.
+    input_image
+        Of any dtype: values from 0 to 255 or from 0 to 1, others are stretched to be seen.
+    directory, save
+        As for `display_activations`.
+    fix
+        Accept a picture with a batch axis.
+    merge_filters
+        One map for each layer: the mean of its channels.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> maps = {"conv1": np.ones((1, 4, 4, 2))}
+    >>> display_heatmaps(maps, np.zeros((8, 8, 3), "uint8"), folder, save=True)
+    >>> [file.name for file in folder.iterdir()]
+    ['0_conv1.png']
+    """
+    from npforward import plots
+
+    picture = np.asarray(input_image)
+    if fix and picture.ndim == 4 and len(picture):
+        picture = picture[0]
+    if picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[-1] not in (1, 3, 4)):
+        raise BadInput(
+            f"input_image has shape {np.shape(input_image)}, expected (height, width) or "
+            "(height, width, 1, 3 or 4)"
+        )
+    look = _look(save, None, False)
+
+    def figures(name: str, value: np.ndarray) -> Iterator[Any]:
+        if value.ndim > 2 and value.size:
+            yield from plots.overlays(value, picture, name, look, merge=merge_filters)
+
+    _display(activations, figures, save, Path(directory), (12, 12))
+
+
+def _look(save: bool, cmap: Any, fold: bool) -> Any:
+    from npforward import plots
+
+    if save:
+        return plots.Look("channel", cmap, fold=fold)
+    from matplotlib import pyplot
+
+    return plots.Look("channel", cmap, fold=fold, new_figure=pyplot.figure)
+
+
+def _display(
+    activations: Mapping[Any, Any],
+    figures: Callable[[str, np.ndarray], Iterator[Any]],
+    save: bool,
+    directory: Path,
+    fig_size: tuple[float, float],
+) -> None:
+    """Save or show the figures of each array, numbered as Keract does."""
+    index = 0
+    for key, value in activations.items():
+        for array in value if isinstance(value, list) else [value]:
+            page = 0
+            for page, figure in enumerate(figures(str(key), np.asarray(array)), 1):
+                width, height = figure.get_size_inches()
+                dpi = 100 * min(fig_size[0] / width, fig_size[1] / height)
+                if save:
+                    suffix = ".png" if page == 1 else f"_page{page}.png"
+                    name = file_name(f"{index}_{str(key).split('/')[0]}", suffix)
+                    with whole_file(directory / name) as temporary:
+                        figure.savefig(temporary, format="png", dpi=dpi)
+                else:
+                    from matplotlib import pyplot
+
+                    pyplot.show()
+                    pyplot.close(figure)
+            index += page > 0

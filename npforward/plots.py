@@ -37,7 +37,7 @@ INK, FAINT = "#1f2a44", "#6b7280"  # bars and lines; subtitles and ticks
 DPI = 150
 WIDTH = 10.0  # inches, of every page
 SIDE, FOOT = 0.55, 0.3  # margins, inches
-TALLEST = 7.0  # inches, of a drawing
+TALLEST = 5.6  # inches, of a drawing
 LARGEST_TILE = 2.4  # inches, of one channel among several
 SMALL_TILE = 1.0  # inches, of one filter: they are a few pixels each
 PAGE = 1024  # channels on one page: tiles of 7 mm
@@ -53,7 +53,6 @@ class Look:
     cmap: Any = CMAP
     labels: Sequence[str] | None = None
     fold: bool = False  # fold vectors to a rectangle whatever their length
-    size: tuple[float, float] | None = None  # of the whole figure, where the caller decides
     new_figure: Callable[[], Figure] | None = None
 
     def __post_init__(self) -> None:
@@ -133,6 +132,8 @@ def activations(
     chosen = choose(trace, layers)
     for address in chosen:
         check_sample(address, trace[address], sample)
+    softmax = classes.softmax_values(trace)
+    classes.check_labels(labels, {a: count for a, count in softmax.items() if a in chosen})
 
     def figures() -> Iterator[Figure]:
         known = getattr(trace, "layers", {})
@@ -146,7 +147,7 @@ def activations(
                 look,
                 sample=sample,
                 channel_axis=axes[address],
-                softmax=classes.is_softmax(layer) and ":" not in address,
+                softmax=address in softmax,
                 picture=getattr(layer, "type", "") == "InputLayer"
                 or address in getattr(trace, "inputs", ()),
             )
@@ -234,10 +235,10 @@ class Heading:
     sample: int = 0
     note: str = ""
 
-    def place(self, figure: Figure, look: Look, height: float, *notes: str) -> float:
+    def place(self, figure: Figure, height: float, *notes: str) -> float:
         """Write title and subtitle; `height` is the drawing's.  Returns the page's height."""
         total = height + FOOT + 0.75
-        figure.set_size_inches(look.size or (WIDTH, total))
+        figure.set_size_inches(WIDTH, total)
         figure.set_label(self.address)
         figure.set_facecolor("white")
         shape = " \u00d7 ".join(map(str, self.shape[1:])) or "scalar"
@@ -305,7 +306,7 @@ def add_axes(
 # Feature maps ----------------------------------------------------------------------------------
 
 
-def bounds(x: np.ndarray, by: str | None) -> tuple[np.ndarray, np.ndarray]:
+def bounds(x: np.ndarray, by: str | None) -> tuple[Any, Any]:
     """The values drawn darkest and lightest.  (C, ...) -> two arrays, (C,) by channel, () else
 
     Two standard deviations to either side of the mean; by None the smallest and largest.  Only
@@ -334,7 +335,7 @@ def bounds(x: np.ndarray, by: str | None) -> tuple[np.ndarray, np.ndarray]:
         return (mean - 2 * std) * scale, (mean + 2 * std) * scale
 
 
-def normalise(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def normalise(x: np.ndarray, low: Any, high: Any) -> np.ndarray:
     """Values to 0..1, clipped; all 0.5 where low = high; NaN where not finite.  (C, ...) float64
 
     Examples
@@ -411,10 +412,11 @@ def layout(
     )
     largest *= (1 if count > 1 else 2) * DPI / math.sqrt(tall * wide)
     scales = np.clip(np.minimum(*room), 1 / max(tall, wide), largest)
-    # Rows of 8, 16, ... or all alike are easier to count in, and worth a little of the size.
+    # Rows of 8, 16, ... or all alike are easier to count in, and wide pages easier to leaf
+    # through: both are worth some of the size.
     easy = np.where((tries % 8 == 0) | (count % tries == 0), scales, 0)
-    good = easy if easy.max() >= 0.75 * scales.max() else scales
-    best = len(tries) - 1 - int(np.argmax(good[::-1]))  # of equals, the one with fewest rows
+    good = easy if easy.max() >= 0.7 * scales.max() else scales
+    best = int(np.flatnonzero(good >= 0.7 * scales.max())[-1])
     scale = float(scales[best])
     shrunk = max(1, math.ceil(0.999 / scale))
     repeat = tuple(max(1, math.floor(scale * shrunk * s)) for s in stretch)
@@ -443,9 +445,7 @@ def mosaic(tiles: np.ndarray, plan: Layout) -> np.ndarray:
     return page[: -plan.gap, : -plan.gap]
 
 
-def prepared(
-    x: np.ndarray, low: np.ndarray, high: np.ndarray, shrunk: int, by: str | None
-) -> np.ndarray:
+def prepared(x: np.ndarray, low: Any, high: Any, shrunk: int, by: str | None) -> np.ndarray:
     """Normalised and shrunk maps, few channels at a time: no float64 copy of the whole."""
     step = max(1, 2**20 // max(1, x[0].size))
     parts = []
@@ -465,12 +465,12 @@ def grid_pages(heading: Heading, look: Look, x: np.ndarray) -> Iterator[Figure]:
         part = x[page * each : (page + 1) * each]
         bar = 0.0 if look.normalize == "channel" else 0.9
         width = WIDTH - 2 * SIDE - bar
-        plan = layout(len(part), *part.shape[1:], width)
+        plan = layout(len(part), part.shape[1], part.shape[2], width)
         z = prepared(part, low, high, plan.shrunk, look.normalize)
         figure = look.blank()
         many = f"channels {page * each} to {page * each + len(part) - 1}" if pages > 1 else ""
         height, drawn = plan.height, plan.width
-        total = heading.place(figure, look, height, many, describe(look))
+        total = heading.place(figure, height, many, describe(look))
         axes = add_axes(figure, total, SIDE, FOOT, drawn, height)
         axes.imshow(mosaic(look.paint(z), plan), aspect="auto", interpolation="auto")
         row_numbers(axes, plan, page * each, len(x))
@@ -489,14 +489,14 @@ def slice_pages(heading: Heading, look: Look, x: np.ndarray) -> Iterator[Figure]
         part = x[start : start + each]
         bar = 0.0 if look.normalize == "channel" else 0.9
         width = WIDTH - 2 * SIDE - bar
-        plan = layout(len(part) * len(at), *part.shape[2:], width, columns=len(at))
+        plan = layout(len(part) * len(at), part.shape[2], part.shape[3], width, len(at))
         limits = bounds(part, "channel") if look.normalize == "channel" else (low, high)
         z = shrink(normalise(part[:, at], *limits), plan.shrunk)
         z = z.reshape(-1, *z.shape[2:])
         figure = look.blank()
         many = f"channels {start} to {start + len(part) - 1}" if len(x) > each else ""
         height, drawn = plan.height, plan.width
-        total = heading.place(figure, look, height, many, "slices across", describe(look))
+        total = heading.place(figure, height, many, "slices to the right", describe(look))
         axes = add_axes(figure, total, SIDE, FOOT, drawn, height)
         axes.imshow(mosaic(look.paint(z), plan), aspect="auto", interpolation="auto")
         centres = (np.arange(len(part)) + 0.5) * (plan.tile[0] + plan.gap) - plan.gap / 2
@@ -540,12 +540,22 @@ def colour_bar(
     ramp = look.paint(np.linspace(1, 0, 256)[:, None])
     axes.xaxis.set_visible(False)
     axes.yaxis.tick_right()
-    if not (math.isfinite(high - low) and high > low):
+    if low >= high:
         axes.imshow(look.paint(np.full((1, 1), 0.5)), aspect="auto")
         axes.set_yticks([0], [f"{low:.4g}"])
         return
+    if not has_ticks(low, high):
+        axes.imshow(ramp, aspect="auto", extent=(0, 1, 0, 1), interpolation="auto")
+        axes.set_yticks([0, 1], [f"{low:.4g}", f"{high:.4g}"])
+        return
     axes.imshow(ramp, aspect="auto", extent=(0, 1, low, high), interpolation="auto")
-    axes.yaxis.get_major_locator().set_params(nbins=5)
+    axes.locator_params(axis="y", nbins=5)
+
+
+def has_ticks(low: float, high: float) -> bool:
+    """Whether matplotlib can lay out an axis from `low` to `high` without over- or underflow."""
+    size = max(abs(low), abs(high))
+    return size < 1e300 and high - low > max(1e-290, 1e-10 * size)
 
 
 # Pictures, vectors, sequences, text ------------------------------------------------------------
@@ -584,12 +594,12 @@ def picture_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
     rgb, note = as_rgb(x)
     rgb = np.where(np.isnan(rgb).any(axis=-1, keepdims=True), to_rgb(BAD), rgb)
     width = WIDTH - 2 * SIDE
-    plan = layout(1, *rgb.shape[:2], width)
+    plan = layout(1, rgb.shape[0], rgb.shape[1], width)
     height, drawn = plan.height, plan.width
     figure = look.blank()
     low, high = measure(x).min, measure(x).max
     values = "" if low is None else f"values {low:.4g} to {high:.4g}"
-    total = heading.place(figure, look, height, values, note)
+    total = heading.place(figure, height, values, note)
     axes = add_axes(figure, total, SIDE, FOOT, drawn, height)
     axes.imshow(rgb, aspect="auto", interpolation="auto")
     axes.set_axis_off()
@@ -599,8 +609,9 @@ def picture_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
 def vector_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
     """The units of a dense layer, or a signal: bars if few, a line if many.  (n,)"""
     figure = look.blank()
-    total = heading.place(figure, look, 2.6)
-    axes = add_axes(figure, total, SIDE + 0.2, FOOT + 0.15, WIDTH - 2 * SIDE - 0.2, 2.45)
+    total = heading.place(figure, 2.6)
+    width = min(WIDTH - 2 * SIDE - 0.2, 1 + 0.4 * x.size)  # two bars need not fill a page
+    axes = add_axes(figure, total, SIDE + 0.2, FOOT + 0.15, width, 2.45)
     graph(axes, x)
     return figure
 
@@ -610,6 +621,10 @@ def graph(axes: Axes, x: np.ndarray) -> None:
     finite = np.isfinite(x)
     at = np.arange(x.size)
     y = np.where(finite, x, 0)
+    low, high = min(y.min(), 0), max(y.max(), 0)
+    if low < high and not has_ticks(low, high):
+        axes.set_ylabel(f"x {max(-low, high):.1e}", fontsize=7.5, color=FAINT)
+        y = y / max(-low, high)
     if x.size <= BARS:
         axes.bar(at, y, color=INK, width=0.75)
     else:
@@ -618,12 +633,9 @@ def graph(axes: Axes, x: np.ndarray) -> None:
     axes.plot(at[~finite], y[~finite], "x", color=BAD, markersize=6, markeredgewidth=1.8)
     axes.axhline(0, color=FAINT, linewidth=0.6)
     axes.set_xlim(-0.6, x.size - 0.4)
-    low, high = min(y.min(), 0), max(y.max(), 0)
-    if not math.isfinite(high - low):  # matplotlib cannot lay out the whole range of float64
-        axes.set_yticks([])
-    elif low == high:
+    if low == high:
         axes.set_ylim(-1, 1)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.grid(axis="y", color="#e5e7eb", linewidth=0.6)
     axes.set_axisbelow(True)
 
@@ -640,7 +652,7 @@ def folded_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
     scale = min(width / columns, 4.5 / rows, 0.25)
     height = max(rows * scale, 0.3)
     figure = look.blank()
-    total = heading.place(figure, look, height, f"folded to {rows} \u00d7 {columns}, row by row")
+    total = heading.place(figure, height, f"folded to {rows} \u00d7 {columns}, row by row")
     axes = add_axes(figure, total, SIDE, FOOT, columns * scale, height)
     axes.imshow(colours.reshape(rows, columns, 3), aspect="auto", interpolation="auto")
     ticks = np.arange(0, rows, math.ceil(rows / 20))
@@ -669,13 +681,14 @@ def sequence_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
     """A sequence as an image: time runs right, channels down.  (time, channels)"""
     x = x.T
     width = WIDTH - 2 * SIDE - (0.0 if look.normalize == "channel" else 0.9)
+    width = min(width, 1 + 0.4 * x.shape[1])
     height = min(max(x.shape[0] * 0.14, 0.8), 5.5)
     low, high = bounds(x, look.normalize)
     z = shrink(
         normalise(x, low, high), math.ceil(max(x.shape[0] / height, x.shape[1] / width) / DPI)
     )
     figure = look.blank()
-    total = heading.place(figure, look, height + 0.2, describe(look))
+    total = heading.place(figure, height + 0.2, describe(look))
     axes = add_axes(figure, total, SIDE + 0.1, FOOT + 0.2, width - 0.1, height)
     axes.imshow(
         look.paint(z),
@@ -683,8 +696,7 @@ def sequence_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
         interpolation="auto",
         extent=(-0.5, x.shape[1] - 0.5, x.shape[0] - 0.5, -0.5),
     )
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.get_major_locator().set_params(integer=True)
+    axes.locator_params(integer=True)
     axes.set_xlabel("position", fontsize=8, color=FAINT, labelpad=1)
     axes.set_ylabel("channel", fontsize=8, color=FAINT, labelpad=1)
     if look.normalize != "channel":
@@ -698,7 +710,7 @@ def softmax_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
     height = 0.27 * len(best) + 0.1
     rest = 1.2 if x.size > len(best) else 0.0
     figure = look.blank()
-    total = heading.place(figure, look, height + rest, f"top {len(best)} of {x.size} classes")
+    total = heading.place(figure, height + rest, f"top {len(best)} of {x.size} classes")
     names = [drawable(c.label, 32) for c in best]
     left = SIDE + min(0.085 * max(map(len, names)) + 0.1, 3.0)
     axes = add_axes(figure, total, left, FOOT + rest, WIDTH - left - SIDE - 0.6, height)
@@ -718,14 +730,14 @@ def softmax_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
         below = add_axes(figure, total, SIDE + 0.2, FOOT + 0.1, WIDTH - 2 * SIDE - 0.2, rest - 0.45)
         graph(below, x)
         below.set_title("all classes", fontsize=8, color=FAINT, loc="left", pad=3)
-        below.yaxis.get_major_locator().set_params(nbins=3)
+        below.locator_params(axis="y", nbins=3)
     return figure
 
 
 def scalar_page(heading: Heading, look: Look, x: float) -> Figure:
     """One number: on a bar from 0 to 1 if it lies there, else from 0."""
     figure = look.blank()
-    total = heading.place(figure, look, 0.6)
+    total = heading.place(figure, 0.6)
     axes = add_axes(figure, total, SIDE, FOOT, 6.0, 0.35)
     finite = math.isfinite(x)
     reach = 1.0 if 0 <= x <= 1 else abs(x)
@@ -755,7 +767,7 @@ def text_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
         shown.append(f"… and {x.size - len(shown):,} more")
     height = 0.22 * len(shown)
     figure = look.blank()
-    total = heading.place(figure, look, height)
+    total = heading.place(figure, height)
     for row, line in enumerate(shown):
         figure.text(
             SIDE / WIDTH,
@@ -768,6 +780,70 @@ def text_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
             parse_math=False,
         )
     return figure
+
+
+def overlays(
+    value: np.ndarray,
+    picture: np.ndarray,
+    address: str = "",
+    look: Look | None = None,
+    *,
+    merge: bool = False,
+) -> Iterator[Figure]:
+    """Feature maps laid over the picture that they come from: the stronger, the more they cover.
+
+    Colours run from the layer's smallest value to its largest.
+
+    Parameters
+    ----------
+    value : ndarray
+        (batch, h, w, channels); further axes before h are averaged.  The first sample is drawn.
+    picture : ndarray
+        (height, width) or (height, width, 1, 3 or 4).
+    merge : bool
+        One map, the mean of all channels.
+
+    Examples
+    --------
+    >>> (figure,) = overlays(np.ones((1, 4, 4, 2)), np.zeros((16, 16)), "conv1")
+    >>> figure.get_label()
+    'conv1'
+    """
+    look = look or Look()
+    check_sample(address, value, 0)
+    heading = Heading(address, "", value.shape)
+    x = native(value[0]).astype(np.float64)
+    x = x[:, None] if x.ndim == 2 else x.reshape(-1, *x.shape[-3:]).mean(axis=0)
+    x = np.moveaxis(x, -1, 0)
+    x = x.mean(axis=0, keepdims=True) if merge else x
+    # In grey, so that every colour in the drawing is of the map.
+    backdrop = as_rgb(picture)[0] @ np.array([0.299, 0.587, 0.114])
+    low, high = bounds(x, None)
+    width = WIDTH - 2 * SIDE - 0.9
+    for start in range(0, len(x), PAGE // 4):
+        part = x[start : start + PAGE // 4]
+        plan = layout(len(part), backdrop.shape[0], backdrop.shape[1], width)
+        behind = np.nan_to_num(resized(backdrop, plan.tile))[..., None]
+        z = normalise(part, low, high)
+        z = np.clip([resized(tile, plan.tile) for tile in z], 0, 1)
+        cover = np.where(np.isnan(z), 1, 0.35 + 0.35 * z)[..., None]
+        tiles = np.rint((1 - cover) * behind * 255 + cover * look.paint(z))
+        figure = look.blank()
+        total = heading.place(figure, plan.height, "mean of all channels" if merge else "")
+        axes = add_axes(figure, total, SIDE, FOOT, plan.width, plan.height)
+        flat = replace(plan, repeat=(1, 1))
+        axes.imshow(mosaic(tiles.astype(np.uint8), flat), aspect="auto", interpolation="auto")
+        row_numbers(axes, plan, start, len(x))
+        colour_bar(figure, total, look, low, high, SIDE + plan.width + 0.15, plan.height)
+        yield figure
+
+
+def resized(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """One channel at another size, bilinear.  (h, w) -> size"""
+    from PIL import Image
+
+    image = Image.fromarray(np.ascontiguousarray(x, np.float32))
+    return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 # Histograms and filters ------------------------------------------------------------------------
@@ -819,7 +895,7 @@ def histograms(
                 if bad:
                     about.append(f"{bad:,} NaN or Inf")
                 at = (left / WIDTH, (bottom + 1.36) / total)
-                style = {"va": "top", "parse_math": False}
+                style: dict[str, Any] = {"va": "top", "parse_math": False}
                 figure.text(
                     *at, drawable(address, 32), fontsize=9, color=INK, weight="bold", **style
                 )
@@ -841,21 +917,23 @@ def histogram(axes: Axes, x: np.ndarray, bins: int) -> None:
         axes.set_xticks([0])
         return
     low, high = float(row.min), float(row.max)
-    if not math.isfinite(high - low):  # wider than float64 itself
-        axes.set_xticks([])
-        return
     if low == high:
         low, high = low - abs(low) / 2, high + abs(high) / 2
-    edges = np.linspace(low, high, bins + 1)
-    if not (np.diff(edges) > 0).all():  # neighbours among floats: no room for bins
-        edges = np.array([low, high])
+    with np.errstate(over="ignore", invalid="ignore"):
+        edges = np.linspace(low, high, bins + 1)
+    if not (np.isfinite(edges).all() and (np.diff(edges) > 0).all()):
+        edges = np.array([low, high])  # neighbours among floats, or the widest range: one bar
     counts = np.zeros(len(edges) - 1, np.int64)
     for at in chunks(x.shape):
         part = native(x[at]).astype(np.float64).ravel()
         counts += np.histogram(part[np.isfinite(part) & (part != 0)], edges)[0]
-    axes.stairs(counts, edges, fill=True, color=INK)
     axes.set_ylim(0, max(counts.max(), 1))
-    axes.xaxis.get_major_locator().set_params(nbins=5)
+    if has_ticks(low, high):
+        axes.stairs(counts, edges, fill=True, color=INK)
+        axes.locator_params(axis="x", nbins=5)
+    else:
+        axes.stairs(counts, np.linspace(0, 1, len(edges)), fill=True, color=INK)
+        axes.set_xticks([0, 1], [f"{low:.4g}", f"{high:.4g}"])
 
 
 def filters(
@@ -928,7 +1006,7 @@ def tile_pages(
     look: Look,
     tiles: np.ndarray,
     across: int | None,
-    high: np.ndarray,
+    high: Any,
     note: str,
     colour: str,
 ) -> Iterator[Figure]:
@@ -942,7 +1020,7 @@ def tile_pages(
     width = WIDTH - 2 * SIDE - 0.9
     for start in range(0, len(tiles), per_page):
         part = tiles[start : start + per_page]
-        plan = layout(len(part), *part.shape[1:3], width, columns, SMALL_TILE)
+        plan = layout(len(part), part.shape[1], part.shape[2], width, columns, SMALL_TILE)
         if colour:
             each = np.abs(part).max(axis=(1, 2, 3)).astype(np.float64)
             z = normalise(part, -each, each)
@@ -953,7 +1031,7 @@ def tile_pages(
             picture = mosaic(look.paint(z), plan)
         height, drawn = plan.height, plan.width
         figure = look.blank()
-        total = heading.place(figure, look, height, colour, note)
+        total = heading.place(figure, height, colour, note)
         axes = add_axes(figure, total, SIDE, FOOT, drawn, height)
         axes.imshow(picture, aspect="auto", interpolation="auto")
         first = start // plan.columns if columns else start
@@ -964,14 +1042,17 @@ def tile_pages(
         yield figure
 
 
-def matrix_page(heading: Heading, look: Look, w: np.ndarray, high: np.ndarray) -> Figure:
-    """A matrix of weights: inputs down, outputs right.  (in, out)"""
+def matrix_page(heading: Heading, look: Look, w: np.ndarray, high: Any) -> Figure:
+    """A matrix of weights, its longer side lying.  (in, out)"""
+    note = "inputs down, outputs right"
+    if w.shape[0] > w.shape[1]:
+        w, note = w.T, "outputs down, inputs right"
     width = WIDTH - 2 * SIDE - 0.9
     scale = min(width / w.shape[1], 5.5 / w.shape[0], 0.25)
     height, drawn = max(w.shape[0] * scale, 0.3), max(w.shape[1] * scale, 0.3)
     factor = math.ceil(max(w.shape[0] / height, w.shape[1] / drawn) / DPI)
     figure = look.blank()
-    total = heading.place(figure, look, height + 0.2, "inputs down, outputs right")
+    total = heading.place(figure, height + 0.2, note)
     axes = add_axes(figure, total, SIDE + 0.1, FOOT + 0.2, drawn, height)
     axes.imshow(
         look.paint(shrink(normalise(w, -high, high), factor)),
@@ -979,8 +1060,7 @@ def matrix_page(heading: Heading, look: Look, w: np.ndarray, high: np.ndarray) -
         interpolation="auto",
         extent=(-0.5, w.shape[1] - 0.5, w.shape[0] - 0.5, -0.5),
     )
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.get_major_locator().set_params(integer=True)
+    axes.locator_params(integer=True)
     colour_bar(figure, total, look, -high, high, SIDE + drawn + 0.25, height + 0.2)
     return figure
 
@@ -1018,6 +1098,8 @@ def save(figures: Iterable[Figure], path: Path | str, format: str = "pdf") -> li
         ):
             for figure in figures:
                 pages.savefig(figure, dpi=DPI)
+            if not pages.get_pagecount():
+                raise BadInput(f"{path}: there is nothing to draw.")
         return [path]
     if format != "png":
         raise BadInput(f"format={format!r}: pictures are written as 'pdf' or 'png'.")
@@ -1031,4 +1113,6 @@ def save(figures: Iterable[Figure], path: Path | str, format: str = "pdf") -> li
             name = file_name(f"{index:03d}_{label}", ".png" if page == 1 else f"_page{page}.png")
             figure.savefig(folder / name, format="png", dpi=DPI)
             names.append(name)
+        if not names:
+            raise BadInput(f"{path}: there is nothing to draw.")
     return [path / name for name in names]

@@ -1,0 +1,480 @@
+"""The command line: `npforward summary`, `activations`, `plot` and `weights`."""
+
+from __future__ import annotations
+
+import argparse
+import codecs
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import npforward
+from npforward.errors import BadInput, NpforwardError, UnknownName, nearest
+from npforward.limits import Limits
+from npforward.tables import printable
+
+if TYPE_CHECKING:
+    from npforward.model import Model, Trace
+
+INTERRUPTED, BROKEN_PIPE, NO_MEMORY = 130, 141, 4
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code.
+
+    0 fine, 1 differs, 2 bad input, 3 unsupported layer, 4 a limit was hit.
+
+    Examples
+    --------
+    >>> main(["summary", "no_such_model.keras"])
+    2
+    """
+    codecs.register_error("npforward", plain)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="npforward")
+    try:
+        arguments = parsed(argv)
+        arguments.run(arguments)
+        sys.stdout.flush()
+    except SystemExit as stop:  # argparse: --help, or a usage error that it has printed
+        return stop.code if isinstance(stop.code, int) else 2
+    except NpforwardError as error:
+        return failed(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return failed("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except MemoryError:
+        return failed(
+            "not enough memory. Ask for fewer values (--layers, --until) or samples.", NO_MEMORY
+        )
+    return 0
+
+
+def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments; argparse alone takes no INPUT after an option."""
+    grammar = parser()
+    arguments, rest = grammar.parse_known_args(argv)
+    unknown = [text for text in rest if text.startswith("-") or "inputs" not in arguments]
+    if unknown:
+        grammar.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if rest:
+        arguments.inputs += map(Path, rest)
+    return arguments
+
+
+def failed(message: str, code: int) -> int:
+    sys.stdout.flush()
+    print("npforward:", *map(printable, message.split("\n")), file=sys.stderr)
+    return code
+
+
+def say(text: object = "") -> None:
+    """Print to stdout, with what a terminal would obey as escapes."""
+    print("\n".join(map(printable, str(text).split("\n"))))
+
+
+def plain(error: UnicodeError) -> tuple[str, int]:
+    """What an ASCII terminal gets for characters that it lacks: lines for lines, else escapes."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    replaced = "".join(
+        "-" if c in "─━═" else "|" if c in "│┃║" else "+" if "─" <= c <= "╿" else
+        "x" if c == "\u00d7" else c.encode("unicode_escape").decode("ascii")
+        for c in error.object[error.start : error.end]
+    )  # fmt: skip
+    return replaced, error.end
+
+
+def progress(items: Iterable[Any], doing: str, total: int) -> Iterator[Any]:
+    """`items`, counted on stderr if somebody watches."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    try:
+        for number, item in enumerate(items, 1):
+            print(f"\r{doing} {number}/{total} ", end="", file=sys.stderr, flush=True)
+            yield item
+    finally:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+# The grammar -----------------------------------------------------------------------------------
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole grammar: one verb each."""
+    top = argparse.ArgumentParser(
+        prog="npforward",
+        description="Open a saved neural network and see every number it computes.",
+        epilog="Each verb has its own help: npforward activations --help",
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"npforward {npforward.__version__}")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, run: Any, about: str, example: str) -> argparse.ArgumentParser:
+        one = verbs.add_parser(
+            name,
+            help=about,
+            description=about,
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        one.set_defaults(run=run)
+        one.add_argument("model", type=Path, metavar="MODEL", help="a saved model")
+        one.add_argument(
+            "--limit",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="raise a limit on what the file may ask of this machine",
+        )
+        return one
+
+    summary = verb(
+        "summary",
+        run_summary,
+        "List the layers, output shapes and parameters of a model.",
+        "npforward summary cnn.keras",
+    )
+    summary.add_argument("--nested", action="store_true", help="also layers of nested models")
+    add_json(summary)
+
+    activations = verb(
+        "activations",
+        run_activations,
+        "Compute every layer's output for an input: table, arrays and pictures.",
+        "npforward activations cnn.keras cat.png --out out --layers 'conv*' --scale 1/255",
+    )
+    add_inputs(activations, "*")
+    activations.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to write to; without it, only print"
+    )
+    add_selection(activations)
+    activations.add_argument(
+        "--format", choices=("npz", "h5", "npy"), default="npz", help="of the arrays (%(default)s)"
+    )
+    activations.add_argument(
+        "--plot",
+        choices=("pdf", "png", "none"),
+        default="pdf",
+        help="one paged PDF, or a PNG for each layer (%(default)s)",
+    )
+    activations.add_argument(
+        "--top",
+        type=int,
+        default=5,
+        metavar="N",
+        help="classes of a softmax to print (%(default)s)",
+    )
+    add_look(activations)
+    add_json(activations)
+
+    plot = verb(
+        "plot",
+        run_plot,
+        "Draw feature maps, histograms or the filters of a model.",
+        "npforward plot cnn.keras cat.png --out maps.pdf\n"
+        "  npforward plot cnn.keras --weights --out filters/",
+    )
+    add_inputs(plot, "*")
+    plot.add_argument(
+        "--out", type=Path, required=True, metavar="PATH", help="NAME.pdf, or a folder for PNGs"
+    )
+    what = plot.add_mutually_exclusive_group()
+    what.add_argument("--histograms", action="store_true", help="how each layer's values spread")
+    what.add_argument("--weights", action="store_true", help="kernels; needs no INPUT")
+    add_selection(plot)
+    add_look(plot)
+
+    weights = verb(
+        "weights",
+        run_weights,
+        "List the arrays of a model, or save them.",
+        "npforward weights cnn.keras --out weights.npz",
+    )
+    weights.add_argument(
+        "--out", type=Path, metavar="FILE", help="NAME.npz, NAME.h5, or a folder for .npy"
+    )
+    add_json(weights)
+    return top
+
+
+def add_json(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def add_inputs(verb: argparse.ArgumentParser, count: str) -> None:
+    verb.add_argument(
+        "inputs",
+        type=Path,
+        nargs=count,
+        metavar="INPUT",
+        help="picture (PNG, JPEG, BMP, GIF), .npy, .npz, .csv or .txt; several make a batch",
+    )
+    group = verb.add_argument_group("inputs")
+    group.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="file for one of several model inputs; repeat for each",
+    )
+    group.add_argument("--resize", metavar="HxW", help="size of pictures (default: the model's)")
+    group.add_argument("--scale", metavar="X", help="multiply values, as 1/255 (default: leave)")
+    group.add_argument("--mean", metavar="X[,X...]", help="subtract, one number or one a channel")
+    group.add_argument("--std", metavar="X[,X...]", help="then divide by")
+    group.add_argument(
+        "--channels",
+        choices=("rgb", "bgr", "gray", "rgba"),
+        help="of pictures (default: the model's)",
+    )
+
+
+def add_selection(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group("which values")
+    group.add_argument(
+        "--layers", action="append", metavar="GLOB", help="only these, as 'conv*'; may be repeated"
+    )
+    group.add_argument("--until", metavar="ADDRESS", help="compute no further than this layer")
+    group.add_argument(
+        "--inner", action="store_true", help="also values inside layers, as conv1:pre"
+    )
+
+
+def add_look(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group("pictures")
+    group.add_argument(
+        "--sample", type=int, default=0, metavar="N", help="of the batch, from 0 (%(default)s)"
+    )
+    group.add_argument(
+        "--normalize",
+        choices=("channel", "layer", "none"),
+        default="channel",
+        help="colours by mean and deviation of each channel or layer, or raw (%(default)s)",
+    )
+    group.add_argument("--cmap", metavar="NAME", help="colour map of matplotlib")
+    group.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+
+
+# The verbs -------------------------------------------------------------------------------------
+
+
+def opened(arguments: argparse.Namespace) -> tuple[Model, Limits]:
+    from npforward.model import load_model
+
+    limits = Limits.parse(arguments.limit)
+    return load_model(arguments.model, limits=limits), limits
+
+
+def run_summary(arguments: argparse.Namespace) -> None:
+    model, _ = opened(arguments)
+    summary = model.summary(nested=arguments.nested)
+    say(dumped(summary.to_dict()) if arguments.json else summary)
+
+
+def dumped(data: Any) -> str:
+    return json.dumps(data, indent=2, allow_nan=False)
+
+
+def run_weights(arguments: argparse.Namespace) -> None:
+    from npforward import arrays
+    from npforward.tables import table
+
+    model, _ = opened(arguments)
+    weights = model.weights
+    shapes, dtypes = weights.shapes, weights.dtypes
+    written = None
+    if arguments.out:
+        items = ((address, weights[address]) for address in weights)
+        written = arrays.save(progress(items, "writing", len(weights)), arguments.out)
+    if arguments.json:
+        listed = {a: {"shape": list(shapes[a]), "dtype": str(dtypes[a])} for a in weights}
+        say(dumped(listed))
+        return
+    rows = [[address, str(shapes[address]), dtypes[address]] for address in weights]
+    say(table(["weight", "shape", "dtype"], rows))
+    say(f"{len(weights)} arrays, {sum(map(np.prod, shapes.values())):,.0f} numbers")
+    if written:
+        say(f"written: {written}")
+
+
+def run_activations(arguments: argparse.Namespace) -> None:
+    from npforward import arrays, classes, plots
+    from npforward.writing import whole_file, whole_folder
+
+    if arguments.top < 0:
+        raise BadInput(f"--top {arguments.top}: give 0 or more.")
+    labels = classes.read_labels(arguments.labels) if arguments.labels else None
+    if arguments.out:
+        with whole_folder(arguments.out):  # rather fail now than after the work
+            pass
+    trace, lines, names = traced(arguments)
+    softmax = {a: n for a, n in classes.softmax_values(trace).items() if a in trace.outputs}
+    classes.check_labels(labels, softmax)
+    best = {
+        address: [classes.top(p, arguments.top, labels) for p in trace[address]]
+        for address in softmax
+    }
+    statistics = trace.statistics
+    files: list[Path] = []
+    if arguments.out:
+        name = "activations" + {"npy": "", "npz": ".npz", "h5": ".h5"}[arguments.format]
+        items = progress(trace.items(), "writing", len(trace))
+        files.append(arrays.save(items, arguments.out / name, arguments.format))
+        if arguments.plot != "none":
+            kind = arguments.plot
+            place = arguments.out / ("activations.pdf" if kind == "pdf" else "pictures")
+            figures = progress(drawn(plots, trace, arguments, labels), "drawing", len(trace))
+            plots.save(figures, place, kind)
+            files.append(place)
+        with whole_file(arguments.out / "statistics.json") as temporary:
+            temporary.write_text(statistics.to_json() + "\n", encoding="utf-8")
+        files.append(arguments.out / "statistics.json")
+    if arguments.json:
+        report = {
+            "model": str(arguments.model),
+            "inputs": lines,
+            "statistics": statistics.to_dict(),
+            "top": {
+                address: [
+                    [number_free(dataclasses.asdict(c)) for c in sample] for sample in samples
+                ]
+                for address, samples in best.items()
+            },
+            "files": [str(file) for file in files],
+        }
+        say(dumped(report))
+        return
+    for line in lines:
+        say(line)
+    say()
+    say(statistics)
+    for address, samples in best.items() if arguments.top else ():
+        say()
+        for name, sample in zip(names, samples, strict=True):
+            say(
+                f"{name}: {address}: "
+                + ", ".join(f"{c.label} ({c.probability:.1%})" for c in sample)
+            )
+    if files:
+        say()
+    for file in files:
+        say(f"written: {file}{os.sep if file.is_dir() else ''}")
+
+
+def number_free(data: dict[str, Any]) -> dict[str, Any]:
+    """NaN as None: JSON has no NaN."""
+    return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in data.items()}
+
+
+def run_plot(arguments: argparse.Namespace) -> None:
+    from npforward import classes, plots
+
+    kind = "pdf" if arguments.out.suffix.lower() == ".pdf" else "png"
+    if kind == "png" and arguments.out.suffix:
+        raise BadInput(f"--out {arguments.out}: give NAME.pdf, or a folder for PNGs.")
+    labels = classes.read_labels(arguments.labels) if arguments.labels else None
+    if arguments.weights:
+        if arguments.inputs or arguments.input:
+            raise BadInput("--weights draws the model itself and takes no INPUT.")
+        model, _ = opened(arguments)
+        figures = plots.filters(model.weights, cmap=arguments.cmap, layers=arguments.layers)
+        total = len(model.weights)
+        lines: list[str] = []
+    else:
+        trace, lines, _ = traced(arguments)
+        total = len(trace)
+        figures = (
+            plots.histograms(trace)
+            if arguments.histograms
+            else drawn(plots, trace, arguments, labels)
+        )
+    for line in lines:
+        say(line)
+    written = plots.save(progress(figures, "drawing", total), arguments.out, kind)
+    say(f"written: {arguments.out}" + (f" ({len(written)} pictures)" if kind == "png" else ""))
+
+
+def drawn(plots: Any, trace: Trace, arguments: argparse.Namespace, labels: Any) -> Iterator[Any]:
+    return plots.activations(
+        trace,
+        arguments.sample,
+        normalize=None if arguments.normalize == "none" else arguments.normalize,
+        cmap=arguments.cmap,
+        labels=labels,
+    )
+
+
+# Inputs ----------------------------------------------------------------------------------------
+
+
+def traced(arguments: argparse.Namespace) -> tuple[Trace, list[str], list[str]]:
+    """The trace that was asked for, a line on each input file, and a name for each sample."""
+    model, limits = opened(arguments)
+    feeds, lines, names = fed(model, arguments, limits)
+    trace = model.trace(feeds, arguments.layers, until=arguments.until, inner=arguments.inner)
+    return trace, lines, names
+
+
+def fed(
+    model: Model, arguments: argparse.Namespace, limits: Limits
+) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
+    """An array for each input of the model, a line on each file, a name for each sample."""
+    from npforward.inputs import Preprocessing, read_batch
+
+    preprocessing = Preprocessing.parse(
+        arguments.resize, arguments.scale, arguments.mean, arguments.std, arguments.channels
+    )
+    specs = {spec.name: spec for spec in model.inputs}
+    files = assigned(arguments, list(specs))
+    feeds: dict[str, np.ndarray] = {}
+    lines: list[str] = []
+    names: list[str] = []
+    for name, spec in specs.items():
+        feeds[name], said = read_batch(files[name], spec, preprocessing, limits)
+        lines += [f"{name} = {line}" if len(specs) > 1 else line for line in said]
+        if len(files[name]) == len(feeds[name]):
+            names = names or [path.name for path in files[name]]
+    samples = len(next(iter(feeds.values()), ()))
+    if len(names) != samples:
+        names = [f"sample {n}" for n in range(samples)]
+    return feeds, lines, names
+
+
+def assigned(arguments: argparse.Namespace, inputs: list[str]) -> dict[str, list[Path]]:
+    """The files for each input of the model."""
+    files: dict[str, list[Path]] = {}
+    for text in arguments.input:
+        # A name may itself contain "=".
+        name = max((n for n in inputs if text.startswith(f"{n}=")), key=len, default=None)
+        if name is None:
+            given = text.partition("=")[0]
+            raise UnknownName(f"--input {text}: no input {given!r}. {nearest(given, inputs)}")
+        files.setdefault(name, []).append(Path(text[len(name) + 1 :]))
+    if files and arguments.inputs:
+        raise BadInput(
+            f"{arguments.inputs[0]}: give all files with --input NAME=FILE, or none of them."
+        )
+    if arguments.inputs:
+        alone = len(arguments.inputs) == 1 and arguments.inputs[0].suffix.lower() == ".npz"
+        if len(inputs) > 1 and not alone:  # an .npz can hold an array for each input
+            wanted = " ".join(f"--input {name}=FILE" for name in inputs)
+            raise BadInput(f"the model has {len(inputs)} inputs; give {wanted}")
+        return {name: list(arguments.inputs) for name in inputs}
+    missing = [name for name in inputs if name not in files]
+    if missing:
+        example = f"--input {missing[0]}=FILE" if len(inputs) > 1 else "a file: picture.png"
+        raise BadInput(f"no file for the input {missing[0]!r} of the model; give {example}")
+    return files
