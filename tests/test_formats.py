@@ -976,6 +976,7 @@ FAULTS = {
         BadFile,
         "cannot read '/' .* an attribute claims 8,589,934,592 values",
     ),
+    "endless_header.keras": (LimitExceeded, "its structure refers to itself"),
     "empty_but_huge.keras": (LimitExceeded, "exceeds the limit tensor_elements"),
     "odd_filter.keras": (BadFile, "compressed with HDF5 filter 6; npforward reads gzip"),
     "hdf5_circle.keras": (NpforwardError, "its groups contain each other|hdf5_depth"),

@@ -28,6 +28,7 @@ from npforward.limits import Limits
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 COMPACT, CONTIGUOUS, CHUNKED, VIRTUAL = range(4)  # layout classes of the HDF5 specification
 UNDEFINED = 2**64 - 1  # the address of what was never written
+HEADER_READS = 500  # parts of one object's header; genuine ones have a few
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 
 
@@ -299,9 +300,11 @@ class File:
 
 @functools.cache
 def _careful_file() -> Any:
-    """pyfive's `File`, which does not believe how many values an attribute claims to have.
+    """pyfive's `File`, for files that mean harm.
 
-    pyfive reserves room for that many before it looks for them: 64 GiB for a file of 2 kB.
+    Where an attribute claims many values, pyfive reserves room for them before it looks: 64 GiB for
+    a file of 2 kB.  And it joins the parts of an object's header by copying all that it has so
+    far: without end if a part says that it continues in itself.
     """
     import pyfive
     from pyfive.dataobjects import DataObjects
@@ -315,9 +318,10 @@ def _careful_file() -> Any:
     class CarefulFile(pyfive.File):
         def _get_dataobjects(self, obj_addr: int) -> Any:
             if obj_addr not in self._dataobjects_cache:
-                self._dataobjects_cache[obj_addr] = Objects(
-                    self._fh, obj_addr, global_heaps=self._global_heaps
-                )
+                with self._fh.at_most(HEADER_READS):
+                    self._dataobjects_cache[obj_addr] = Objects(
+                        self._fh, obj_addr, global_heaps=self._global_heaps
+                    )
             return self._dataobjects_cache[obj_addr]
 
     return CarefulFile

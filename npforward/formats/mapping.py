@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from npforward.errors import BadFile, LimitExceeded, MissingFile, NpforwardError
@@ -13,7 +15,8 @@ from npforward.limits import Limits
 def mapped(path: Path, limits: Limits) -> memoryview:
     """The whole file as read-only memory; pages are read when they are touched.
 
-    The mapping lives as long as any array made over it.
+    The mapping lives as long as any array made over it, and the file must not be shortened in
+    that time: replace it by another file rather than write over it.
     """
     try:
         with path.open("rb") as file:
@@ -40,6 +43,7 @@ class Region:
     def __init__(self, data: memoryview, where: str, budget: int) -> None:
         self.data, self.where = data, where
         self.position, self.left = 0, budget
+        self.reads_left = float("inf")
 
     def seekable(self) -> bool:
         return True
@@ -54,12 +58,22 @@ class Region:
         self.position = start + offset
         return self.position
 
+    @contextmanager
+    def at_most(self, reads: int) -> Iterator[None]:
+        """Allow only so many reads: for a parser that copies all it has so far at each one."""
+        self.reads_left = reads
+        try:
+            yield
+        finally:
+            self.reads_left = float("inf")
+
     def read(self, size: int | None = -1) -> bytes:
         end = len(self.data) if size is None or size < 0 else self.position + size
         block = bytes(self.data[self.position : end])
         self.position += len(block)
         self.left -= len(block)
-        if self.left < 0:
+        self.reads_left -= 1
+        if self.left < 0 or self.reads_left < 0:
             raise LimitExceeded(
                 f"{self.where}: its structure refers to itself, or takes more than the limit "
                 "attribute_bytes to read. If you trust this file, raise it: "

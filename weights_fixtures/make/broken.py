@@ -152,6 +152,25 @@ def many_names(group):
     group.attrs["layer_names"] = ["x"] * 77
 
 
+def endless():
+    """Weights in which the header of a group continues in itself."""
+
+    def write(file):
+        plain(file)
+        for name in "abcdef":
+            file["layers"].attrs[name] = np.arange(30)
+            file.require_group("other")
+
+    content = hdf5(write, libver="latest")
+    part = content.index(b"OCHK")
+    size = 4 + 20 + 4  # signature, one message that says where it continues, checksum
+    place = struct.pack("<Q", part)
+    message = struct.pack("<BHB", 0x10, 16, 0) + place + struct.pack("<Q", size)
+    content = content[: part + 4] + message + content[part + 4 + len(message) :]
+    first = content.index(place)
+    return content[: first + 8] + struct.pack("<Q", size) + content[first + 16 :]
+
+
 def deep_groups(file):
     plain(file)
     file.create_group("layers/" + "/".join("abcdefgh" * 5))
@@ -325,6 +344,7 @@ def files():
         "empty_but_huge.keras",
         archive(weights=replaced(empty, struct.pack("<Q", 77), struct.pack("<Q", 2**62))),
     )
+    yield "endless_header.keras", archive(weights=endless())
     yield "unpacks_to_more.keras", archive(weights=with_kernel(zeros))
     yield (
         "odd_filter.keras",
