@@ -439,9 +439,9 @@ class Model:
         elif len(specs) > 1 or _is_list_of_inputs(x, specs):
             if not isinstance(x, (list, tuple)) or len(x) != len(specs):
                 names = ", ".join(repr(s.name) for s in specs)
-                found = f"{len(x)} arrays" if isinstance(x, (list, tuple)) else "one array"
+                given = f"{len(x)} arrays" if isinstance(x, (list, tuple)) else "one array"
                 raise BadInput(
-                    f"the model takes the inputs {names} but got {found}: give a list in this "
+                    f"the model takes the inputs {names} but got {given}: give a list in this "
                     "order, or a dict by name"
                 )
             arrays = list(x)
@@ -450,8 +450,8 @@ class Model:
         found = [_fitted(spec, a) for spec, a in zip(specs, arrays, strict=True)]
         sizes = {a.shape[0] for a in found if a.ndim}
         if len(sizes) > 1:
-            shapes = ", ".join(f"{s.name!r} {a.shape}" for s, a in zip(specs, found, strict=True))
-            raise BadInput(f"the inputs differ in their number of samples: {shapes}")
+            shapes = [f"{s.name!r} {a.shape}" for s, a in zip(specs, found, strict=True)]
+            raise BadInput(f"the inputs differ in their number of samples: {', '.join(shapes)}")
         return found
 
     def _by_name(self, x: Mapping[str, Any]) -> list[Any]:

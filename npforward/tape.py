@@ -19,6 +19,15 @@ OPS: dict[str, Op] = {}
 HALF = {"float16", "bfloat16"}
 
 
+def _operator(name: str) -> Callable[[Any, Any], Any]:
+    """What an operator means while recording: the op of this name."""
+    return lambda a, b: OPS[name](a, b)
+
+
+def _reflected(name: str) -> Callable[[Any, Any], Any]:
+    return lambda a, b: OPS[name](b, a)
+
+
 class Var:
     """An array without data: what a recorded step will compute."""
 
@@ -30,6 +39,18 @@ class Var:
 
     ndim = property(lambda self: len(self.shape))
     size = property(lambda self: int(np.prod(self.shape, dtype=np.int64)))
+
+    __add__, __radd__ = _operator("add"), _reflected("add")
+    __sub__, __rsub__ = _operator("subtract"), _reflected("subtract")
+    __mul__, __rmul__ = _operator("multiply"), _reflected("multiply")
+    __truediv__, __rtruediv__ = _operator("divide"), _reflected("divide")
+    __gt__, __ge__ = _operator("greater"), _operator("greater_equal")
+
+    def __neg__(self) -> Any:
+        return OPS["negative"](self)
+
+    def __getitem__(self, key: Any) -> Any:
+        return OPS["getitem"](self, key=key)
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -98,11 +98,11 @@ def _in_order(layer: Layer, stored: Sequence[Stored]) -> Bound:
 def _share_out(part: Graph | Layer, bounds: dict[Layer | Graph, Bound]) -> None:
     try:
         trainable, other = _slots(part, set())
-    except BadFile as error:
-        bounds[part] = Bound(unnamed=part.stored, error=error)
+    except BadFile as unknown:
+        bounds[part] = Bound(unnamed=part.stored, error=unknown)
         for below in parts(part):
             if below is not part and isinstance(below, Layer) and declared(below) != ():
-                bounds.setdefault(below, Bound(error=error))
+                bounds.setdefault(below, Bound(error=unknown))
         return
     slots = trainable + other
     if len(slots) != len(part.stored):

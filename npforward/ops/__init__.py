@@ -3,21 +3,12 @@
 Plain arrays in, plain array out: ``npforward.ops.relu(array)``.
 """
 
-# Importing a module registers its ops: the decorator is the list.
-from npforward.ops import (
-    activations,
-    arithmetic,
-    convolution,
-    linear,
-    pooling,
-    resizing,
-    shaping,
-)
+# ruff: noqa: F403  every op of these modules is public: the decorator is the list
+from npforward.ops.activations import *
 from npforward.ops.activations import linear as identity
-from npforward.ops.arithmetic import lowest
-from npforward.ops.resizing import FILTERS, resize_taps
-from npforward.tape import OPS
-
-globals().update(OPS)
-
-__all__ = [*sorted(OPS), "FILTERS", "identity", "lowest", "resize_taps"]
+from npforward.ops.arithmetic import *
+from npforward.ops.convolution import *
+from npforward.ops.linear import *
+from npforward.ops.pooling import *
+from npforward.ops.resizing import *
+from npforward.ops.shaping import *

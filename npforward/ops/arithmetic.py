@@ -1,10 +1,10 @@
-"""Arithmetic, comparison and reduction; also what `+`, `*`, `[...]` mean while recording."""
+"""Arithmetic, comparison and reduction."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from npforward.tape import Var, floating, op, promote
+from npforward.tape import floating, op, promote
 
 
 def unbroadcast(g, like):
@@ -230,23 +230,3 @@ def lowest(dtype):
     (-inf, -128)
     """
     return -np.inf if floating(dtype) else int(np.iinfo(dtype).min)
-
-
-# ---- operators --------------------------------------------------------------------------------
-
-
-def _install():
-    Var.__add__ = lambda a, b: add(a, b)
-    Var.__radd__ = lambda a, b: add(b, a)
-    Var.__sub__ = lambda a, b: subtract(a, b)
-    Var.__rsub__ = lambda a, b: subtract(b, a)
-    Var.__mul__ = lambda a, b: multiply(a, b)
-    Var.__rmul__ = lambda a, b: multiply(b, a)
-    Var.__truediv__ = lambda a, b: divide(a, b)
-    Var.__rtruediv__ = lambda a, b: divide(b, a)
-    Var.__neg__ = lambda a: negative(a)
-    Var.__gt__ = lambda a, b: greater(a, b)
-    Var.__ge__ = lambda a, b: greater_equal(a, b)
-
-
-_install()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from npforward.tape import Var, op, promote
+from npforward.tape import op, promote
 
 
 def _reshaped(x, *, shape):
@@ -123,6 +123,3 @@ def repeat(x, *, repeats, axis):
 def flip(x, *, axis):
     """The slices along `axis` in reverse order."""
     return np.flip(x, axis)
-
-
-Var.__getitem__ = lambda x, key: getitem(x, key=key)

@@ -26,11 +26,10 @@ def run(
         Gives the array of a weight.
     """
     slots: dict[int, Any] = dict(plan.constants)
-    for at, var in plan.weights.items():
-        slots[at] = var  # read when first needed
-    for at, array in zip(plan.inputs, inputs, strict=True):
-        if at is not None:
-            slots[at] = array
+    slots.update(plan.weights)  # each read when first needed
+    for entry, array in zip(plan.inputs, inputs, strict=True):
+        if entry is not None:
+            slots[entry] = array
     # A network may compute infinity or NaN: that is a result, not an accident of this loop.
     with np.errstate(all="ignore"):
         for instruction in plan.folded:
