@@ -881,7 +881,7 @@ def histograms(
             figure = Look().blank()
             total = rows * 1.75 + FOOT
             figure.set_size_inches(WIDTH, total)
-            figure.set_label(f"histograms {first // PER_PAGE + 1}")
+            figure.set_label("histograms")
             figure.set_facecolor("white")
             wide = (WIDTH - 2 * SIDE) / 3
             for n, address in enumerate(part):
