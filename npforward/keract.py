@@ -89,8 +89,8 @@ def get_activations(
     --------
     >>> import npforward as npf
     >>> model = npf.load_model("weights_fixtures/models/mlp/model.keras")
-    >>> list(get_activations(model, np.zeros((1, 12)), layer_names="hidden_1"))
-    ['hidden_1']
+    >>> list(get_activations(model, np.zeros((1, 13)), layer_names="dense1"))
+    ['dense1']
     """
     if output_format not in ("simple", "full", "numbered"):
         raise BadInput(f"output_format={output_format!r}, expected 'simple', 'full' or 'numbered'")

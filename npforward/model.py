@@ -52,7 +52,7 @@ def load_model(
     --------
     >>> model = load_model("weights_fixtures/models/digits_cnn/model.keras")
     >>> model.outputs
-    ('probabilities',)
+    ('digit',)
     """
     return Model(formats.read(Path(path), weights=weights, limits=limits or Limits()))
 
@@ -73,7 +73,7 @@ class Weights(Mapping[str, np.ndarray]):
     --------
     >>> model = load_model("weights_fixtures/models/mlp/model.keras")
     >>> list(model.weights)[0], model.weights.shapes[list(model.weights)[0]]
-    ('hidden_1/kernel', (12, 24))
+    ('dense1/kernel', (13, 32))
     """
 
     def __init__(self, parameters: Iterable[Parameter]) -> None:
@@ -110,9 +110,9 @@ class SavedLayer:
 
     Examples
     --------
-    >>> layer = load_model("weights_fixtures/models/mlp/model.keras").get_layer("hidden_1")
+    >>> layer = load_model("weights_fixtures/models/mlp/model.keras").get_layer("dense1")
     >>> layer.type, layer.config["units"], list(layer.weights)
-    ('Dense', 24, ['kernel', 'bias'])
+    ('Dense', 32, ['kernel', 'bias'])
     """
 
     name: str
@@ -193,7 +193,7 @@ class Model:
     Examples
     --------
     >>> model = load_model("weights_fixtures/models/mlp/model.keras")
-    >>> model.predict(np.zeros((2, 12), "float32")).shape
+    >>> model.predict(np.zeros((2, 13), "float32")).shape
     (2, 3)
     """
 
@@ -256,7 +256,7 @@ class Model:
 
         Examples
         --------
-        >>> load_model("weights_fixtures/models/mlp/model.keras").get_layer("hidden_1").type
+        >>> load_model("weights_fixtures/models/mlp/model.keras").get_layer("dense1").type
         'Dense'
         """
         known = dict(self._calls(self.graph, ""))
@@ -304,7 +304,7 @@ class Model:
         Examples
         --------
         >>> model = load_model("weights_fixtures/models/mlp/model.keras").astype("float64")
-        >>> model.predict(np.zeros((1, 12))).dtype
+        >>> model.predict(np.zeros((1, 13))).dtype
         dtype('float64')
         """
         if not floating(dtype):
@@ -338,7 +338,7 @@ class Model:
         Examples
         --------
         >>> model = load_model("weights_fixtures/models/mlp/model.keras")
-        >>> model.predict(np.ones((3, 12)), batch_size=2).shape
+        >>> model.predict(np.ones((3, 13)), batch_size=2).shape
         (3, 3)
         """
         feeds = self.feeds(x)
@@ -387,8 +387,8 @@ class Model:
         Examples
         --------
         >>> model = load_model("weights_fixtures/models/mlp/model.keras")
-        >>> list(model.trace(np.ones((1, 12)), layers="hidden_1*"))
-        ['hidden_1']
+        >>> list(model.trace(np.ones((1, 13)), layers="dense1*"))
+        ['dense1']
         """
         feeds = self.feeds(x)
         recording = self._record([(f.shape, f.dtype) for f in feeds])
@@ -417,8 +417,8 @@ class Model:
         Examples
         --------
         >>> model = load_model("weights_fixtures/models/mlp/model.keras")
-        >>> next(model.stream(np.ones((1, 12))))[0]
-        'features'
+        >>> next(model.stream(np.ones((1, 13))))[0]
+        'row'
         """
         feeds = self.feeds(x)
         recording = self._record([(f.shape, f.dtype) for f in feeds])
@@ -430,7 +430,7 @@ class Model:
         Examples
         --------
         >>> model = load_model("weights_fixtures/models/mlp/model.keras")
-        >>> model.feeds(np.zeros((1, 12), "int64"))[0].dtype
+        >>> model.feeds(np.zeros((1, 13), "int64"))[0].dtype
         dtype('float32')
         """
         specs = self.inputs
