@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from npforward import addresses, formats, kernels
+from npforward.dtypes import floating
 from npforward.errors import BadInput, UnknownName, nearest
 from npforward.graph import Graph, Layer, leaves
 from npforward.limits import Limits
 from npforward.run import Failed, Plan, Recording, plan, run
 from npforward.statistics import Statistics, statistics
 from npforward.summary import Summary, summary
-from npforward.tape import Var, floating
+from npforward.tape import Var
 from npforward.weights import Parameter, bind, parameters
 
 Selection = str | Iterable[str] | Callable[["SavedLayer"], bool] | None

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from npforward import addresses
+from npforward.dtypes import floating
 from npforward.errors import BadFile, NpforwardError, WeightMismatch
 from npforward.graph import Graph, Layer, Stored
 from npforward.layers import LAYERS, Weight
-from npforward.tape import floating
 
 
 @dataclass(frozen=True, eq=False)

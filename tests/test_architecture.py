@@ -15,12 +15,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "npforward"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# What each part may import of ours, beside itself; `errors`, `limits` and `addresses` go anywhere.
-ANYWHERE = {"errors", "limits", "addresses"}
+# What each part may import of ours, beside itself; `errors`, `limits`, ... go anywhere.
+ANYWHERE = {"errors", "limits", "addresses", "dtypes"}
 ALLOWED = {
     "errors": set(),
     "addresses": set(),
     "limits": {"errors"},
+    "dtypes": set(),
     "graph": set(),
     "kernels": set(),
     "tape": set(),

@@ -5,8 +5,9 @@ import pytest
 from cases import Case, case_names
 
 import npforward as npf
+from npforward.dtypes import floating
 from npforward.model import Model
-from npforward.tape import Var, backward, floating
+from npforward.tape import Var, backward
 from npforward.verify import difference
 
 CASES = case_names()

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from npforward import ops
+from npforward.dtypes import floating
 from npforward.errors import NotDifferentiable
-from npforward.tape import OPS, Tape, Var, backward, floating
+from npforward.tape import OPS, Tape, Var, backward
 
 rng = np.random.default_rng(7)
 

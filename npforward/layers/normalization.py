@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from npforward import ops
+from npforward.dtypes import HALF
 from npforward.layers.registry import Weight, layer
-from npforward.tape import HALF, tap
+from npforward.tape import tap
 
 
 def _axes(axis, ndim):

@@ -8,7 +8,7 @@ import numpy as np
 
 from npforward import kernels
 from npforward.ops.arithmetic import axes_of
-from npforward.tape import op
+from npforward.ops.registry import op
 
 # G. Klambauer et al., Self-Normalizing Neural Networks (2017), in the digits that Keras uses.
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946

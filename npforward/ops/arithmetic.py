@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from npforward.tape import floating, op, promote
+from npforward.dtypes import floating, promote
+from npforward.ops.registry import op
 
 
 def unbroadcast(g, like):

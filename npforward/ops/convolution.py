@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from npforward import kernels
-from npforward.tape import op
+from npforward.ops.registry import op
 
 
 def _out(x, size, strides, dilation):

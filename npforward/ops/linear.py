@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from npforward.ops.arithmetic import unbroadcast
-from npforward.tape import op
+from npforward.ops.registry import op
 
 
 def _product(a, b):

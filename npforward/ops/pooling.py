@@ -6,7 +6,7 @@ import numpy as np
 
 from npforward import kernels
 from npforward.kernels.pool import pooled
-from npforward.tape import op
+from npforward.ops.registry import op
 
 
 def _pooled_shape(x, *, size, strides, widths=None):

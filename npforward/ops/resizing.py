@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from npforward.tape import op
+from npforward.ops.registry import op
 
 
 def _triangle(t):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from npforward.tape import op, promote
+from npforward.dtypes import promote
+from npforward.ops.registry import op
 
 
 def _reshaped(x, *, shape):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from npforward import addresses, ops
+from npforward.dtypes import floating
 from npforward.errors import (
     BadFile,
     BadInput,
@@ -20,7 +21,7 @@ from npforward.errors import (
 from npforward.graph import Graph, Layer, Node, Ref, leaves, map_leaves
 from npforward.layers import LAYERS
 from npforward.layers.registry import CALL_NO_EFFECT
-from npforward.tape import Step, Tape, Var, floating
+from npforward.tape import Step, Tape, Var
 from npforward.weights import Bound, check
 
 FOLDED = 2**16  # bytes: what depends on weights only and is no larger is computed once

@@ -1,0 +1,58 @@
+"""What dtypes mean here: which are floats, which are computed wider, what mixtures become."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+HALF = {"float16", "bfloat16"}
+
+
+def floating(dtype: Any) -> bool:
+    """Whether a dtype is one of the floating types, bfloat16 included.
+
+    Examples
+    --------
+    >>> floating("float16"), floating("int32")
+    (True, False)
+    """
+    dtype = np.dtype(dtype)
+    return dtype.kind == "f" or dtype.name == "bfloat16"
+
+
+def promote(*args: Any, **options: Any) -> np.dtype:
+    """The dtype of an op on these arguments; Python scalars adapt to the arrays.
+
+    Examples
+    --------
+    >>> promote(np.ones(2, "float32"), 2.0)
+    dtype('float32')
+    """
+    kinds = [a if isinstance(a, (bool, int, float)) else a.dtype for a in args if a is not None]
+    floats = [k for k in kinds if isinstance(k, np.dtype) and floating(k)]
+    # Integers adapt to floats as in Keras; numpy would make float64 of int32 and float32.
+    return np.result_type(*(floats or kinds), *(k for k in kinds if isinstance(k, float)))
+
+
+def cast(a: Any, dtype: Any) -> Any:
+    """An array in a dtype; Python numbers adapt by themselves.
+
+    Examples
+    --------
+    >>> cast(np.ones(1), "float32").dtype, cast(2.0, "float32")
+    (dtype('float32'), 2.0)
+    """
+    return a.astype(dtype, copy=False) if hasattr(a, "astype") else a
+
+
+def widened(a: Any) -> Any:
+    """A half-precision array in float32; anything else as it is.
+
+    Examples
+    --------
+    >>> widened(np.ones(1, "float16")).dtype
+    dtype('float32')
+    """
+    half = getattr(getattr(a, "dtype", None), "name", None) in HALF
+    return a.astype(np.float32) if half else a

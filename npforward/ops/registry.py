@@ -1,0 +1,132 @@
+"""What an op is: a function of arrays, recordable and differentiable."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from npforward.dtypes import HALF, cast, floating, promote, widened
+from npforward.errors import NotDifferentiable
+from npforward.tape import OPS, Var
+
+
+def broadcast(*args: Any, **options: Any) -> tuple[int, ...]:
+    """The shape rule of elementwise ops.
+
+    Examples
+    --------
+    >>> broadcast(np.ones((3, 1)), np.ones(4), 2.0)
+    (3, 4)
+    """
+    return np.broadcast_shapes(*(np.shape(a) if not isinstance(a, Var) else a.shape for a in args))
+
+
+@dataclass(eq=False)
+class Op:
+    """A function of arrays with the rules that belong to it: shape, dtype and one vjp per array."""
+
+    fn: Callable[..., Any]
+    vjps: tuple[Callable[..., Any] | None, ...] | Callable[..., Any]
+    shape: Callable[..., Any]
+    dtype: Callable[..., np.dtype]
+    floats: bool  # integers count as float32
+    wide: bool  # half types are computed in float32
+    promotes: bool = False  # its arguments are brought to one dtype
+
+    def __post_init__(self) -> None:
+        functools.update_wrapper(self, self.fn)
+        rule = self.dtype
+        self.promotes = rule is promote
+        if self.floats:
+            self.dtype = lambda *args, **options: (
+                found if floating(found := rule(*args, **options)) else np.dtype("float32")
+            )
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        for a in args:
+            if isinstance(a, Var):
+                return a.tape.record(self, args, options)
+        args = tuple(np.asarray(a) if isinstance(a, (list, tuple)) else a for a in args)
+        return self.value(*args)(*args, **options)
+
+    def value(self, *args: Any) -> Callable[..., Any]:
+        """The function to call on arrays of the dtypes that `args` have."""
+        if not self.promotes:
+            return self.fn
+        found = promote(*args)
+        if self.floats and not floating(found):
+            found = np.dtype(np.float32)
+        if self.wide and found.name in HALF:
+            return lambda *arrays, **options: _map(
+                lambda y: y.astype(found),
+                self.fn(*(cast(a, np.float32) for a in arrays), **options),
+            )
+        if all(getattr(a, "dtype", found) == found for a in args):
+            return self.fn
+        return lambda *arrays, **options: self.fn(*(cast(a, found) for a in arrays), **options)
+
+    def pull(self, i: int, g: Any, y: Any, args: tuple, options: Mapping[str, Any]) -> np.ndarray:
+        """The gradient for argument `i`, given that of the answer `y`."""
+        if callable(self.vjps):
+            vjp: Any = functools.partial(self.vjps, i)
+        else:
+            vjp = self.vjps[i] if i < len(self.vjps) else None
+        if vjp is None:
+            raise NotDifferentiable(
+                f"op {self.fn.__name__} has no derivative for its argument number {i}"
+            )
+        if promote(*args).name in HALF:
+            g, y = _map(widened, g), _map(widened, y)
+            wide = tuple(map(widened, args))
+            return np.asarray(vjp(g, y, *wide, **options)).astype(args[i].dtype)
+        return vjp(g, y, *args, **options)
+
+
+def op(
+    *vjps: Callable[..., Any] | None,
+    shape: Callable[..., Any] = broadcast,
+    dtype: Callable[..., np.dtype] = promote,
+    floats: bool = False,
+    wide: bool = False,
+    each: Callable[..., Any] | None = None,
+) -> Callable[[Callable[..., Any]], Op]:
+    """Make a numpy function an op: recordable and differentiable.
+
+    Parameters
+    ----------
+    *vjps
+        One vector-Jacobian product per array argument, called as ``vjp(g, y, *args, **options)``
+        with the gradient ``g`` of the answer ``y``; None where there is no derivative.
+    shape, dtype
+        Rules called like the op itself; a list of shapes says that the op has several outputs.
+    floats
+        Integer arguments count as float32, as Keras has it.
+    wide
+        Half types are computed in float32 and rounded once.
+    each
+        Instead of `vjps` for ops of any number of arrays: ``each(i, g, y, *args, **options)``.
+
+    Examples
+    --------
+    >>> @op(lambda g, y, x: 2 * g * x)
+    ... def doctest_square(x):
+    ...     return x * x
+    >>> doctest_square(np.array([1.0, 3.0]))
+    array([1., 9.])
+    >>> del OPS["doctest_square"]
+    """
+
+    def decorate(fn: Callable[..., Any]) -> Op:
+        made = Op(fn, each or vjps, shape, dtype, floats, wide)
+        OPS[fn.__name__] = made
+        return made
+
+    return decorate
+
+
+def _map(function: Callable[[Any], Any], y: Any) -> Any:
+    return tuple(map(function, y)) if isinstance(y, tuple) else function(y)
