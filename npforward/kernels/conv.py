@@ -6,7 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from npforward.kernels.registry import SCRATCH, kernel
+from npforward.kernels.registry import kernel
+
+# Bytes of receptive fields laid out at a time: more than this, and every block is fresh memory
+# that the system must first clear.
+BLOCK = 4 * 2**20
 
 
 def windows(x, size, strides, dilation):
@@ -41,9 +45,9 @@ def tap_slices(tap, strides, dilation, out):
 
 
 def _blocks(shape, nbytes) -> Iterator[tuple[slice, slice]]:
-    """Parts of (N, first space axis) whose rows of `nbytes` each fit the scratch."""
+    """Parts of (N, first space axis) whose rows of `nbytes` each fit a block."""
     n, rows = shape[:2]
-    fit = max(1, SCRATCH // max(1, nbytes))
+    fit = max(1, BLOCK // max(1, nbytes))
     if fit >= rows:
         step = max(1, fit // max(1, rows))
         for b in range(0, n, step):
@@ -70,7 +74,7 @@ def conv(x, w, *, strides, dilation, groups=1):
     for at in _blocks(out, row):
         part = v[at].reshape(-1, taps, groups, c)
         if groups == 1:
-            y[at] = (part.reshape(-1, taps * c) @ w[0]).reshape(y[at].shape)
+            np.matmul(part.reshape(-1, taps * c), w[0], out=y[at].reshape(-1, f))
         else:
             part = part.transpose(2, 0, 1, 3).reshape(groups, -1, taps * c)
             y[at] = (part @ w).transpose(1, 0, 2).reshape(y[at].shape)
@@ -121,7 +125,7 @@ def depthwise_conv(x, w, *, strides, dilation):
     return y.reshape(*out, c * m)
 
 
-@depthwise_conv.twin(worth=lambda x, w, **_: x.size > 2**20 and w.ndim == 4 and w.shape[-1] == 1)
+@depthwise_conv.twin(worth=lambda x, w, **_: x.size > 2**22 and w.ndim == 4 and w.shape[-1] == 1)
 def _(numba):
     @numba.njit(cache=True, nogil=True, error_model="numpy")
     def loops(x, w, y, s0, s1, d0, d1):

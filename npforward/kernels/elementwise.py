@@ -58,7 +58,7 @@ def softplus(x):
 
 
 def _large(x):
-    return x.size > 2**20 and x.dtype in (np.float32, np.float64)
+    return x.size > 2**22 and x.dtype in (np.float32, np.float64)
 
 
 def _ufunc(numba, scalar):

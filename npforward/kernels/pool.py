@@ -72,7 +72,7 @@ def _flat_2d(x, size, strides):
 
 
 def _large(x, **_):
-    return x.size > 2**20 and x.ndim <= 4 and x.dtype.kind == "f"
+    return x.size > 2**23 and x.ndim <= 4 and x.dtype.kind == "f"
 
 
 @max_pool.twin(worth=_large)
