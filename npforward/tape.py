@@ -84,6 +84,8 @@ class Tape:
     steps: list[Step] = field(default_factory=list)
     taps: dict[str, Var] = field(default_factory=dict)
     scope: str = ""  # address of the layer call that is being recorded
+    states: dict[str, list[Any]] = field(default_factory=dict)  # kept between calls: first, last
+    depth: int = 0  # of loops
 
     def var(self, shape: Sequence[int], dtype: Any) -> Var:
         return Var(shape, dtype, self)
@@ -94,6 +96,21 @@ class Tape:
         out = tuple(self.var(s, dtype) for s in shape) if many else self.var(shape, dtype)
         self.steps.append(Step(op, args, options, out))
         return out
+
+
+def recall(name: str, start: Any) -> Any:
+    """A state of the layer that is being recorded, kept from the call before; at first `start`."""
+    if not isinstance(start, Var):
+        return start
+    kept = start.tape.var(start.shape, start.dtype)
+    start.tape.states[f"{start.tape.scope}:{name}"] = [kept, kept]
+    return kept
+
+
+def remember(name: str, last: Any) -> None:
+    """What `recall` is to give in the next call."""
+    if isinstance(last, Var):
+        last.tape.states[f"{last.tape.scope}:{name}"][1] = last
 
 
 def tap(name: str, y: Any) -> Any:
@@ -162,8 +179,13 @@ def backward(
         g = filled if many else filled[0]
         y = tuple(values[o] for o in step.outs) if many else values[step.out]
         args = tuple(values[a] if isinstance(a, Var) else a for a in step.args)
-        for i, a in enumerate(step.args):
-            if isinstance(a, Var) and a in leads and floating(a.dtype):
-                part = step.op.pull(i, g, y, args, step.options)
-                grads[a] = grads[a] + part if a in grads else part
+        paths = [
+            i
+            for i, a in enumerate(step.args)
+            if isinstance(a, Var) and a in leads and floating(a.dtype)
+        ]
+        parts = step.op.pulls(paths, g, y, args, step.options)
+        for i, part in zip(paths, parts, strict=True):
+            a = step.args[i]
+            grads[a] = grads[a] + part if a in grads else part
     return {v: grads[v] if v in grads else np.zeros(v.shape, v.dtype) for v in wanted}

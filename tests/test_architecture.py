@@ -25,7 +25,7 @@ ALLOWED = {
     "graph": set(),
     "kernels": set(),
     "tape": set(),
-    "ops": {"kernels", "tape"},
+    "ops": {"kernels", "tape", "graph"},
     "layers": {"ops", "tape", "graph"},
     "weights": {"layers", "tape", "graph"},
     "run": {"weights", "layers", "ops", "tape", "graph"},

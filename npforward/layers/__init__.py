@@ -8,6 +8,7 @@ from npforward.layers import (
     merging,
     normalization,
     pooling,
+    recurrent,
     reshaping,
 )
 from npforward.layers.registry import LAYERS, LayerDef, Weight, layer

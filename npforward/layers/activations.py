@@ -7,7 +7,7 @@ from typing import Any
 
 from npforward import ops
 from npforward.errors import UnsupportedOption, nearest
-from npforward.layers.registry import Weight, layer
+from npforward.layers.registry import Weight, keep, layer
 from npforward.tape import tap
 
 # Keras's names; most are the op's own.
@@ -53,19 +53,19 @@ def activate(y: Any, activation: Any) -> Any:
     return get(activation)(tap("pre", y))
 
 
-@layer("Activation")
+@layer("Activation", mask=keep)
 def activation(inputs, *, activation):
     """Apply a function to each number."""
     return get(activation)(inputs)
 
 
-@layer("ReLU")
+@layer("ReLU", mask=keep)
 def relu(inputs, *, max_value=None, negative_slope=0.0, threshold=0.0):
     """max(x, 0), with a slope below `threshold` and a cap at `max_value`."""
     return ops.relu(inputs, negative_slope=negative_slope, max_value=max_value, threshold=threshold)
 
 
-@layer("LeakyReLU")
+@layer("LeakyReLU", mask=keep)
 def leaky_relu(inputs, *, negative_slope=0.3):
     """x above 0, negative_slope * x below."""
     return ops.leaky_relu(inputs, negative_slope=negative_slope)
@@ -76,19 +76,19 @@ def _alpha_shape(config, shape):
     return tuple(1 if i + 1 in shared else n for i, n in enumerate(shape[1:]))
 
 
-@layer("PReLU", weights=(Weight("alpha", _alpha_shape),))
+@layer("PReLU", weights=(Weight("alpha", _alpha_shape),), mask=keep)
 def prelu(inputs, alpha, *, shared_axes=None):
     """x above 0, a learnt alpha * x below."""
     return ops.relu(inputs) - alpha * ops.relu(-inputs)
 
 
-@layer("ELU")
+@layer("ELU", mask=keep)
 def elu(inputs, *, alpha=1.0):
     """x above 0, alpha (exp(x) - 1) below."""
     return ops.elu(inputs, alpha=alpha)
 
 
-@layer("Softmax")
+@layer("Softmax", mask=keep)
 def softmax(inputs, mask=None, *, axis=-1):
     """exp(x) / Σ exp(x); where `mask` is false the answer is 0."""
     if mask is None:

@@ -23,43 +23,64 @@ def _aligned(inputs, count=None):
     ]
 
 
-@layer("Add")
+def _either(config, inputs, masks):
+    """A place counts if it does in any input; without a mask for every input there is none."""
+    if not isinstance(masks, (list, tuple)) or any(m is None for m in masks):
+        return None
+    return functools.reduce(ops.logical_or, masks)
+
+
+@layer("Add", mask=_either)
 def add(inputs):
     """The sum of the inputs."""
     return functools.reduce(ops.add, _aligned(inputs))
 
 
-@layer("Subtract")
+@layer("Subtract", mask=_either)
 def subtract(inputs):
     """The first input less the second."""
     return ops.subtract(*_aligned(inputs, 2))
 
 
-@layer("Multiply")
+@layer("Multiply", mask=_either)
 def multiply(inputs):
     """The product of the inputs."""
     return functools.reduce(ops.multiply, _aligned(inputs))
 
 
-@layer("Average")
+@layer("Average", mask=_either)
 def average(inputs):
     """The mean of the inputs."""
     return functools.reduce(ops.add, _aligned(inputs)) / len(inputs)
 
 
-@layer("Maximum")
+@layer("Maximum", mask=_either)
 def maximum(inputs):
     """The largest of the inputs."""
     return functools.reduce(ops.maximum, _aligned(inputs))
 
 
-@layer("Minimum")
+@layer("Minimum", mask=_either)
 def minimum(inputs):
     """The smallest of the inputs."""
     return functools.reduce(ops.minimum, _aligned(inputs))
 
 
-@layer("Concatenate")
+def _joined(config, inputs, masks):
+    """The masks joined as the inputs are; one that is missing lets everything through."""
+    if not isinstance(masks, (list, tuple)) or all(m is None for m in masks):
+        return None
+    whole = []
+    for x, mask in zip(inputs, masks, strict=True):
+        if mask is None:
+            mask = ops.full(x.shape, True, bool)
+        elif mask.ndim < x.ndim:
+            mask = ops.logical_or(ops.expand_dims(mask, axis=-1), ops.full(x.shape, False, bool))
+        whole.append(mask)
+    return ops.any(ops.concatenate(*whole, axis=config.get("axis", -1)), axis=-1)
+
+
+@layer("Concatenate", mask=_joined)
 def concatenate(inputs, *, axis=-1):
     """The inputs joined along an axis."""
     if not isinstance(inputs, (list, tuple)):

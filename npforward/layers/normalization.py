@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from npforward import ops
 from npforward.dtypes import HALF
-from npforward.layers.registry import Weight, layer
+from npforward.layers.registry import Weight, keep, layer
 from npforward.tape import tap
 
 
@@ -53,6 +53,7 @@ def _weight(name, **rules):
             for name in ("moving_stddev", "renorm_mean", "renorm_stddev")
         ),
     ),
+    mask=keep,
 )
 def batch_normalization(
     inputs,
@@ -89,6 +90,7 @@ def batch_normalization(
         _weight("beta", when=lambda c: c.get("center", True) and not c.get("rms_scaling", False)),
     ),
     autocast=False,
+    mask=keep,
 )
 def layer_normalization(
     inputs,

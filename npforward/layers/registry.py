@@ -12,16 +12,32 @@ from npforward.errors import UnsupportedOption
 
 LAYERS: dict[str, LayerDef] = {}
 
+# From config, inputs and the mask of the first input (a tree if that is one): the output's mask,
+# or a list of one for each output.
+MaskRule = Callable[[Mapping[str, Any], Any, Any], Any]
+
+
+def keep(config: Mapping[str, Any], inputs: Any, mask: Any) -> Any:
+    """The output has its input's mask: Keras's layers that only "support" masking."""
+    return mask
+
+
+def drop(config: Mapping[str, Any], inputs: Any, mask: Any) -> Any:
+    """The output has no mask."""
+    return None
+
+
 # Keys of Keras configs without effect on inference; an initializer, regularizer or constraint
 # is known by its ending.
 NO_EFFECT = frozenset(
     """name trainable dtype seed rate stddev noise_shape momentum synchronized renorm
     renorm_clipping renorm_momentum fused virtual_batch_size adjustment quantization_config
-    lora_rank lora_alpha autocast""".split()
+    lora_rank lora_alpha autocast implementation use_cudnn dropout recurrent_dropout
+    unit_forget_bias flash_attention power_iterations""".split()
 )
 NO_EFFECT_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 # What the shapes of the weights say already; the rules of `Weight` read and check these.
-IN_WEIGHTS = frozenset("units filters kernel_size depth_multiplier".split())
+IN_WEIGHTS = frozenset("units filters kernel_size depth_multiplier input_dim input_length".split())
 # Arguments of a call without effect on inference.
 CALL_NO_EFFECT = frozenset({"training"})
 
@@ -54,6 +70,7 @@ class LayerDef:
     options: Mapping[str, Any]  # config keys and their defaults
     autocast: bool  # inputs are cast to the layer's compute dtype
     ndim: int | None  # axes that its input must have, where that does not vary
+    mask: MaskRule  # what becomes of its input's mask
 
     def declared(self, config: Mapping[str, Any]) -> tuple[Weight, ...]:
         """The weights that a layer of this config has, in Keras's order."""
@@ -112,6 +129,7 @@ def layer(
     weights: tuple[Weight, ...] = (),
     autocast: bool = True,
     batch_axes: bool = False,
+    mask: MaskRule = drop,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function as the meaning of Keras layer classes.
 
@@ -127,6 +145,8 @@ def layer(
         Whether floating inputs are cast to the layer's compute dtype, as Keras does for most.
     batch_axes
         Whether a layer over 1, 2 or 3 space axes takes several batch axes before them.
+    mask
+        What becomes of the mask of its input: `drop`, `keep`, or a rule of its own.
 
     Examples
     --------
@@ -143,7 +163,7 @@ def layer(
         for type_ in types:
             space = re.search(r"([123])D(Transpose)?$", type_)  # "Conv2D": batch, 2 axes, channels
             ndim = int(space[1]) + 2 if space and not batch_axes else None
-            LAYERS[type_] = LayerDef(fn, weights, arguments, options, autocast, ndim)
+            LAYERS[type_] = LayerDef(fn, weights, arguments, options, autocast, ndim, mask)
         return fn
 
     return decorate

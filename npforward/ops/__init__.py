@@ -8,7 +8,9 @@ from npforward.ops.activations import *
 from npforward.ops.activations import linear as identity
 from npforward.ops.arithmetic import *
 from npforward.ops.convolution import *
+from npforward.ops.creation import *
 from npforward.ops.linear import *
 from npforward.ops.pooling import *
 from npforward.ops.resizing import *
+from npforward.ops.scan import output_of, scan
 from npforward.ops.shaping import *

@@ -142,6 +142,30 @@ def greater_equal(a, b):
     return np.greater_equal(a, b)
 
 
+@op(None, None, dtype=_bool)
+def not_equal(a, b):
+    """a != b"""
+    return np.not_equal(a, b)
+
+
+@op(None, None, dtype=_bool)
+def logical_and(a, b):
+    """a and b"""
+    return np.logical_and(a, b)
+
+
+@op(None, None, dtype=_bool)
+def logical_or(a, b):
+    """a or b"""
+    return np.logical_or(a, b)
+
+
+@op(None, dtype=_bool)
+def logical_not(a):
+    """not a"""
+    return np.logical_not(a)
+
+
 @op(lambda g, y, x, *, dtype: g.astype(x.dtype), dtype=lambda x, *, dtype: np.dtype(dtype))
 def cast(x, *, dtype):
     """x in another dtype; a value that the dtype cannot hold becomes infinite or wraps"""
@@ -217,9 +241,15 @@ def _max_vjp(g, y, x, *, axis=None, keepdims=False):
 @op(_max_vjp, shape=_reduced)
 def max(x, *, axis=None, keepdims=False):
     """The largest value over axes; equal ones share the gradient."""
-    if any(x.shape[a] == 0 for a in axes_of(x, axis)):
+    if 0 in [x.shape[a] for a in axes_of(x, axis)]:
         raise ValueError(f"the largest value over axis {axis} of an empty array {x.shape}")
     return np.max(x, axis=axes_of(x, axis), keepdims=keepdims)
+
+
+@op(None, shape=_reduced, dtype=_bool)
+def any(x, *, axis=None, keepdims=False):
+    """Whether any value over axes is true."""
+    return np.any(x, axis=axes_of(x, axis), keepdims=keepdims)
 
 
 def lowest(dtype):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,9 +47,10 @@ class Op:
             )
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        for a in args:
-            if isinstance(a, Var):
-                return a.tape.record(self, args, options)
+        tapes = [a.tape for a in args if isinstance(a, Var)]
+        if tapes:  # within a loop, what the step captured is of an outer tape
+            innermost = tapes[0] if len(tapes) == 1 else max(tapes, key=lambda tape: tape.depth)
+            return innermost.record(self, args, options)
         args = tuple(np.asarray(a) if isinstance(a, (list, tuple)) else a for a in args)
         return self.value(*args)(*args, **options)
 
@@ -68,6 +69,12 @@ class Op:
         if all(getattr(a, "dtype", found) == found for a in args):
             return self.fn
         return lambda *arrays, **options: self.fn(*(cast(a, found) for a in arrays), **options)
+
+    def pulls(
+        self, wanted: Sequence[int], g: Any, y: Any, args: tuple, options: Mapping[str, Any]
+    ) -> list[np.ndarray]:
+        """The gradients for the arguments `wanted`, given that of the answer `y`."""
+        return [self.pull(i, g, y, args, options) for i in wanted]
 
     def pull(self, i: int, g: Any, y: Any, args: tuple, options: Mapping[str, Any]) -> np.ndarray:
         """The gradient for argument `i`, given that of the answer `y`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from npforward.dtypes import promote
+from npforward.errors import BadInput
 from npforward.ops.registry import op
 
 
@@ -100,6 +101,25 @@ def _getitem_vjp(g, y, x, *, key):
 def getitem(x, *, key):
     """x[key], for slices, integers, None and integer arrays."""
     return x[key]
+
+
+def _taken(x, index, *, axis):
+    return (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
+
+
+def _take_vjp(g, y, x, index, *, axis):
+    dx = np.zeros(x.shape, g.dtype)
+    np.add.at(dx, (slice(None),) * axis + (index,), g)
+    return dx
+
+
+@op(_take_vjp, None, shape=_taken, dtype=lambda x, index, *, axis: x.dtype)
+def take(x, index, *, axis):
+    """Slices of x along `axis` (counted from 0) by whole numbers; outside, an error says which."""
+    if index.size and not (index.min() >= 0 and index.max() < x.shape[axis]):
+        wrong = index[(index < 0) | (index >= x.shape[axis])].ravel()[0]
+        raise BadInput(f"index {wrong} is not in 0 to {x.shape[axis] - 1}")
+    return np.take(x, index, axis=axis)
 
 
 @op(

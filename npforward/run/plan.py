@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,12 +19,47 @@ from npforward.errors import (
     nearest,
 )
 from npforward.graph import Graph, Layer, Node, Ref, leaves, map_leaves
-from npforward.layers import LAYERS
+from npforward.layers import LAYERS, LayerDef
 from npforward.layers.registry import CALL_NO_EFFECT
 from npforward.tape import Step, Tape, Var
 from npforward.weights import Bound, check
 
 FOLDED = 2**16  # bytes: what depends on weights only and is no larger is computed once
+
+
+class Value(NamedTuple):
+    """What goes along an edge of the graph: an array, and the mask that Keras attaches to it."""
+
+    array: Any
+    mask: Any = None
+
+
+def _values(tree: Any) -> Iterator[Value]:
+    """The Values of a tree of lists, tuples and dicts, in order."""
+    if isinstance(tree, Value):
+        yield tree
+    elif isinstance(tree, Mapping):
+        for branch in tree.values():
+            yield from _values(branch)
+    elif isinstance(tree, (list, tuple)):
+        for branch in tree:
+            yield from _values(branch)
+
+
+def _map_values(function: Callable[[Value], Any], tree: Any) -> Any:
+    """The tree with `function` applied to each Value."""
+    if isinstance(tree, Value):
+        return function(tree)
+    if isinstance(tree, Mapping):
+        return {key: _map_values(function, branch) for key, branch in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(_map_values(function, branch) for branch in tree)
+    return tree
+
+
+def _absent(tree: Any) -> bool:
+    """Whether an argument was not given, or given as None."""
+    return tree is None or (isinstance(tree, Value) and tree.array is None)
 
 
 @dataclass(frozen=True)
@@ -65,8 +100,6 @@ class Recording:
     inputs: list[Var] = field(default_factory=list)
     values: dict[str, Var | Failed] = field(default_factory=dict)  # in execution order
     layers: dict[str, Layer | Graph] = field(default_factory=dict)
-    marks: dict[str, int] = field(default_factory=dict)  # steps taken when a value was complete
-    outputs: Any = None  # the model's tree of outputs, as addresses
     weights: dict[Var, tuple[Layer, int]] = field(default_factory=dict)
     _vars: dict[tuple[Layer, int], Var] = field(default_factory=dict)
 
@@ -81,20 +114,17 @@ class Recording:
         """Record `graph` on inputs of these shapes and dtypes, in the order of its inputs."""
         self = cls(graph, bounds, precision)
         self.inputs = [self.tape.var(shape, dtype) for shape, dtype in shapes]
-        outputs = self._graph(graph, "", self.inputs)
-        self.outputs = [address for _, address in outputs]
+        self._graph(graph, "", [Value(x) for x in self.inputs])
         return self
 
-    # Values carry their address: [(Var or Failed, address), ...]
-
-    def _graph(self, graph: Graph, at: str, inputs: Sequence[Any]) -> list[tuple[Any, str]]:
+    def _graph(self, graph: Graph, at: str, inputs: Sequence[Value]) -> list[Value]:
         names = list(leaves(graph.inputs))
         if len(names) != len(inputs):
             raise BadFile(
                 f"model {graph.name!r} has {len(names)} inputs but is called with {len(inputs)}"
             )
         given = dict(zip(names, inputs, strict=True))
-        results: dict[Ref, tuple[Any, str]] = {}
+        results: dict[Ref, Value] = {}
         for node in graph.nodes:
             address = addresses.join(at, node.address)
             if node.address in given:
@@ -102,41 +132,42 @@ class Recording:
             else:
                 outputs = self._node(node, address, results)
             for i, value in enumerate(outputs):
-                results[Ref(node.address, i)] = (value, self._keep(address, i, value, node.layer))
+                self._keep(address, i, value.array, node.layer)
+                results[Ref(node.address, i)] = value
         return [results.get(ref, _no_output(ref)) for ref in leaves(graph.outputs)]
 
-    def _entered(self, value: Any, layer: Layer | Graph) -> Any:
+    def _entered(self, value: Value, layer: Layer | Graph) -> Value:
         """A value as an InputLayer lets it in: in the layer's dtype."""
-        if isinstance(value, Failed):
+        if isinstance(value.array, Failed):
             return value
         try:
             dtype = compute_dtype(layer.config, self.precision)
         except NpforwardError as error:
-            return Failed(_located(error, layer))
-        return value if value.dtype == np.dtype(dtype) else ops.cast(value, dtype=dtype)
+            return Value(Failed(_located(error, layer)))
+        if value.array.dtype == np.dtype(dtype):
+            return value
+        return Value(ops.cast(value.array, dtype=dtype), value.mask)
 
-    def _keep(self, address: str, output: int, value: Any, layer: Layer | Graph) -> str:
+    def _keep(self, address: str, output: int, value: Any, layer: Layer | Graph) -> None:
         if output:
             address = f"{address}#{output}"
         self.values[address] = value
         self.layers[address] = layer
-        self.marks[address] = len(self.tape.steps)
-        return address
 
-    def _node(self, node: Node, address: str, results: Mapping[Ref, tuple[Any, str]]) -> list[Any]:
+    def _node(self, node: Node, address: str, results: Mapping[Ref, Value]) -> list[Value]:
         """The outputs of one call; where it cannot be made, one that says why."""
 
-        def resolve(leaf: Any) -> Any:
-            return results.get(leaf, _no_output(leaf))[0] if isinstance(leaf, Ref) else leaf
+        def resolve(leaf: Any) -> Value:
+            return results.get(leaf, _no_output(leaf)) if isinstance(leaf, Ref) else Value(leaf)
 
         args = map_leaves(resolve, node.args)
         kwargs = map_leaves(resolve, dict(node.kwargs))
-        for leaf in leaves([args, kwargs]):
-            if isinstance(leaf, Failed):
-                return [leaf]
+        for value in _values([args, kwargs]):
+            if isinstance(value.array, Failed):
+                return [value]
         taken, taps = len(self.tape.steps), len(self.tape.taps)
         try:
-            return list(leaves(self.call(node.layer, address, args, kwargs)))
+            return self.call(node.layer, address, args, kwargs)
         except NpforwardError as error:
             failure = _located(error, node.layer)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -148,13 +179,24 @@ class Recording:
         del self.tape.steps[taken:]
         for tap in list(self.tape.taps)[taps:]:
             del self.tape.taps[tap]
-        return [Failed(failure)]
+        return [Value(Failed(failure))]
 
-    def call(self, layer: Layer | Graph, address: str, args: tuple, kwargs: Mapping) -> Any:
-        """Record one call of a layer; gives its output, or a tree of them."""
+    def call(
+        self,
+        layer: Layer | Graph,
+        address: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        changes: Mapping[str, Any] | None = None,
+    ) -> list[Value]:
+        """Record one call of a layer on trees of Values; `changes` go before its config."""
         if isinstance(layer, Graph):
-            outputs = self._graph(layer, address, list(leaves(args)))
-            return [value for value, _ in outputs]
+            inputs = list(_values(args))
+            masks = list(_values(kwargs.get("mask")))
+            for i, mask in enumerate(masks[: len(inputs)]):
+                if mask.array is not None:
+                    inputs[i] = Value(inputs[i].array, mask.array)
+            return self._graph(layer, address, inputs)
         definition = LAYERS.get(layer.type)
         if definition is None:
             raise UnsupportedLayer(
@@ -163,41 +205,87 @@ class Recording:
             )
         dtype = compute_dtype(layer.config, self.precision)
         config = {k: v for k, v in layer.config.items() if k not in layer.children}
-        options = definition.chosen(config, layer.children)
-        if "dtype" in definition.options:
-            options["dtype"] = dtype
-        for name, child in layer.children.items():
+        config = {**config, **(changes or {})}
+        children = self._children(layer, address)
+        options = definition.chosen(config, children)
+        for name, child in children.items():
             if name not in definition.options:
                 raise UnsupportedOption(f"option {name} holds a layer, which is not supported")
-            options[name] = self._bound(child, addresses.join(address, name))
+            options[name] = child
+        if "dtype" in definition.options:
+            options["dtype"] = dtype
         if len(args) > len(definition.arguments):
             raise UnsupportedOption(f"it is called with {len(args)} arguments")
         named = dict(zip(definition.arguments, args, strict=False))
         for name, value in kwargs.items():
             if name in definition.arguments:
                 named[name] = value
-            elif name not in CALL_NO_EFFECT and name != "mask" and value is not None:
+            elif name not in CALL_NO_EFFECT and name != "mask" and not _absent(value):
                 raise UnsupportedOption(f"argument {name} of its call is not supported")
+        previous = self._with_masks(definition, named)
+        arrays = {name: _map_values(lambda v: v.array, tree) for name, tree in named.items()}
+        first = next(iter(arrays.values()), None)
+        lead = next((x for x in leaves(first) if isinstance(x, Var)), None)
+        if definition.ndim is not None and lead is not None and lead.ndim != definition.ndim:
+            raise BadInput(f"it takes {definition.ndim} axes, but its input has {lead.shape}")
         if definition.autocast:
-            named = map_leaves(lambda x: _autocast(x, dtype), named)
-        first = next((x for x in leaves(named) if isinstance(x, Var)), None)
-        if definition.ndim is not None and first is not None and first.ndim != definition.ndim:
-            raise BadInput(f"it takes {definition.ndim} axes, but its input has {first.shape}")
-        shapes = map_leaves(lambda x: getattr(x, "shape", None), args[0] if args else None)
+            arrays = map_leaves(lambda x: _autocast(x, dtype), arrays)
+        shapes = map_leaves(lambda x: getattr(x, "shape", None), first)
+        weights = self._weights(layer, shapes, dtype)
         before, self.tape.scope = self.tape.scope, address
         try:
-            return definition.fn(**named, **self._weights(layer, shapes, dtype), **options)
+            y = definition.fn(**arrays, **weights, **options)
+            mask = definition.mask(
+                {**config, **children}, next(iter(arrays.values()), None), previous
+            )
         finally:
             self.tape.scope = before
+        outputs = list(leaves(y))
+        masks = list(mask) if isinstance(mask, (list, tuple)) else [mask]
+        masks += [None] * (len(outputs) - len(masks))
+        return [Value(a, m) for a, m in zip(outputs, masks, strict=False)]
 
-    def _bound(self, child: Layer | Graph, address: str) -> Callable[..., Any]:
-        """A child as a function, for its parent to call."""
+    def _with_masks(self, definition: LayerDef, named: dict[str, Any]) -> Any:
+        """Fill in the masks that the inputs carry, as Keras does; gives that of the first input."""
+        tensors = {
+            name: tree
+            for name, tree in named.items()
+            if any(isinstance(v.array, Var) for v in _values(tree))
+        }
+        carried = {name: _map_values(lambda v: v.mask, tree) for name, tree in tensors.items()}
 
-        def call(*args: Any, **kwargs: Any) -> Any:
-            outputs = self.call(child, address, args, kwargs)
-            return outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs
+        def fill(argument: str, mask: Any) -> None:
+            empty = _absent(named.get(argument))
+            if (
+                argument in definition.arguments
+                and empty
+                and any(m is not None for m in leaves(mask))
+            ):
+                named[argument] = map_leaves(Value, mask)
 
-        return call
+        if len(tensors) == 1 or (
+            tensors and self.graph.config.get("masks") == "of the first input"
+        ):
+            fill("mask", next(iter(carried.values())))
+        else:
+            for name, mask in carried.items():
+                fill(f"{name}_mask", mask)
+        explicit = named.get("mask")
+        if not _absent(explicit):
+            return _map_values(lambda v: v.array, explicit)
+        return next(iter(carried.values()), None)
+
+    def _children(self, layer: Layer, address: str) -> dict[str, Any]:
+        """The layers inside a layer, bound: `cells/0` and `cells/1` are the list `cells`."""
+        found: dict[str, Any] = {}
+        for name, child in layer.children.items():
+            bound = Child(self, child, addresses.join(address, name))
+            base, _, item = name.partition("/")
+            if item:
+                found.setdefault(base, []).append(bound)
+            else:
+                found[name] = bound
+        return found
 
     def _weights(self, layer: Layer, input_shape: Any, dtype: str) -> dict[str, Any]:
         bound = self.bounds[layer]
@@ -224,9 +312,8 @@ def _autocast(x: Any, dtype: Any) -> Any:
     return ops.cast(x, dtype=dtype)
 
 
-def _no_output(ref: Ref) -> tuple[Failed, str]:
-    error = BadFile(f"layer {ref.node!r} has no output number {ref.output}")
-    return Failed(error), f"{ref.node}#{ref.output}"
+def _no_output(ref: Ref) -> Value:
+    return Value(Failed(BadFile(f"layer {ref.node!r} has no output number {ref.output}")))
 
 
 def _describe(layer: Layer | Graph) -> str:
@@ -240,6 +327,50 @@ def _located(error: NpforwardError, layer: Layer | Graph) -> NpforwardError:
     located = type(error)(f"{_describe(layer)}: {error}")
     located.__cause__ = error
     return located
+
+
+@dataclass(frozen=True, eq=False)
+class Child:
+    """A layer inside a layer, for its parent to call like a function."""
+
+    recording: Recording
+    layer: Layer | Graph
+    address: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def type(self) -> str:
+        return self.layer.type
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        return {**self.layer.config, **self.changes}
+
+    @property
+    def children(self) -> dict[str, Any]:
+        layer = self.layer
+        return self.recording._children(layer, self.address) if isinstance(layer, Layer) else {}
+
+    def changed(self, **options: Any) -> Child:
+        """The same layer with other options in its config."""
+        return replace(self, changes={**self.changes, **options})
+
+    def takes(self, argument: str) -> bool:
+        """Whether its `call()` has this argument."""
+        definition = LAYERS.get(self.type)
+        return argument == "mask" if definition is None else argument in definition.arguments
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Its output; a list of them if there are several."""
+        wrapped = map_leaves(Value, args)
+        outputs = self.recording.call(
+            self.layer, self.address, wrapped, map_leaves(Value, kwargs), self.changes
+        )
+        arrays = [value.array for value in outputs]
+        for array in arrays:
+            if isinstance(array, Failed):
+                raise array.error
+        return arrays[0] if len(arrays) == 1 else arrays
 
 
 @dataclass(frozen=True)
@@ -325,7 +456,10 @@ def plan(recording: Recording, wanted: Iterable[str]) -> Plan:
         frees = () if n is None else tuple(slot(v) for v in dying.get(n, ()))
         emits = () if n is None else tuple((a, slot(goals[a])) for a in emitted.get(n, ()))
         many = isinstance(step.out, tuple)
-        return Instruction(step.op.value(*step.args), args, step.options, outs, many, frees, emits)
+        options = step.options
+        if hasattr(step.op, "keeping"):  # a loop stacks over time only what is wanted
+            options = step.op.keeping(options, [out in needed for out in step.outs])
+        return Instruction(step.op.value(*step.args), args, options, outs, many, frees, emits)
 
     return Plan(
         recording,

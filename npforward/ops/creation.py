@@ -1,0 +1,40 @@
+"""Constants that layers need: they depend on shapes only."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def full(shape, value, dtype):
+    """An array of one value.
+
+    Examples
+    --------
+    >>> full((2,), 0, "float32")
+    array([0., 0.], dtype=float32)
+    """
+    return np.full(shape, value, dtype)
+
+
+def causal_mask(queries, keys):
+    """Which keys each query may see: those not after it.  -> (queries, keys) bool
+
+    Examples
+    --------
+    >>> causal_mask(2, 3)
+    array([[ True, False, False],
+           [ True,  True, False]])
+    """
+    return np.tri(queries, keys, dtype=bool)
+
+
+def sliding_window_mask(queries, keys, window):
+    """Which keys each query may see: those less than `window` away.  -> (queries, keys) bool
+
+    Examples
+    --------
+    >>> sliding_window_mask(2, 3, 1)
+    array([[ True, False, False],
+           [False,  True, False]])
+    """
+    return np.abs(np.arange(queries)[:, None] - np.arange(keys)[None]) < window
