@@ -19,12 +19,14 @@ import tempfile
 import warnings
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import keras
 import numpy as np
+from keras.src.saving import saving_lib
 from random_weights import random_weight
 
 OUT = Path(__file__).parents[1] / "layers"
@@ -38,12 +40,44 @@ BIAS = "TensorFlow adds a bias to the wrong axis where the width equals the numb
 # ------------------------------------------------------------------------------- the language
 
 
+class Args(list):
+    """Inputs that are positional arguments of the call, rather than one list."""
+
+
+class Inner(NamedTuple):
+    """A layer for an option of another, made anew for each case."""
+
+    class_name: str
+    options: dict
+
+    def made(self):
+        return getattr(keras.layers, self.class_name)(**made(self.options))
+
+    def __str__(self):
+        said = ",".join(f"{key}_{text(value)}" for key, value in self.options.items())
+        return f"{self.class_name}({said})"
+
+
+def inner(class_name, **options):
+    return Inner(class_name, options)
+
+
+def made(value):
+    """The options with their inner layers."""
+    if isinstance(value, dict):
+        return {key: made(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [made(v) for v in value]
+    return value.made() if isinstance(value, Inner) else value
+
+
 def case(class_name, inputs, *, call=None, note="", jax="", **options):
     """One line of the table.
 
     `inputs`, and the values of `call` (the call's keyword arguments): a tuple is the shape of a
-    standard normal array, an array is itself, a function draws from the generator it is given, and
-    a list holds several of these.  `jax` is the reason to record JAX's answer.
+    standard normal array, an array or constant is itself, a function draws from the generator it is
+    given, and a list holds several of these; `Args` several positional arguments.  An option may
+    be an `inner` layer.  `jax` is the reason to record JAX's answer.
     """
     CASES.setdefault(class_name, []).append((inputs, call or {}, options, note, jax))
 
@@ -68,6 +102,12 @@ def mask(*shape):
         return keep
 
     return draw
+
+
+def padded(steps, *lengths, left=False):
+    """A mask that keeps the first (or last) so many steps of each sample."""
+    keep = np.arange(steps) < np.array(lengths)[:, None]
+    return keep[:, ::-1] if left else keep
 
 
 def negative(*shape):
@@ -614,6 +654,151 @@ case("Rescaling", (2, 3, 3, 3), scale=0.5, offset=[1.0, 2.0, 3.0])
 case("Rescaling", integers(0, 256, (2, 4, 3), "uint8"), scale=1 / 255, note="uint8")
 case("Rescaling", integers(-9, 9, (2, 3), "int32"), scale=1 / 127.5, offset=-1.0, note="int32")
 
+# SimpleRNN, LSTM, GRU
+STATES = {"SimpleRNN": 1, "LSTM": 2, "GRU": 1}
+KEPT = {  # masks over 5 steps of 4 samples
+    "right": padded(5, 5, 3, 1, 4),
+    "left": padded(5, 5, 3, 1, 4, left=True),
+    "holes": np.array(
+        [[1, 0, 1, 1, 0], [0, 1, 0, 0, 1], [0, 0, 1, 0, 0], [1, 1, 1, 1, 1]], bool
+    ),
+    "some-all-masked": padded(5, 0, 5, 0, 2),
+    "all-masked": padded(5, 0, 0, 0, 0),
+}
+for name, states in STATES.items():
+    for shape in (2, 5, 3), (1, 4, 3), (3, 1, 3), (2, 5, 1), (0, 4, 3), (1, 1, 1):
+        case(name, shape, units=4)
+        case(name, shape, units=2, return_sequences=True, return_state=True)
+    case(name, (2, 4, 3), units=1)
+    for return_sequences in False, True:
+        for go_backwards in False, True:
+            case(
+                name,
+                (2, 5, 3),
+                units=3,
+                return_sequences=return_sequences,
+                return_state=True,
+                go_backwards=go_backwards,
+            )
+        case(name, (2, 4, 3), units=3, return_sequences=return_sequences, unroll=True)
+        case(name, (2, 4, 3), units=3, return_sequences=return_sequences, stateful=True)
+        given = [(2, 3)] * states
+        case(
+            name,
+            (2, 4, 2),
+            units=3,
+            return_sequences=return_sequences,
+            return_state=True,
+            call={"initial_state": given},
+        )
+    if states == 1:
+        case(name, (2, 4, 2), units=3, call={"initial_state": (2, 3)}, note="one-state")
+    case(name, (2, 4, 3), units=3, go_backwards=True, unroll=True, return_sequences=True)
+    case(name, (2, 4, 3), units=3, use_bias=False)
+    case(name, (2, 4, 3), units=3, use_bias=False, return_sequences=True, go_backwards=True)
+    for activation in "relu", "hard_sigmoid", "linear", "softsign", "sigmoid", "softmax":
+        case(name, (2, 4, 3), units=3, activation=activation, return_sequences=True)
+    case(name, (2, 4, 3), units=3, activation=inner("LeakyReLU", negative_slope=0.2))
+    case(name, (2, 4, 3), units=3, activation=None, return_sequences=True)
+    if name != "SimpleRNN":
+        for activation in "hard_sigmoid", "relu", "tanh", "linear", None, "softmax":
+            case(
+                name, (2, 4, 3), units=3, recurrent_activation=activation, return_sequences=True
+            )
+        case(name, (2, 4, 3), units=3, recurrent_activation="hard_sigmoid", activation="relu")
+        case(name, (2, 4, 3), units=3, use_cudnn=False)
+    case(name, (2, 4, 3), units=3, dropout=0.5, recurrent_dropout=0.25, seed=7)
+    case(name, (2, 4, 3), units=3, trainable=False, kernel_regularizer="l2")
+    for kind, keep in KEPT.items():
+        for zero_output_for_mask in False, True:
+            case(
+                name,
+                (4, 5, 2),
+                units=3,
+                return_sequences=True,
+                return_state=True,
+                zero_output_for_mask=zero_output_for_mask,
+                call={"mask": keep},
+                note=kind,
+            )
+        case(name, (4, 5, 2), units=3, call={"mask": keep}, note=kind)
+        case(name, (4, 5, 2), units=3, go_backwards=True, call={"mask": keep}, note=kind)
+    keep = KEPT["holes"]
+    case(
+        name,
+        (4, 5, 2),
+        units=3,
+        go_backwards=True,
+        return_sequences=True,
+        return_state=True,
+        zero_output_for_mask=True,
+        call={"mask": keep},
+    )
+    for zero_output_for_mask in False, True:
+        case(
+            name,
+            (4, 5, 2),
+            units=3,
+            return_sequences=True,
+            unroll=True,
+            zero_output_for_mask=zero_output_for_mask,
+            call={"mask": keep},
+        )
+    case(
+        name,
+        (4, 5, 2),
+        units=3,
+        return_sequences=True,
+        return_state=True,
+        call={"mask": keep, "initial_state": [(4, 3)] * states},
+    )
+    case(name, (1, 1, 2), units=3, return_state=True, call={"mask": padded(1, 0)}, note="masked")
+    case(name, integers(-3, 4, (2, 4, 3), "int32"), units=3, note="int32")
+for reset_after in False, True:
+    for use_bias in False, True:
+        for unroll in False, True:
+            case(
+                "GRU",
+                (2, 4, 3),
+                units=3,
+                reset_after=reset_after,
+                use_bias=use_bias,
+                unroll=unroll,
+                return_sequences=True,
+            )
+    case("GRU", (2, 4, 3), units=3, reset_after=reset_after, activation="relu")
+    case("GRU", (2, 4, 3), units=3, reset_after=reset_after, recurrent_activation="hard_sigmoid")
+    case("GRU", (2, 4, 3), units=3, reset_after=reset_after, go_backwards=True, return_state=True)
+    case("GRU", (4, 5, 2), units=3, reset_after=reset_after, call={"mask": KEPT["holes"]})
+    case("GRU", (2, 4, 2), units=3, reset_after=reset_after, call={"initial_state": [(2, 3)]})
+case("LSTM", (2, 4, 3), units=3, unit_forget_bias=False)
+
+# Their cells
+for name, states in STATES.items():
+    cell = f"{name}Cell"
+    for shape in (2, 3), (1, 3), (3, 1), (0, 3):
+        case(cell, shape, units=2, call={"states": [(shape[0], 2)] * states})
+    case(cell, Args([(2, 3), [(2, 2)] * states]), units=2, note="positional")
+    if states == 1:
+        case(cell, Args([(2, 3), (2, 2)]), units=2, note="one-state")
+    given = {"states": [(2, 4)] * states}
+    case(cell, (2, 3), units=4, use_bias=False, call=given)
+    case(cell, (2, 3), units=4, activation="relu", call=given)
+    case(cell, (2, 3), units=4, dropout=0.5, recurrent_dropout=0.5, seed=3, call=given)
+    if name != "SimpleRNN":
+        case(cell, (2, 3), units=4, recurrent_activation="hard_sigmoid", call=given)
+        case(cell, (2, 3), units=4, recurrent_activation=None, activation=None, call=given)
+for use_bias in False, True:
+    case(
+        "GRUCell",
+        (2, 3),
+        units=4,
+        reset_after=False,
+        use_bias=use_bias,
+        call={"states": [(2, 4)]},
+    )
+case("LSTMCell", (2, 3), units=4, unit_forget_bias=False, call=given | {"states": [(2, 4)] * 2})
+
 # Precisions
 for dtype in "float64", "float16", "mixed_float16", "bfloat16", "mixed_bfloat16":
     array_dtype = "float64" if dtype == "float64" else "float32"
@@ -642,7 +827,7 @@ case("Dense", integers(-9, 9, (3, 5), "int32"), units=4, dtype="mixed_float16", 
 def draw(spec, rng):
     """The arrays that a case's inputs stand for."""
     if isinstance(spec, list):
-        return [draw(s, rng) for s in spec]
+        return type(spec)(draw(s, rng) for s in spec)
     if isinstance(spec, tuple):
         return rng.standard_normal(spec, "float32")
     return spec(rng) if callable(spec) else spec
@@ -650,16 +835,16 @@ def draw(spec, rng):
 
 def text(value):
     """An option's value as part of a case's id."""
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)) and not isinstance(value, Inner):
         return "x".join(map(text, value)) or "empty"
     if isinstance(value, keras.layers.Layer):
         return type(value).__name__
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def identify(inputs, call, options, note):
+def identify(args, call, options, note):
     """A readable id: every option, then the shapes."""
-    arrays = inputs if isinstance(inputs, list) else [inputs]
+    arrays = keras.tree.flatten(args)
     parts = [f"{key}_{text(value)}" for key, value in options.items()]
     parts += [note] * bool(note) + [text(array.shape) or "scalar" for array in arrays] + [*call]
     return "-".join(parts)
@@ -676,14 +861,18 @@ def run(class_name, inputs, call, options, note, jax):
     seed = zlib.crc32(f"{class_name}-{identify([], {}, options, note)}".encode())
     rng = np.random.default_rng(seed)
     inputs, call = draw(inputs, rng), {key: draw(value, rng) for key, value in call.items()}
-    result = {"id": identify(inputs, call, options, note), "args": [inputs], "kwargs": call}
+    args = list(inputs) if isinstance(inputs, Args) else [inputs]
+    result = {"id": identify(args, call, options, note), "args": args, "kwargs": call}
     result["jax"] = jax
+    keras.utils.clear_session(free_memory=False)  # names of inner layers count from 0 again
     try:
-        layer = getattr(keras.layers, class_name)(name="layer", **options)
-        layer(inputs, **call)  # creates the weights
+        layer = getattr(keras.layers, class_name)(name="layer", **made(options))
+        layer(*args, **call)  # creates the weights
         for variable in layer.weights:
             variable.assign(random_weight(variable.name, variable.shape, rng))
-        outputs = keras.ops.convert_to_numpy(layer(inputs, **call))
+        if hasattr(layer, "reset_state"):
+            layer.reset_state()
+        outputs = keras.tree.map_structure(keras.ops.convert_to_numpy, layer(*args, **call))
     except Exception as refusal:  # whatever a framework may raise for what it cannot compute
         return result | {"refused": plain(refusal)}
     saved = keras.saving.serialize_keras_object(layer)
@@ -691,9 +880,32 @@ def run(class_name, inputs, call, options, note, jax):
         "module": saved["module"],
         "registered_name": saved["registered_name"],
         "config": saved["config"],
-        "weights": [(v.name, keras.ops.convert_to_numpy(v)) for v in layer.weights],
+        "weights": [
+            (v.name, path, keras.ops.convert_to_numpy(v))
+            for v in layer.weights
+            for path in places(layer)[id(v)]
+        ],
         "outputs": outputs,
     }
+
+
+class Places(saving_lib.NpzIOStore):
+    """Takes what Keras's own saving would write, without writing it."""
+
+    def __init__(self):
+        self.contents = {}
+
+
+def places(layer):
+    """Where a `.weights.h5` holds each variable beneath the layer's group: often one place each."""
+    store = Places()
+    saving_lib._save_state(layer, store, None, "", set())
+    found = {}
+    for group, variables in store.contents.items():
+        for number, variable in variables.items():
+            path = f"{group}/vars/{number}".removeprefix("__root__/")
+            found.setdefault(id(variable), []).append(path)
+    return found
 
 
 def record(results):
@@ -701,8 +913,10 @@ def record(results):
     arrays, cases = {}, []
 
     def store(value, key):
-        if isinstance(value, list):
+        if isinstance(value, (list, tuple)):
             return [store(v, f"{key}.{i}") for i, v in enumerate(value)]
+        if not isinstance(value, np.ndarray):
+            return value
         leaf = {"array": key}
         if value.dtype.name == "bfloat16":  # npz has no bfloat16: its bits
             leaf["dtype"], value = "bfloat16", value.view("uint16")
@@ -720,13 +934,26 @@ def record(results):
                 "args": [store(arg, f"{at}.in") for arg in result["args"]],
                 "kwargs": {k: store(v, f"{at}.{k}") for k, v in result["kwargs"].items()},
                 "weights": [
-                    {"name": name, **store(value, f"{at}.{i}.{name}")}
-                    for i, (name, value) in enumerate(result["weights"])
+                    {"name": name, "path": path, **store(value, f"{at}.{i}.{name}")}
+                    for i, (name, path, value) in enumerate(result["weights"])
                 ],
                 "outputs": store(result["outputs"], f"{at}.out"),
             }
         )
     return cases, arrays
+
+
+def compare(name, y, z):
+    """Print what TensorFlow and JAX do not agree on."""
+    if y.shape != z.shape:
+        print(f"SHAPES differ: {name}: TensorFlow {y.shape}, JAX {z.shape}")
+        return
+    # float64 is off in JAX unless asked for, hence the lesser of both precisions.
+    tolerance = 1e-4 if min(y.dtype.itemsize, z.dtype.itemsize) > 2 else 2e-2
+    if not np.allclose(y.astype("float64"), z.astype("float64"), tolerance, tolerance / 10):
+        print(f"VALUES differ: {name}: up to {abs(y.astype('f8') - z.astype('f8')).max():.3g}")
+    if y.dtype != z.dtype and "float64" not in (y.dtype, z.dtype):
+        print(f"DTYPES differ: {name}: TensorFlow {y.dtype}, JAX {z.dtype}")
 
 
 def choose(class_name, by_tensorflow, by_jax):
@@ -741,18 +968,9 @@ def choose(class_name, by_tensorflow, by_jax):
     if refused:
         return {**by_jax, "backend": "jax", "reason": f"TensorFlow: {refused}"}
     if "refused" not in by_jax:
-        # float64 is off in JAX unless asked for, hence the lesser of both precisions.
-        y, z = (np.asarray(r["outputs"]) for r in (by_tensorflow, by_jax))
-        if y.shape != z.shape:
-            print(f"SHAPES differ: {name}: TensorFlow {y.shape}, JAX {z.shape}")
-        else:
-            tolerance = 1e-4 if min(y.dtype.itemsize, z.dtype.itemsize) > 2 else 2e-2
-            if not np.allclose(y.astype("float64"), z.astype("float64"), tolerance, tolerance / 10):
-                print(
-                    f"VALUES differ: {name}: up to {abs(y.astype('f8') - z.astype('f8')).max():.3g}"
-                )
-            if y.dtype != z.dtype and "float64" not in (y.dtype, z.dtype):
-                print(f"DTYPES differ: {name}: TensorFlow {y.dtype}, JAX {z.dtype}")
+        ours, theirs = (keras.tree.flatten(r["outputs"]) for r in (by_tensorflow, by_jax))
+        for y, z in zip(ours, theirs, strict=True):
+            compare(name, np.asarray(y), np.asarray(z))
     return {**by_tensorflow, "backend": "tensorflow"}
 
 
