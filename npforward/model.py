@@ -204,6 +204,7 @@ class Model:
         self._bounds = bind(graph)
         self._recordings: dict[Any, Recording] = {}
         self._plans: dict[Any, Plan] = {}
+        self._states: dict[str, np.ndarray] = {}  # of stateful layers, between calls of predict
 
     name = property(lambda self: self.graph.name, doc="The model's name in its file.")
     type = property(lambda self: self.graph.type, doc='"Sequential" or "Functional".')
@@ -350,7 +351,7 @@ class Model:
         chunks = []
         for i in range(0, max(n, 1), size):
             part = [feed[i : i + size] for feed in feeds]
-            values = dict(self._run(part, self.outputs))
+            values = dict(self._run(part, self.outputs, self._states))
             chunks.append([values[address] for address in self.outputs])
         joined = [np.concatenate(c) if len(c) > 1 else _own(c[0], feeds) for c in zip(*chunks)]  # noqa: B905
         results = iter(joined)
@@ -476,15 +477,29 @@ class Model:
         return self._recordings[key]
 
     def _run(
-        self, feeds: list[np.ndarray], wanted: tuple[str, ...]
+        self,
+        feeds: list[np.ndarray],
+        wanted: tuple[str, ...],
+        states: dict[str, np.ndarray] | None = None,
     ) -> Iterator[tuple[str, np.ndarray]]:
         recording = self._record([(f.shape, f.dtype) for f in feeds])
-        key = (recording, wanted)
+        key = (recording, wanted, states is not None)
         if key not in self._plans:
             while len(self._plans) >= 64:
                 self._plans.pop(next(iter(self._plans)))
-            self._plans[key] = plan(recording, wanted)
-        return run(self._plans[key], feeds, functools.partial(self._weight, recording))
+            self._plans[key] = plan(recording, wanted, keep_states=states is not None)
+        return run(self._plans[key], feeds, functools.partial(self._weight, recording), states)
+
+    def reset_states(self) -> None:
+        """Let stateful layers begin from zeros again.
+
+        `predict` alone keeps their states from call to call; everything else begins from zeros.
+
+        Examples
+        --------
+        >>> load_model("weights_fixtures/models/mlp/model.keras").reset_states()
+        """
+        self._states.clear()
 
     def _weight(self, recording: Recording, var: Var) -> np.ndarray:
         layer, i = recording.weights[var]

@@ -98,12 +98,12 @@ class Tape:
         return out
 
 
-def recall(name: str, start: Any) -> Any:
-    """A state of the layer that is being recorded, kept from the call before; at first `start`."""
-    if not isinstance(start, Var):
-        return start
-    kept = start.tape.var(start.shape, start.dtype)
-    start.tape.states[f"{start.tape.scope}:{name}"] = [kept, kept]
+def recall(name: str, zeros: Any, x: Any) -> Any:
+    """A state kept from the call before, at first zeros, of the layer that is recorded on `x`."""
+    if not isinstance(x, Var):
+        return zeros
+    kept = x.tape.var(zeros.shape, zeros.dtype)
+    x.tape.states[f"{x.tape.scope}:{name}"] = [kept, kept]
     return kept
 
 

@@ -135,7 +135,9 @@ def test_every_op_has_examples():
 def test_rules_agree_with_the_value(name, i, dtype):
     op = OPS[name]
     args, options = EXAMPLES[name][i]
-    args = [a.astype(dtype) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in args]
+    args = [
+        a.astype(dtype) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in args
+    ]
     if dtype == "int32" and any(isinstance(v, float) for v in [*args, *options.values()]):
         args = [a.astype("float32") if getattr(a, "dtype", None) == "int32" else a for a in args]
     with np.errstate(all="ignore"):
@@ -180,7 +182,9 @@ def test_gradients_keep_the_dtype(name, i, dtype):
     args, options = EXAMPLES[name][i]
     if name == "cast":
         options = {"dtype": dtype}
-    args = [a.astype(dtype) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in args]
+    args = [
+        a.astype(dtype) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in args
+    ]
     tape, held, y = recorded(op, args, options)
     if y.dtype == bool:
         assert not floating(y.dtype)

@@ -40,7 +40,7 @@ def _over_time(
     xs = _time_first(xs)
     if stateful:
         names = iter(range(100))
-        states = map_leaves(lambda s: recall(f"state{next(names)}", s), states)
+        states = map_leaves(lambda s: recall(f"state{next(names)}", s, xs), states)
     if mask is not None:
         mask = mask if mask.ndim == 2 else ops.any(mask, axis=tuple(range(2, mask.ndim)))
         if mask.shape != (xs.shape[1], xs.shape[0]):

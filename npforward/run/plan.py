@@ -386,6 +386,15 @@ class Instruction:
     emits: tuple[tuple[str, int], ...]  # (address, slot) complete after this
 
 
+class State(NamedTuple):
+    """What a stateful layer begins with and leaves behind."""
+
+    address: str
+    first: Var
+    before: int
+    after: int | None  # where nobody keeps it
+
+
 @dataclass(eq=False)
 class Plan:
     """The instructions that give the wanted values of a recording, and nothing else."""
@@ -397,11 +406,15 @@ class Plan:
     weights: dict[int, Var]  # slots to fill from the file
     first: tuple[tuple[str, int], ...]  # what is complete before any instruction: inputs
     folded: list[Instruction]  # depend on weights only: run once, kept in `constants`
+    states: tuple[State, ...]  # of stateful layers
     constants: dict[int, Any] = field(default_factory=dict)
 
 
-def plan(recording: Recording, wanted: Iterable[str]) -> Plan:
-    """What to run for these addresses: no dead steps, every array freed after its last use."""
+def plan(recording: Recording, wanted: Iterable[str], keep_states: bool = False) -> Plan:
+    """What to run for these addresses: no dead steps, every array freed after its last use.
+
+    `keep_states` adds what stateful layers leave behind.
+    """
     asked = set(wanted)
     order = sorted(asked, key=_position(recording))
     goals: dict[str, Var] = {}
@@ -413,7 +426,8 @@ def plan(recording: Recording, wanted: Iterable[str]) -> Plan:
             raise BadInput(f"no value {address!r}")
         goals[address] = value
 
-    needed = set(goals.values())
+    kept_states = [last for _, last in recording.tape.states.values()] if keep_states else []
+    needed = {*goals.values(), *kept_states}
     kept: list[tuple[int, Step]] = []
     for i in range(len(recording.tape.steps) - 1, -1, -1):
         step = recording.tape.steps[i]
@@ -447,7 +461,7 @@ def plan(recording: Recording, wanted: Iterable[str]) -> Plan:
             last_use[goals[address]] = max(last_use.get(goals[address], n), n)
     dying: dict[int, list[Var]] = {}
     for var, n in last_use.items():
-        if var not in fixed:
+        if var not in fixed and var not in kept_states:
             dying.setdefault(n, []).append(var)
 
     def instruction(step: Step, n: int | None) -> Instruction:
@@ -469,6 +483,11 @@ def plan(recording: Recording, wanted: Iterable[str]) -> Plan:
         {slot(v): v for v in recording.weights if v in needed},
         tuple((a, slot(goals[a])) for a in emitted.get(-1, ())),
         [instruction(step, None) for step in folded],
+        tuple(
+            State(address, first, slot(first), slot(last) if keep_states else None)
+            for address, (first, last) in recording.tape.states.items()
+            if first in needed
+        ),
     )
 
 

@@ -12,7 +12,10 @@ from npforward.tape import Var
 
 
 def run(
-    plan: Plan, inputs: Sequence[np.ndarray], weight: Callable[[Var], np.ndarray]
+    plan: Plan,
+    inputs: Sequence[np.ndarray],
+    weight: Callable[[Var], np.ndarray],
+    states: dict[str, np.ndarray] | None = None,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (address, array) in the order of execution; nothing that is done with is kept.
 
@@ -24,12 +27,19 @@ def run(
         One array per input of the model, of the recorded shapes and dtypes.
     weight
         Gives the array of a weight.
+    states
+        What stateful layers begin with, by address; without it from zeros.  What they leave
+        behind is put there when the plan keeps it.
     """
     slots: dict[int, Any] = dict(plan.constants)
     slots.update(plan.weights)  # each read when first needed
     for entry, array in zip(plan.inputs, inputs, strict=True):
         if entry is not None:
             slots[entry] = array
+    for state in plan.states:
+        start = (states or {}).get(state.address)
+        fits = start is not None and start.shape == state.first.shape
+        slots[state.before] = start if fits else np.zeros(state.first.shape, state.first.dtype)
     # A network may compute infinity or NaN: that is a result, not an accident of this loop.
     with np.errstate(all="ignore"):
         for instruction in plan.folded:
@@ -44,6 +54,8 @@ def run(
         yield from ((address, slots[at]) for address, at in instruction.emits)
         for at in instruction.frees:
             slots.pop(at, None)
+    if states is not None:
+        states.update((s.address, slots[s.after]) for s in plan.states if s.after is not None)
 
 
 def _execute(

@@ -659,9 +659,7 @@ STATES = {"SimpleRNN": 1, "LSTM": 2, "GRU": 1}
 KEPT = {  # masks over 5 steps of 4 samples
     "right": padded(5, 5, 3, 1, 4),
     "left": padded(5, 5, 3, 1, 4, left=True),
-    "holes": np.array(
-        [[1, 0, 1, 1, 0], [0, 1, 0, 0, 1], [0, 0, 1, 0, 0], [1, 1, 1, 1, 1]], bool
-    ),
+    "holes": np.array([[1, 0, 1, 1, 0], [0, 1, 0, 0, 1], [0, 0, 1, 0, 0], [1, 1, 1, 1, 1]], bool),
     "some-all-masked": padded(5, 0, 5, 0, 2),
     "all-masked": padded(5, 0, 0, 0, 0),
 }
@@ -702,9 +700,7 @@ for name, states in STATES.items():
     case(name, (2, 4, 3), units=3, activation=None, return_sequences=True)
     if name != "SimpleRNN":
         for activation in "hard_sigmoid", "relu", "tanh", "linear", None, "softmax":
-            case(
-                name, (2, 4, 3), units=3, recurrent_activation=activation, return_sequences=True
-            )
+            case(name, (2, 4, 3), units=3, recurrent_activation=activation, return_sequences=True)
         case(name, (2, 4, 3), units=3, recurrent_activation="hard_sigmoid", activation="relu")
         case(name, (2, 4, 3), units=3, use_cudnn=False)
     case(name, (2, 4, 3), units=3, dropout=0.5, recurrent_dropout=0.25, seed=7)
