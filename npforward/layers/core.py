@@ -22,6 +22,145 @@ def dense(inputs, kernel, bias=None, *, use_bias=True, activation=None):
     return activate(y, activation)
 
 
+def _einsum_letters(config, shape):
+    """The letters of kernel and output, and the size of each that is known.
+
+    Letters that "..." stands for are left out: a kernel has none.
+    """
+    given, _, out = config["equation"].replace(" ", "").partition("->")
+    of_x, _, of_w = given.partition(",")
+    sizes = {}
+    if of_x.startswith("..."):
+        sizes |= dict(zip(reversed(of_x[3:]), reversed(shape), strict=False))
+    else:
+        sizes |= dict(zip(of_x.replace("...", ""), shape, strict=False))
+    made = config["output_shape"]
+    made = [made] if isinstance(made, int) else list(made)
+    y = out.replace("...", "")
+    # Without "..." in front, the first letter is the batch, of which output_shape does not speak.
+    named = y if out.startswith("...") else y[1:]
+    for letter, n in zip(reversed(named), reversed(made), strict=False):
+        if n is not None:
+            sizes.setdefault(letter, n)
+    return of_w, y, sizes
+
+
+def _einsum_kernel(config, shape):
+    of_w, _, sizes = _einsum_letters(config, shape)
+    return tuple(sizes[letter] for letter in of_w)
+
+
+def _einsum_bias(config, shape):
+    """Of the axes of the output from the first that has a bias on."""
+    _, y, sizes = _einsum_letters(config, shape)
+    axes = config["bias_axes"]
+    first = min(y.find(letter) for letter in axes)
+    found = [sizes[letter] if letter in axes else 1 for letter in y[first:]]
+    of_x = config["equation"].partition(",")[0]
+    elided = len(shape) - len(of_x.replace("...", "")) if of_x.endswith("...") else 0
+    return (*found, *(1,) * elided)
+
+
+@layer(
+    "EinsumDense",
+    weights=(
+        Weight("kernel", _einsum_kernel),
+        Weight("bias", _einsum_bias, when=lambda c: bool(c.get("bias_axes"))),
+    ),
+)
+def einsum_dense(
+    inputs, kernel, bias=None, *, equation, output_shape=None, activation=None, bias_axes=None
+):
+    """A dense layer over the axes that `equation` says: "abc,cd->abd"."""
+    y = ops.einsum(inputs, kernel, equation=equation)
+    y = y if bias is None else y + bias
+    return activate(y, activation)
+
+
+def _ids(inputs):
+    """Indices are whole numbers; Keras cuts floats off."""
+    return inputs if inputs.dtype.kind in "iu" else ops.cast(inputs, dtype="int32")
+
+
+def _nonzero(config, inputs, mask):
+    return ops.not_equal(inputs, 0) if config.get("mask_zero") else None
+
+
+@layer(
+    "Embedding",
+    weights=(Weight("embeddings", lambda c, x: (c["input_dim"], c["output_dim"])),),
+    autocast=False,
+    mask=_nonzero,
+)
+def embedding(inputs, embeddings, *, output_dim=None, mask_zero=False):
+    """The row of a table for each index.  (...) -> (..., output_dim)"""
+    return ops.take(embeddings, _ids(inputs), axis=0)
+
+
+def _tied(config):
+    return config.get("tie_weights", True)
+
+
+@layer(
+    "ReversibleEmbedding",
+    weights=(
+        Weight("embeddings", lambda c, x: (c["input_dim"], c["output_dim"])),
+        Weight(
+            "reverse_embeddings",
+            lambda c, x: (c["output_dim"], c["input_dim"]),
+            when=lambda c: not _tied(c),
+        ),
+    ),
+    autocast=False,
+    mask=_nonzero,
+)
+def reversible_embedding(
+    inputs,
+    reverse=False,
+    embeddings=None,
+    reverse_embeddings=None,
+    *,
+    output_dim=None,
+    mask_zero=False,
+    tie_weights=True,
+    reverse_dtype=None,
+    logit_soft_cap=None,
+):
+    """The row of a table for each index; or, `reverse`, how much a vector is like each row."""
+    if not reverse:
+        return ops.take(embeddings, _ids(inputs), axis=0)
+    kernel = ops.transpose(embeddings, axes=(1, 0)) if tie_weights else reverse_embeddings
+    if reverse_dtype is not None:
+        inputs, kernel = (ops.cast(a, dtype=reverse_dtype) for a in (inputs, kernel))
+    logits = ops.dense(inputs, kernel)
+    if logit_soft_cap is None:
+        return logits
+    return ops.tanh(logits / float(logit_soft_cap)) * float(logit_soft_cap)
+
+
+def _differs(config, inputs, mask):
+    return ops.any(ops.not_equal(inputs, config.get("mask_value", 0.0)), axis=-1)
+
+
+@layer("Masking", mask=_differs)
+def masking(inputs, *, mask_value=0.0):
+    """x, but zeros at every step that is nothing but `mask_value`."""
+    seen = ops.any(ops.not_equal(inputs, mask_value), axis=-1, keepdims=True)
+    return ops.where(seen, inputs, 0.0)
+
+
+@layer("ops.NotEqual")
+def not_equal(x1, x2):
+    """x1 != x2: the mask that Keras 3 writes for an Embedding or a Masking."""
+    return ops.not_equal(x1, x2)
+
+
+@layer("ops.Any")
+def any_(x, *, axis=None, keepdims=False):
+    """Whether any value over axes is true."""
+    return ops.any(x, axis=axis, keepdims=keepdims)
+
+
 @layer(
     "Identity",
     "Dropout",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from npforward import ops
 from npforward.dtypes import HALF
+from npforward.errors import UnsupportedOption
 from npforward.layers.registry import Weight, keep, layer
 from npforward.tape import tap
 
@@ -118,3 +119,83 @@ def layer_normalization(
     y = _scaled(x_hat, gamma, beta)
     # By way of the input's own dtype, as in Keras: integers come out rounded towards 0.
     return ops.cast(ops.cast(y, dtype=inputs.dtype), dtype=dtype)
+
+
+def _one_size(config, shape):
+    return (shape[config.get("axis", -1)],)
+
+
+@layer(
+    "GroupNormalization",
+    weights=(
+        Weight("gamma", _one_size, when="scale", autocast=False),
+        Weight("beta", _one_size, when="center", autocast=False),
+    ),
+    mask=keep,
+)
+def group_normalization(
+    inputs,
+    gamma=None,
+    beta=None,
+    *,
+    groups=32,
+    axis=-1,
+    epsilon=1e-3,
+    center=True,
+    scale=True,
+    dtype="float32",
+):
+    """γ (x - μ) / √(σ² + ε) + β, with the moments of each group of channels of each sample.
+
+    Y. Wu and K. He, Group Normalization (2018).
+    """
+    at = axis % inputs.ndim
+    channels = inputs.shape[at]
+    groups = channels if groups == -1 else groups
+    if not groups or channels % groups:
+        raise UnsupportedOption(f"{channels} channels cannot be divided into {groups} groups")
+    split = (*inputs.shape[:at], groups, channels // groups, *inputs.shape[at + 1 :])
+    x = _wide(ops.reshape(inputs, shape=split))
+    axes = [a for a in range(1, x.ndim) if a != at]
+    mu = tap("mean", ops.mean(x, axis=axes, keepdims=True))
+    variance = tap("variance", ops.mean(ops.square(x - mu), axis=axes, keepdims=True))
+    x_hat = tap("normalized", (x - mu) / ops.sqrt(variance + epsilon))
+    shape = [1] * x.ndim
+    shape[at], shape[at + 1] = groups, channels // groups
+    gamma, beta = (
+        None if w is None else ops.reshape(_wide(w), shape=tuple(shape)) for w in (gamma, beta)
+    )
+    y = ops.reshape(_scaled(x_hat, gamma, beta), shape=inputs.shape)
+    return ops.cast(ops.cast(y, dtype=inputs.dtype), dtype=dtype)
+
+
+@layer("RMSNormalization", weights=(Weight("scale", _sizes),))
+def rms_normalization(inputs, scale, *, axis=-1, epsilon=1e-6):
+    """scale x / √(mean(x²) + ε)
+
+    B. Zhang and R. Sennrich, Root Mean Square Layer Normalization (2019).
+    """
+    x = _wide(inputs)
+    axes = _axes(axis, x.ndim)
+    square = tap("mean_square", ops.mean(ops.square(x), axis=axes, keepdims=True))
+    x_hat = tap("normalized", x / ops.sqrt(square + epsilon))
+    return ops.cast(_along(_wide(scale), axes, x.ndim) * x_hat, dtype=inputs.dtype)
+
+
+@layer("UnitNormalization", mask=keep)
+def unit_normalization(inputs, *, axis=-1):
+    """x scaled to length 1 along axes."""
+    square = ops.sum(ops.square(inputs), axis=axis, keepdims=True)
+    return inputs * ops.minimum(1.0 / ops.sqrt(square), 1e12)
+
+
+@layer(
+    "SpectralNormalization",
+    weights=(
+        Weight("kernel", None, training_only=True),
+        Weight("vector_u", None, trainable=False, training_only=True),
+    ),
+)
+def spectral_normalization(inputs, *, layer):
+    """The layer inside: its kernel was divided by its spectral norm in training."""
+    return layer(inputs)

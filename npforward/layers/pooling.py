@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from npforward import ops
 from npforward.layers.registry import layer, one_of, per_axis
 from npforward.layers.spatial import borders, channels_last, channels_restored
@@ -55,3 +57,32 @@ def global_average_pooling(inputs, mask=None, *, data_format=None, keepdims=Fals
     total = ops.sum(ops.where(mask, inputs, 0.0), axis=axis, keepdims=keepdims)
     count = ops.sum(ops.cast(mask, dtype=inputs.dtype), axis=axis, keepdims=keepdims)
     return total / count
+
+
+def _adapted(inputs, output_size, data_format, pool):
+    x = channels_last(inputs, data_format)
+    sizes = per_axis("output_size", output_size, x.ndim - 2)
+    for axis, size in enumerate(sizes, start=1):
+        x = pool(x, axis, *ops.adaptive_windows(x.shape[axis], size))
+    return channels_restored(x, data_format)
+
+
+@layer("AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D")
+def adaptive_average_pooling(inputs, *, output_size, data_format=None):
+    """Means over as many windows as are asked for."""
+
+    def mean(x, axis, index, weight):
+        return ops.resample(x, axis=axis, index=index, weight=weight)
+
+    return _adapted(inputs, output_size, data_format, mean)
+
+
+@layer("AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D")
+def adaptive_max_pooling(inputs, *, output_size, data_format=None):
+    """Largest values of as many windows as are asked for."""
+
+    def largest(x, axis, index, weight):
+        taken = (ops.take(x, column, axis=axis) for column in index.T)
+        return functools.reduce(ops.maximum, taken)
+
+    return _adapted(inputs, output_size, data_format, largest)

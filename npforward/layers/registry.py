@@ -46,10 +46,11 @@ class Weight(NamedTuple):
     """One array that a layer needs, as its Keras class creates it."""
 
     name: str
-    shape: Callable[[Mapping[str, Any], tuple[int, ...]], tuple[int, ...]]  # of config and input
+    shape: Callable[[Mapping[str, Any], Any], tuple[int, ...]]  # of config and input's shape
     when: str | Callable[[Mapping[str, Any]], bool] = ""  # config key (absent: true) or predicate
     trainable: bool = True
     path: str = ""  # sub-layer that holds it: "cell", "query_dense"
+    of: tuple[str, ...] = ()  # arguments whose shape it goes by: the first that is given
     training_only: bool = False  # stored, but inference never reads it
     autocast: bool = True  # cast to the layer's compute dtype
 
@@ -71,6 +72,7 @@ class LayerDef:
     autocast: bool  # inputs are cast to the layer's compute dtype
     ndim: int | None  # axes that its input must have, where that does not vary
     mask: MaskRule  # what becomes of its input's mask
+    implicit: tuple[str, ...]  # masks that are taken from the inputs even if given otherwise
 
     def declared(self, config: Mapping[str, Any]) -> tuple[Weight, ...]:
         """The weights that a layer of this config has, in Keras's order."""
@@ -130,6 +132,7 @@ def layer(
     autocast: bool = True,
     batch_axes: bool = False,
     mask: MaskRule = drop,
+    implicit: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function as the meaning of Keras layer classes.
 
@@ -147,6 +150,8 @@ def layer(
         Whether a layer over 1, 2 or 3 space axes takes several batch axes before them.
     mask
         What becomes of the mask of its input: `drop`, `keep`, or a rule of its own.
+    implicit
+        Mask arguments that Keras takes from the inputs alone, whatever the call says.
 
     Examples
     --------
@@ -163,7 +168,9 @@ def layer(
         for type_ in types:
             space = re.search(r"([123])D(Transpose)?$", type_)  # "Conv2D": batch, 2 axes, channels
             ndim = int(space[1]) + 2 if space and not batch_axes else None
-            LAYERS[type_] = LayerDef(fn, weights, arguments, options, autocast, ndim, mask)
+            LAYERS[type_] = LayerDef(
+                fn, weights, arguments, options, autocast, ndim, mask, implicit
+            )
         return fn
 
     return decorate

@@ -62,11 +62,36 @@ def _einsum_shape(a, b, *, equation):
     return tuple(sizes[letter] for letter in out)
 
 
+def _contracted(of_a, a, of_b, b, out):
+    """The einsum of two arrays as one batched matrix product."""
+    for letters in (of_a, of_b):
+        if len(set(letters)) < len(letters):
+            raise ValueError(f"an axis is repeated in {letters!r}")
+    alone_a = tuple(i for i, c in enumerate(of_a) if c not in of_b and c not in out)
+    alone_b = tuple(i for i, c in enumerate(of_b) if c not in of_a and c not in out)
+    a, of_a = a.sum(axis=alone_a), "".join(c for i, c in enumerate(of_a) if i not in alone_a)
+    b, of_b = b.sum(axis=alone_b), "".join(c for i, c in enumerate(of_b) if i not in alone_b)
+    batch = [c for c in out if c in of_a and c in of_b]
+    summed = [c for c in of_a if c in of_b and c not in out]
+    rows = [c for c in out if c in of_a and c not in of_b]
+    columns = [c for c in out if c in of_b and c not in of_a]
+    sizes = dict(zip(of_a, a.shape, strict=True)) | dict(zip(of_b, b.shape, strict=True))
+
+    def matrices(letters, x, first, second):
+        x = x.transpose([letters.index(c) for c in (*batch, *first, *second)])
+        sides = [int(np.prod([sizes[c] for c in side], dtype=np.int64)) for side in (first, second)]
+        return x.reshape(*(sizes[c] for c in batch), *sides)
+
+    y = np.matmul(matrices(of_a, a, rows, summed), matrices(of_b, b, summed, columns))
+    made = [*batch, *rows, *columns]
+    return y.reshape([sizes[c] for c in made]).transpose([made.index(c) for c in out])
+
+
 def _einsum_vjp(i, g, y, a, b, *, equation):
     of_a, of_b, out = _einsum_parts(equation, a, b)
     mine, x, other, o = (of_a, a, of_b, b) if i == 0 else (of_b, b, of_a, a)
     seen = "".join(letter for letter in mine if letter in out or letter in other)
-    found = np.einsum(f"{out},{other}->{seen}", g, o, optimize=True)
+    found = _contracted(out, g, other, o, seen)
     # An axis that only this argument has was summed away: its gradient is the same all along.
     missing = tuple(k for k, letter in enumerate(mine) if letter not in seen)
     return np.broadcast_to(np.expand_dims(found, missing), x.shape).astype(x.dtype)
@@ -76,8 +101,7 @@ def _einsum_vjp(i, g, y, a, b, *, equation):
 def einsum(a, b, *, equation):
     """Sums of products of two arrays over the axes that the answer lacks: "abc,cd->abd"."""
     of_a, of_b, out = _einsum_parts(equation, a, b)
-    # optimize=True lets numpy turn it into a matrix product.
-    return np.ascontiguousarray(np.einsum(f"{of_a},{of_b}->{out}", a, b, optimize=True))
+    return np.ascontiguousarray(_contracted(of_a, a, of_b, b, out))
 
 
 def _dense_vjp_w(g, y, x, w):

@@ -57,6 +57,27 @@ def resize_taps(n, m, interpolation):
     return np.clip(index, 0, n - 1).astype(np.intp), weight
 
 
+def adaptive_windows(n, m):
+    """Windows that divide n numbers into m, overlapping where n is no multiple of m.
+
+    Gives (index, weight) as `resize_taps` does, for means; a window that is shorter than others
+    repeats its last index with weight 0, which is right for a maximum too.
+
+    Examples
+    --------
+    >>> adaptive_windows(3, 2)
+    (array([[0, 1],
+           [1, 2]]), array([[0.5, 0.5],
+           [0.5, 0.5]]))
+    """
+    start = np.arange(m) * n // m
+    stop = -(-(np.arange(m) + 1) * n // m)
+    steps = np.arange((stop - start).max())
+    inside = start[:, None] + steps < stop[:, None]
+    index = np.minimum(start[:, None] + steps, stop[:, None] - 1)
+    return index, inside / (stop - start)[:, None]
+
+
 def _resampled(x, *, axis, index, weight):
     return (*x.shape[:axis], len(index), *x.shape[axis + 1 :])
 

@@ -230,7 +230,7 @@ class Recording:
             raise BadInput(f"it takes {definition.ndim} axes, but its input has {lead.shape}")
         if definition.autocast:
             arrays = map_leaves(lambda x: _autocast(x, dtype), arrays)
-        shapes = map_leaves(lambda x: getattr(x, "shape", None), first)
+        shapes = map_leaves(lambda x: getattr(x, "shape", None), arrays)
         weights = self._weights(layer, shapes, dtype)
         before, self.tape.scope = self.tape.scope, address
         try:
@@ -254,13 +254,12 @@ class Recording:
         }
         carried = {name: _map_values(lambda v: v.mask, tree) for name, tree in tensors.items()}
 
+        for argument in definition.implicit:
+            named.pop(argument, None)
+
         def fill(argument: str, mask: Any) -> None:
-            empty = _absent(named.get(argument))
-            if (
-                argument in definition.arguments
-                and empty
-                and any(m is not None for m in leaves(mask))
-            ):
+            known = any(m is not None for m in leaves(mask))
+            if argument in definition.arguments and known and _absent(named.get(argument)):
                 named[argument] = map_leaves(Value, mask)
 
         if len(tensors) == 1 or (
@@ -287,7 +286,7 @@ class Recording:
                 found[name] = bound
         return found
 
-    def _weights(self, layer: Layer, input_shape: Any, dtype: str) -> dict[str, Any]:
+    def _weights(self, layer: Layer, shapes: Mapping[str, Any], dtype: str) -> dict[str, Any]:
         bound = self.bounds[layer]
         if bound.error is not None:
             raise bound.error
@@ -295,7 +294,8 @@ class Recording:
         for i, (weight, stored) in enumerate(bound.pairs):
             if weight.training_only:
                 continue
-            check(layer, weight, stored, input_shape)
+            given = [shapes[name] for name in weight.of if shapes.get(name) is not None]
+            check(layer, weight, stored, given[0] if given else next(iter(shapes.values()), None))
             if (layer, i) not in self._vars:
                 var = self.tape.var(stored.shape, stored.dtype)
                 self._vars[layer, i], self.weights[var] = var, (layer, i)

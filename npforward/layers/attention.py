@@ -1,0 +1,379 @@
+"""Attention: scores of queries against keys, their softmax, and a weighted sum of values."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+from npforward import ops
+from npforward.errors import BadInput, UnsupportedOption
+from npforward.layers.registry import Weight, keep, layer, one_of
+from npforward.tape import tap
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+# ---- one head, given vectors --------------------------------------------------------------------
+
+
+def _query_mask(config, inputs, mask):
+    """The output is masked where the query is."""
+    return mask[0] if isinstance(mask, (list, tuple)) else None
+
+
+def _attend(inputs, mask, scores_of, return_attention_scores, use_causal_mask):
+    if not isinstance(inputs, (list, tuple)) or not 2 <= len(inputs) <= 3:
+        raise BadInput("expected a list of query and value, or of query, value and key")
+    query, value = inputs[:2]
+    key = inputs[2] if len(inputs) == 3 else value
+    query_mask, value_mask = (mask[0], mask[1]) if mask else (None, None)
+    scores = tap("scores", scores_of(tap("query", query), tap("key", key)))  # (N, Tq, Tv)
+    allowed = value_mask
+    if allowed is not None:
+        allowed = ops.expand_dims(ops.cast(allowed, dtype="bool"), axis=-2)
+    if use_causal_mask:
+        causal = ops.causal_mask(*scores.shape[-2:])[None]
+        allowed = causal if allowed is None else ops.logical_and(allowed, causal)
+    if allowed is not None:
+        far = 65504.0 if scores.dtype == "float16" else 1e9
+        scores = ops.where(allowed, scores, scores - far)
+    weights = tap("weights", ops.softmax(scores))
+    y = ops.matmul(weights, tap("value", value))
+    if query_mask is not None:
+        y = ops.where(ops.expand_dims(ops.cast(query_mask, dtype="bool"), axis=-1), y, 0.0)
+    return [y, weights] if return_attention_scores else y
+
+
+def _pairs(query, key):
+    """Every query beside every key: (N, Tq, 1, D) and (N, 1, Tv, D)."""
+    return ops.expand_dims(query, axis=-2), ops.expand_dims(key, axis=-3)
+
+
+def _scalar(c, x):
+    return ()
+
+
+@layer(
+    "Attention",
+    weights=(
+        Weight("scale", _scalar, when=lambda c: c.get("use_scale", False)),
+        Weight("concat_score_weight", _scalar, when=lambda c: c.get("score_mode") == "concat"),
+    ),
+    mask=_query_mask,
+)
+def attention(
+    inputs,
+    mask=None,
+    return_attention_scores=False,
+    use_causal_mask=False,
+    scale=None,
+    concat_score_weight=None,
+    *,
+    use_scale=False,
+    score_mode="dot",
+):
+    """softmax(q kᵀ) v (M.-T. Luong et al., 2015), or with Σ tanh(q + k) as the score."""
+    one_of("score_mode", score_mode, "dot", "concat")
+
+    def scores(query, key):
+        if score_mode == "dot":
+            axes = (*range(key.ndim - 2), key.ndim - 1, key.ndim - 2)
+            s = ops.matmul(query, ops.transpose(key, axes=axes))
+            return s if scale is None else s * scale
+        q, k = _pairs(query, key)
+        s = q + k if scale is None else scale * (q + k)
+        return concat_score_weight * ops.sum(ops.tanh(s), axis=-1)
+
+    return _attend(inputs, mask, scores, return_attention_scores, use_causal_mask)
+
+
+@layer(
+    "AdditiveAttention",
+    weights=(Weight("scale", lambda c, x: (x[0][-1],), when="use_scale"),),
+    mask=_query_mask,
+)
+def additive_attention(
+    inputs,
+    mask=None,
+    return_attention_scores=False,
+    use_causal_mask=False,
+    scale=None,
+    *,
+    use_scale=True,
+):
+    """softmax(Σ scale tanh(q + k)) v (D. Bahdanau et al., 2015)."""
+
+    def scores(query, key):
+        q, k = _pairs(query, key)
+        s = ops.tanh(q + k)
+        return ops.sum(s if scale is None else scale * s, axis=-1)
+
+    return _attend(inputs, mask, scores, return_attention_scores, use_causal_mask)
+
+
+# ---- several heads ------------------------------------------------------------------------------
+
+
+def _allowed(
+    query, value, query_mask, value_mask, key_mask, attention_mask, use_causal_mask, window
+):
+    """Which keys each query may see, by true and false; None is all."""
+    parts = []
+    if query_mask is not None:
+        parts.append(ops.expand_dims(ops.cast(query_mask, dtype="bool"), axis=-1))
+    for mask in (value_mask, key_mask):
+        if mask is not None:
+            parts.append(ops.expand_dims(ops.cast(mask, dtype="bool"), axis=-2))
+    if use_causal_mask:
+        parts.append(ops.causal_mask(query.shape[1], value.shape[1])[None])
+    if window is not None:
+        parts.append(ops.sliding_window_mask(query.shape[1], value.shape[1], window)[None])
+    if attention_mask is not None:
+        parts.append(ops.cast(attention_mask, dtype="bool"))
+    return functools.reduce(ops.logical_and, parts) if parts else None
+
+
+def _softmax(scores, allowed, axes, fused):
+    """The weights of values.  A query that may see nothing sees all alike if `fused`, else none.
+
+    Keras computes the two forms in different functions; which one depends on the call.
+    """
+    if allowed is None:
+        return ops.softmax(scores, axis=axes)
+    while allowed.ndim < scores.ndim:
+        allowed = ops.expand_dims(allowed, axis=-2 * len(axes) - 1)
+    if fused:
+        lowest = -45850.0 if scores.dtype == "float16" else -2.372671e38
+        return ops.softmax(ops.where(allowed, scores, lowest), axis=axes)
+    lowest = -3e4 if scores.dtype == "float16" else -1e9
+    return ops.where(allowed, ops.softmax(ops.where(allowed, scores, lowest), axis=axes), 0.0)
+
+
+def _projected(x, kernel, bias, summed=1):
+    """The last axes of x by a kernel, which sums over its first axes: one matrix product."""
+    free, made = x.ndim - summed, kernel.ndim - summed
+    a, z, c = LETTERS[:free], LETTERS[free : x.ndim], LETTERS[x.ndim : x.ndim + made]
+    y = ops.einsum(x, kernel, equation=f"{a}{z},{z}{c}->{a}{c}")
+    return y if bias is None else y + bias
+
+
+def _equations(rank, axes):
+    """Scores of keys against queries, and weighted sums of values, along `axes`."""
+    query = LETTERS[:rank]
+    batch = [i for i in range(rank - 1) if i not in axes]
+    fresh = iter(LETTERS[rank:])
+    key = "".join(next(fresh) if i in axes else query[i] for i in range(rank))
+    scores = "".join([*(query[i] for i in (*batch, *axes)), *(key[i] for i in axes)])
+    return f"{key},{query}->{scores}", f"{scores},{key}->{query}"
+
+
+def _heads(name, heads, size, of=(), when=None):
+    """Kernel and bias of one projection: (D, heads, size) and (heads, size)."""
+    present = when or (lambda c: True)
+    path = f"{name}_dense"
+    return (
+        Weight(
+            f"{name}_kernel", lambda c, x: (x[-1], c[heads], size(c)), present, path=path, of=of
+        ),
+        Weight(
+            f"{name}_bias",
+            lambda c, x: (c[heads], size(c)),
+            lambda c: present(c) and c.get("use_bias", True),
+            path=path,
+        ),
+    )
+
+
+def _gated(config):
+    return config.get("use_gate", False)
+
+
+def _key_size(config):
+    return config["key_dim"]
+
+
+def _value_size(config):
+    return config.get("value_dim") or config["key_dim"]
+
+
+def _out(config, shape):
+    """What the layer puts out for each query."""
+    given = config.get("output_shape")
+    if given is None:
+        return (shape[-1],)
+    return (given,) if isinstance(given, int) else tuple(given)
+
+
+@layer(
+    "MultiHeadAttention",
+    weights=(
+        *_heads("query", "num_heads", _key_size),
+        *_heads("key", "num_heads", _key_size, of=("key", "value")),
+        *_heads("gate", "num_heads", _value_size, when=_gated),
+        *_heads("value", "num_heads", _value_size, of=("value",)),
+        Weight(
+            "output_kernel",
+            lambda c, x: (c["num_heads"], _value_size(c), *_out(c, x)),
+            path="output_dense",
+        ),
+        Weight("output_bias", _out, when="use_bias", path="output_dense"),
+    ),
+    mask=keep,
+    implicit=("query_mask",),
+)
+def multi_head_attention(
+    query,
+    value,
+    key=None,
+    query_mask=None,
+    value_mask=None,
+    key_mask=None,
+    attention_mask=None,
+    return_attention_scores=False,
+    use_causal_mask=False,
+    query_kernel=None,
+    query_bias=None,
+    key_kernel=None,
+    key_bias=None,
+    gate_kernel=None,
+    gate_bias=None,
+    value_kernel=None,
+    value_bias=None,
+    output_kernel=None,
+    output_bias=None,
+    *,
+    num_heads,
+    key_dim,
+    value_dim=None,
+    use_bias=True,
+    use_gate=False,
+    output_shape=None,
+    attention_axes=None,
+    sliding_window=None,
+    dropout=0.0,
+):
+    """softmax(q kᵀ / √key_dim) v for each head, and the heads together (A. Vaswani et al., 2017).
+
+    (N, T, D), (N, S, E) -> (N, T, D)
+    """
+    key = value if key is None else key
+    allowed = _allowed(
+        query,
+        value,
+        query_mask,
+        value_mask,
+        key_mask,
+        attention_mask,
+        use_causal_mask,
+        sliding_window,
+    )
+    gate = None
+    if gate_kernel is not None:
+        gate = tap("gate", ops.sigmoid(_projected(query, gate_kernel, gate_bias)))
+    q = tap("query", _projected(query, query_kernel, query_bias))  # (N, T, heads, key_dim)
+    k = tap("key", _projected(key, key_kernel, key_bias))
+    v = tap("value", _projected(value, value_kernel, value_bias))
+    if attention_axes is None:
+        axes = tuple(range(1, q.ndim - 2))
+    else:
+        axes = attention_axes if isinstance(attention_axes, (list, tuple)) else [attention_axes]
+        axes = tuple(a if a >= 0 else q.ndim - 1 + a for a in axes)
+    y, weights = _attended(q, k, v, allowed, axes, dropout > 0 or return_attention_scores)
+    y = y if gate is None else y * gate
+    y = _projected(y, output_kernel, output_bias, summed=2)
+    return [y, weights] if return_attention_scores else y
+
+
+def _attended(q, k, v, allowed, axes, scores_wanted):
+    """Weighted sums of values over `axes`, and the weights."""
+    of_scores, of_values = _equations(q.ndim, axes)
+    fused = not scores_wanted and q.ndim == 4
+    scale = 1.0 / math.sqrt(q.shape[-1])
+    scores = tap("scores", ops.einsum(k, q * scale, equation=of_scores))  # (N, heads, T, S)
+    n = len(axes)
+    weights = _softmax(scores, allowed, tuple(range(scores.ndim - n, scores.ndim)), fused)
+    weights = tap("weights", weights)
+    return ops.einsum(weights, v, equation=of_values), weights
+
+
+def _head_size(config):
+    return config["head_dim"]
+
+
+@layer(
+    "GroupQueryAttention",
+    weights=(
+        *_heads("query", "num_query_heads", _head_size),
+        *_heads("key", "num_key_value_heads", _head_size, of=("key", "value")),
+        *_heads("gate", "num_query_heads", _head_size, when=_gated),
+        *_heads("value", "num_key_value_heads", _head_size, of=("value",)),
+        Weight(
+            "output_kernel",
+            lambda c, x: (c["num_query_heads"], c["head_dim"], x[-1]),
+            path="output_dense",
+        ),
+        Weight("output_bias", lambda c, x: (x[-1],), when="use_bias", path="output_dense"),
+    ),
+    mask=keep,
+)
+def group_query_attention(
+    query,
+    value,
+    key=None,
+    query_mask=None,
+    value_mask=None,
+    key_mask=None,
+    attention_mask=None,
+    return_attention_scores=False,
+    use_causal_mask=False,
+    query_kernel=None,
+    query_bias=None,
+    key_kernel=None,
+    key_bias=None,
+    gate_kernel=None,
+    gate_bias=None,
+    value_kernel=None,
+    value_bias=None,
+    output_kernel=None,
+    output_bias=None,
+    *,
+    head_dim,
+    num_query_heads,
+    num_key_value_heads,
+    use_bias=True,
+    use_gate=False,
+    sliding_window=None,
+    dropout=0.0,
+):
+    """Multi-head attention whose queries share keys and values in groups (J. Ainslie et al., 2023).
+
+    (N, T, D), (N, S, E) -> (N, T, D)
+    """
+    key = value if key is None else key
+    if num_query_heads % num_key_value_heads:
+        raise UnsupportedOption(
+            f"num_query_heads={num_query_heads} is no multiple of "
+            f"num_key_value_heads={num_key_value_heads}"
+        )
+    allowed = _allowed(
+        query,
+        value,
+        query_mask,
+        value_mask,
+        key_mask,
+        attention_mask,
+        use_causal_mask,
+        sliding_window,
+    )
+    gate = None
+    if gate_kernel is not None:
+        gate = tap("gate", ops.sigmoid(_projected(query, gate_kernel, gate_bias)))
+    q = tap("query", _projected(query, query_kernel, query_bias))  # (N, T, heads, head_dim)
+    k = tap("key", _projected(key, key_kernel, key_bias))
+    v = tap("value", _projected(value, value_kernel, value_bias))
+    share = num_query_heads // num_key_value_heads
+    k, v = ops.repeat(k, repeats=share, axis=2), ops.repeat(v, repeats=share, axis=2)
+    y, weights = _attended(q, k, v, allowed, (1,), dropout > 0 or return_attention_scores)
+    y = y if gate is None else y * gate
+    y = _projected(y, output_kernel, output_bias, summed=2)
+    return [y, weights] if return_attention_scores else y
