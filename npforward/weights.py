@@ -98,20 +98,19 @@ def _in_order(layer: Layer, stored: Sequence[Stored]) -> Bound:
 
 def _by_place(needed: Sequence[Weight], stored: Sequence[Stored]) -> tuple[Stored, ...] | None:
     """The arrays in the order of `needed` where the file names sub-layers: `query_dense/vars/0`."""
-    found = {}
-    for array in stored:
-        *place, vars_, n = ("", *array.name.split("/"))[-3:] if "/" in array.name else ("", "", "")
-        if vars_ == "vars":
-            found[place[-1].lstrip("_"), int(n)] = array
+    found: dict[tuple[str, int], Stored] = {}
+    for held in stored:
+        place, vars_, number = ("", "", *held.name.split("/"))[-3:]
+        if vars_ == "vars" and number.isdecimal():
+            found[place.lstrip("_"), int(number)] = held
     paths = {w.path for w in needed if w.path}
     counts: dict[str, int] = {}
     ordered = []
     for weight in needed:
         n = counts.get(weight.path, 0)
         counts[weight.path] = n + 1
-        if weight.path:
-            array = found.get((weight.path, n))
-        else:
+        array = found.get((weight.path, n))
+        if not weight.path:
             array = next((a for (p, k), a in found.items() if p not in paths and k == n), None)
         if array is None:
             return None

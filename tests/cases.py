@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from npforward.formats import keras_config
+from npforward.formats.keras_weights import ByPlace
 from npforward.graph import Graph, Layer, Node, Ref, Stored
 
 FIXTURES = Path(__file__).parent.parent / "weights_fixtures"
@@ -43,6 +44,11 @@ class Case:
         self.graph = self._graph()
         self.outputs: list[np.ndarray] = []
         self._resolved(self._case["outputs"], self.outputs.append)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where a trace has the outputs."""
+        return ["layer", *(f"layer#{i}" for i in range(1, len(self.outputs)))]
 
     def _array(self, leaf) -> np.ndarray:
         array = self._arrays[leaf["array"]]
@@ -82,11 +88,13 @@ class Case:
         return Graph("case", "Functional", tuple(nodes), inputs, Ref("layer"))
 
     def _layer(self) -> Layer:
-        stored = []
+        stored = {}
         for weight in self._case["weights"]:
+            path = f"layers/{keras_config.snake(self.class_name)}/{weight['path']}"
             array = self._array(weight)
             read = functools.partial(np.asarray, array)
-            stored.append(Stored(weight["name"], array.shape, array.dtype, read))
+            stored[path] = Stored(path, array.shape, array.dtype, read)
+        weights = ByPlace(stored, self._case["id"])
         entry = {
             "module": self._case["module"],
             "class_name": self.class_name,
@@ -95,5 +103,6 @@ class Case:
         }
         config = {"name": "case", "layers": [entry]}
         model = {"module": "keras", "class_name": "Sequential", "config": config}
-        made = keras_config.graph(model, version="3.15.1").nodes[-1].layer
-        return Layer(made.name, made.type, made.config, tuple(stored), made.children)
+        layer = keras_config.graph(model, weights, version="3.15.1").nodes[-1].layer
+        weights.check()
+        return layer

@@ -67,7 +67,7 @@ def _weights(file: hdf5.File) -> ByPlace | ByName:
     if file.texts(top, "layer_names") is not None:
         return ByName(file, top)
     if not top and ("layers" in names or "_layer_checkpoint_dependencies" in names):
-        return ByPlace(file)
+        return ByPlace.of(file)
     raise BadFile(
         f"{file.where}: an HDF5 file, but not one of Keras: it has no model_config, no layer_names "
         f"and no group 'layers' (it has {some(names) or 'nothing'})."

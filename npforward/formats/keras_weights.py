@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from npforward.errors import BadFile, WeightMismatch
 from npforward.formats import hdf5
@@ -21,19 +21,23 @@ class ByPlace:
     A layer owns what lies beneath its place, save what the layers inside it have taken before.
     """
 
-    def __init__(self, file: hdf5.File) -> None:
-        self.where = file.where
-        found = file.arrays(skip=BESIDE)
+    def __init__(self, found: Mapping[str, Stored], where: str) -> None:
+        self.where = where
         # A seed generator's state is of no use for inference, and no weight to Keras either.
         self.arrays = {p: a for p, a in found.items() if "seed_generator" not in p.split("/")}
         for path in self.arrays:
             if path.startswith("_layer_checkpoint_dependencies/"):
                 raise BadFile(
-                    f"{file.where}: the layout of Keras 2.12 to 2.14 ({path!r}), which npforward "
+                    f"{where}: the layout of Keras 2.12 to 2.14 ({path!r}), which npforward "
                     "does not read. Load the model in such a Keras and save it as .h5."
                 )
         self.paths = sorted(self.arrays)
         self.taken: set[str] = set()
+
+    @classmethod
+    def of(cls, file: hdf5.File) -> ByPlace:
+        """The weights in an HDF5 file."""
+        return cls(file.arrays(skip=BESIDE), file.where)
 
     def __call__(self, place: str, names: tuple[str, ...], model: bool) -> tuple[Stored, ...]:
         if model:  # all that is in it belongs to its layers

@@ -63,7 +63,7 @@ def _architecture(members: archive.Zip | archive.Folder, limits: Limits) -> tupl
 
 def _weights(members: archive.Zip | archive.Folder, limits: Limits) -> ByPlace:
     data = _member(members, WEIGHTS, "member_bytes")
-    return ByPlace(hdf5.File(data, f"{members.path}: {WEIGHTS}", limits))
+    return ByPlace.of(hdf5.File(data, f"{members.path}: {WEIGHTS}", limits))
 
 
 def _member(members: archive.Zip | archive.Folder, name: str, limit: str) -> memoryview:

@@ -96,8 +96,8 @@ def _initial(given, shapes, dtype):
             f"its initial state is of shapes {[a.shape for a in found]}, expected "
             f"{[b.shape for b in needed]}"
         )
-    found = iter(found)
-    return map_leaves(lambda _: next(found), shapes)
+    flat = iter(found)
+    return map_leaves(lambda _: next(flat), shapes)
 
 
 class _Shape:
@@ -306,8 +306,8 @@ def rnn(
 
     def step(states, x):
         y, *new = leaves(cell(x, states))
-        new = iter(new)
-        return map_leaves(lambda _: next(new), states), y
+        flat = iter(new)
+        return map_leaves(lambda _: next(flat), states), y
 
     return _over_time(
         step,

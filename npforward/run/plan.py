@@ -242,7 +242,7 @@ class Recording:
             self.tape.scope = before
         outputs = list(leaves(y))
         masks = list(mask) if isinstance(mask, (list, tuple)) else [mask]
-        masks += [None] * (len(outputs) - len(masks))
+        masks = [*masks, *(None for _ in outputs[len(masks) :])]
         return [Value(a, m) for a, m in zip(outputs, masks, strict=False)]
 
     def _with_masks(self, definition: LayerDef, named: dict[str, Any]) -> Any:

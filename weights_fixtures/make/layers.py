@@ -51,7 +51,8 @@ class Inner(NamedTuple):
     options: dict
 
     def made(self):
-        return getattr(keras.layers, self.class_name)(**made(self.options))
+        found = keras if self.class_name == "Sequential" else keras.layers
+        return getattr(found, self.class_name)(**made(self.options))
 
     def __str__(self):
         said = ",".join(f"{key}_{text(value)}" for key, value in self.options.items())
@@ -795,6 +796,212 @@ for use_bias in False, True:
     )
 case("LSTMCell", (2, 3), units=4, unit_forget_bias=False, call=given | {"states": [(2, 4)] * 2})
 
+# RNN and StackedRNNCells
+lstm, gru, simple = (
+    inner("LSTMCell", units=3),
+    inner("GRUCell", units=2),
+    inner("SimpleRNNCell", units=4),
+)
+old_gru = inner("GRUCell", units=3, reset_after=False, activation="relu")
+for cell in lstm, gru, simple, old_gru, [lstm], [gru, lstm], [simple, gru, lstm], [lstm, lstm]:
+    for returned in False, True:
+        for shape in (2, 4, 3), (1, 1, 3):
+            case("RNN", shape, cell=cell, return_sequences=returned, return_state=returned)
+    case("RNN", (2, 4, 3), cell=cell, go_backwards=True, return_sequences=True)
+    if cell != [lstm]:  # with which Keras cannot unroll
+        case("RNN", (2, 4, 3), cell=cell, unroll=True, return_sequences=True)
+for cell in lstm, gru, [gru, lstm]:
+    for zero_output_for_mask in False, True:
+        case(
+            "RNN",
+            (4, 5, 2),
+            cell=cell,
+            return_sequences=True,
+            return_state=True,
+            zero_output_for_mask=zero_output_for_mask,
+            call={"mask": KEPT["holes"]},
+        )
+    case("RNN", (4, 5, 2), cell=cell, call={"mask": KEPT["right"]}, note="right")
+case("RNN", (2, 4, 3), cell=lstm, call={"initial_state": [(2, 3), (2, 3)]}, return_state=True)
+case("RNN", (2, 4, 3), cell=gru, call={"initial_state": [(2, 2)]})
+case(
+    "RNN",
+    (2, 4, 3),
+    cell=[gru, lstm],
+    call={"initial_state": [(2, 2), [(2, 3), (2, 3)]]},
+    return_state=True,
+)
+case("RNN", (2, 4, 3), cell=lstm, stateful=True, return_sequences=True)
+case("RNN", (2, 4, 3), cell=inner("StackedRNNCells", cells=[gru, lstm]), return_sequences=True)
+case("RNN", (2, 4, 3), cell=inner("LSTMCell", units=3, dropout=0.5, recurrent_dropout=0.5))
+case("RNN", (0, 4, 3), cell=simple, return_state=True)
+case("StackedRNNCells", (2, 3), cells=[gru, simple], call={"states": [(2, 2), (2, 4)]})
+case(
+    "StackedRNNCells",
+    (2, 3),
+    cells=[gru, simple],
+    call={"states": [[(2, 2)], [(2, 4)]]},
+    note="lists",
+)
+case("StackedRNNCells", (2, 3), cells=[gru, lstm], call={"states": [(2, 2), [(2, 3), (2, 3)]]})
+case("StackedRNNCells", (1, 3), cells=[lstm], call={"states": [[(1, 3), (1, 3)]]})
+case("StackedRNNCells", Args([(2, 3), [[(2, 3), (2, 3)], [(2, 3), (2, 3)]]]), cells=[lstm, lstm])
+
+# Bidirectional
+for merge_mode in "concat", "sum", "mul", "ave", None:
+    for name in STATES:
+        for returned in False, True:
+            layer = inner(name, units=2, return_sequences=returned, return_state=returned)
+            case("Bidirectional", (2, 4, 3), layer=layer, merge_mode=merge_mode)
+        layer = inner(name, units=2, return_sequences=True)
+        case("Bidirectional", (2, 4, 3), layer=layer, merge_mode=merge_mode)
+    for kind, keep in KEPT.items():
+        layer = inner("LSTM", units=2, return_sequences=True)
+        case(
+            "Bidirectional",
+            (4, 5, 2),
+            layer=layer,
+            merge_mode=merge_mode,
+            call={"mask": keep},
+            note=kind,
+        )
+for name, states in STATES.items():
+    for shape in (1, 1, 3), (1, 4, 3), (0, 4, 3):
+        case("Bidirectional", shape, layer=inner(name, units=3))
+    layer = inner(name, units=3, return_sequences=True, go_backwards=True)
+    case("Bidirectional", (2, 4, 3), layer=layer)
+    case("Bidirectional", (2, 4, 3), layer=inner(name, units=3, go_backwards=True))
+    for kind in "right", "left", "holes":
+        layer = inner(name, units=3, return_state=True)
+        case("Bidirectional", (4, 5, 2), layer=layer, call={"mask": KEPT[kind]}, note=kind)
+        layer = inner(name, units=3, return_sequences=True, zero_output_for_mask=True)
+        case("Bidirectional", (4, 5, 2), layer=layer, call={"mask": KEPT[kind]}, note=kind)
+    case(
+        "Bidirectional",
+        (2, 4, 3),
+        layer=inner(name, units=2, return_state=True),
+        call={"initial_state": [(2, 2)] * (2 * states)},
+    )
+    case("Bidirectional", (2, 4, 3), layer=inner(name, units=3, unroll=True))
+    case("Bidirectional", (2, 4, 3), layer=inner(name, units=3, stateful=True))
+    case("Bidirectional", (2, 4, 3), layer=inner(name, units=3, use_bias=False, activation="relu"))
+case("Bidirectional", (2, 4, 3), layer=inner("GRU", units=3, reset_after=False))
+case("Bidirectional", (2, 4, 3), layer=inner("RNN", cell=[gru, lstm], return_sequences=True))
+case(
+    "Bidirectional",
+    (2, 4, 3),
+    layer=inner("LSTM", units=3, return_sequences=True),
+    backward_layer=inner(
+        "LSTM", units=2, return_sequences=True, go_backwards=True, activation="relu"
+    ),
+)
+case(
+    "Bidirectional",
+    (2, 4, 3),
+    layer=inner("LSTM", units=3),
+    backward_layer=inner("GRU", units=3, go_backwards=True),
+    merge_mode="sum",
+)
+case("Bidirectional", (2, 3, 4, 2), layer=inner("ConvLSTM1D", filters=2, kernel_size=2))
+
+# TimeDistributed
+sequential = inner(
+    "Sequential",
+    layers=[
+        inner("Conv1D", filters=3, kernel_size=2, activation="relu"),
+        inner("Flatten"),
+        inner("Dense", units=2),
+    ],
+)
+for layer, shapes in (
+    (inner("Dense", units=4), [(2, 3, 5), (2, 3, 2, 5), (1, 2, 3, 2, 4), (1, 1, 3), (0, 3, 5)]),
+    (inner("Dense", units=4, activation="softmax", use_bias=False), [(2, 3, 5)]),
+    (inner("Conv1D", filters=3, kernel_size=2), [(2, 3, 4, 2)]),
+    (inner("Conv2D", filters=3, kernel_size=2, strides=2), [(2, 3, 5, 4, 2), (1, 1, 3, 3, 1)]),
+    (inner("MaxPooling2D"), [(2, 3, 4, 4, 2)]),
+    (inner("GlobalAveragePooling1D"), [(2, 3, 4, 2)]),
+    (inner("BatchNormalization"), [(2, 3, 4), (2, 3, 2, 4)]),
+    (inner("LayerNormalization"), [(2, 3, 4)]),
+    (inner("Flatten"), [(2, 3, 2, 4)]),
+    (inner("Activation", activation="softmax"), [(2, 3, 2, 4)]),
+    (inner("Dropout", rate=0.5), [(2, 3, 4)]),
+    (inner("LSTM", units=2), [(2, 3, 4, 2)]),
+    (inner("GRU", units=2, return_sequences=True), [(2, 3, 4, 2)]),
+    (inner("Bidirectional", layer=inner("LSTM", units=2)), [(2, 3, 4, 2)]),
+    (inner("TimeDistributed", layer=inner("Dense", units=2)), [(2, 3, 4, 2)]),
+    (sequential, [(2, 3, 4, 2)]),
+):
+    for shape in shapes:
+        case("TimeDistributed", shape, layer=layer)
+case("TimeDistributed", (4, 5, 3), layer=inner("Dense", units=2), call={"mask": KEPT["holes"]})
+case("TimeDistributed", (2, 3, 4, 2), layer=inner("LSTM", units=2), call={"mask": mask(2, 3, 4)})
+case(
+    "TimeDistributed",
+    integers(0, 5, (2, 3, 4), "int32"),
+    layer=inner("Embedding", input_dim=5, output_dim=2),
+)
+
+# ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
+for rank, shape in (1, (2, 3, 6, 2)), (2, (2, 3, 5, 4, 2)), (3, (1, 2, 3, 4, 3, 1)):
+    name, filters = f"ConvLSTM{rank}D", 3 if rank < 3 else 2
+    first = (*shape[:2], shape[-1], *shape[2:-1])
+    size = (3, 2, 2)[:rank] if rank > 1 else 3
+    for padding in "valid", "same":
+        for returned in False, True:
+            case(
+                name,
+                shape,
+                filters=filters,
+                kernel_size=size,
+                padding=padding,
+                return_sequences=returned,
+                return_state=returned,
+            )
+        case(name, shape, filters=filters, kernel_size=2, strides=2, padding=padding)
+        case(name, shape, filters=filters, kernel_size=2, dilation_rate=2, padding=padding)
+        case(
+            name,
+            first,
+            filters=filters,
+            kernel_size=2,
+            padding=padding,
+            data_format="channels_first",
+            return_state=True,
+        )
+    case(name, first, filters=2, kernel_size=2, strides=2, data_format="channels_first")
+    for options in (
+        {"use_bias": False},
+        {"activation": "relu", "recurrent_activation": "hard_sigmoid"},
+        {"recurrent_activation": "linear", "activation": None},
+        {"go_backwards": True, "return_sequences": True},
+        {"dropout": 0.5, "recurrent_dropout": 0.5, "seed": 1},
+        {"stateful": True},
+        {"unit_forget_bias": False},
+    ):
+        case(name, shape, filters=2, kernel_size=2, **options)
+    space = [n - 1 for n in shape[2:-1]]
+    case(
+        name,
+        shape,
+        filters=2,
+        kernel_size=2,
+        return_state=True,
+        call={"initial_state": [(shape[0], *space, 2)] * 2},
+    )
+    case(name, (1, 1, *shape[2:]), filters=2, kernel_size=2)
+    for zero_output_for_mask in False, True:
+        case(
+            name,
+            (4, 5, *[3] * rank, 1),
+            filters=1,
+            kernel_size=2,
+            return_sequences=True,
+            zero_output_for_mask=zero_output_for_mask,
+            call={"mask": KEPT["holes"]},
+        )
+case("ConvLSTM2D", (2, 3, 5, 6, 2), filters=2, kernel_size=(2, 3), strides=(2, 1))
+case("ConvLSTM2D", (2, 3, 5, 6, 2), filters=2, kernel_size=(2, 3), dilation_rate=(1, 2))
+
 # Precisions
 for dtype in "float64", "float16", "mixed_float16", "bfloat16", "mixed_bfloat16":
     array_dtype = "float64" if dtype == "float64" else "float32"
@@ -831,6 +1038,8 @@ def draw(spec, rng):
 
 def text(value):
     """An option's value as part of a case's id."""
+    if isinstance(value, list) and any(isinstance(v, Inner) for v in value):
+        return f"list({','.join(map(text, value))})"
     if isinstance(value, (list, tuple)) and not isinstance(value, Inner):
         return "x".join(map(text, value)) or "empty"
     if isinstance(value, keras.layers.Layer):

@@ -11,7 +11,7 @@ def random_weight(name, shape, rng):
     match name:
         case "depthwise_kernel":
             return rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-2]))
-        case "kernel" | "recurrent_kernel" | "pointwise_kernel":
+        case "kernel" | "recurrent_kernel" | "pointwise_kernel" | "embeddings":
             return rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-1]))
         case "moving_variance" | "moving_stddev" | "renorm_stddev":
             return rng.uniform(0.3, 2, shape)
