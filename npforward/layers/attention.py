@@ -276,8 +276,8 @@ def multi_head_attention(
     if attention_axes is None:
         axes = tuple(range(1, q.ndim - 2))
     else:
-        axes = attention_axes if isinstance(attention_axes, (list, tuple)) else [attention_axes]
-        axes = tuple(a if a >= 0 else q.ndim - 1 + a for a in axes)
+        given = attention_axes if isinstance(attention_axes, (list, tuple)) else [attention_axes]
+        axes = tuple(a if a >= 0 else q.ndim - 1 + a for a in given)
     y, weights = _attended(q, k, v, allowed, axes, dropout > 0 or return_attention_scores)
     y = y if gate is None else y * gate
     y = _projected(y, output_kernel, output_bias, summed=2)

@@ -29,7 +29,7 @@ def _einsum_letters(config, shape):
     """
     given, _, out = config["equation"].replace(" ", "").partition("->")
     of_x, _, of_w = given.partition(",")
-    sizes = {}
+    sizes: dict[str, int] = {}
     if of_x.startswith("..."):
         sizes |= dict(zip(reversed(of_x[3:]), reversed(shape), strict=False))
     else:

@@ -192,8 +192,8 @@ def unit_normalization(inputs, *, axis=-1):
 @layer(
     "SpectralNormalization",
     weights=(
-        Weight("kernel", None, training_only=True),
-        Weight("vector_u", None, trainable=False, training_only=True),
+        Weight("kernel", _sizes, training_only=True),
+        Weight("vector_u", _sizes, trainable=False, training_only=True),
     ),
 )
 def spectral_normalization(inputs, *, layer):

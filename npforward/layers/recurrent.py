@@ -388,7 +388,8 @@ def lstm(
     states = _initial(initial_state, [shape, shape], dtype)
 
     def step(states, z):
-        h, c = lstm_step(z, *states, recurrent_kernel, activation, recurrent_activation)
+        h, c = states
+        h, c = lstm_step(z, h, c, recurrent_kernel, activation, recurrent_activation)
         return [h, c], h
 
     return _over_time(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -157,10 +158,14 @@ def _entered(outer: Tape, state: Any, xs: Any) -> tuple[Tape, Any, Any]:
 def _plain(step: Callable[..., Any], state: Any, xs: Any) -> tuple[Any, Any]:
     outputs = []
     for t in range(len(next(leaves(xs)))):
-        state, y = step(state, map_leaves(lambda x, t=t: x[t], xs))
+        state, y = step(state, map_leaves(functools.partial(_at, t), xs))
         outputs.append(list(leaves(y)))
     stacked = iter([np.stack(column) for column in zip(*outputs, strict=True)])
     return state, map_leaves(lambda _: next(stacked), y)
+
+
+def _at(t: int, x: Any) -> Any:
+    return x[t]
 
 
 def _step(program: Program, values: dict[Var, Any]) -> tuple[tuple, tuple, tuple]:
@@ -182,7 +187,8 @@ def _step(program: Program, values: dict[Var, Any]) -> tuple[tuple, tuple, tuple
 def run(*args: Any, program: Program) -> tuple[Any, ...]:
     """The loop itself; outputs that are not wanted come out as None."""
     n, m = len(program.state), len(program.x)
-    state, xs, captured = args[:n], args[n : n + m], args[n + m :]
+    state: Sequence[Any] = args[:n]
+    xs, captured = args[n : n + m], args[n + m :]
     at: dict[Var, int] = {}
     for v in program.ins:
         at.setdefault(v, len(at))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -242,8 +243,7 @@ class Recording:
             self.tape.scope = before
         outputs = list(leaves(y))
         masks = list(mask) if isinstance(mask, (list, tuple)) else [mask]
-        masks = [*masks, *(None for _ in outputs[len(masks) :])]
-        return [Value(a, m) for a, m in zip(outputs, masks, strict=False)]
+        return [Value(a, m) for a, m in itertools.zip_longest(outputs, masks[: len(outputs)])]
 
     def _with_masks(self, definition: LayerDef, named: dict[str, Any]) -> Any:
         """Fill in the masks that the inputs carry, as Keras does; gives that of the first input."""
