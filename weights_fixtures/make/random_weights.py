@@ -11,11 +11,13 @@ def random_weight(name, shape, rng):
     match name:
         case "depthwise_kernel":
             return rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-2]))
-        case "kernel" | "recurrent_kernel" | "pointwise_kernel" | "embeddings":
+        case "kernel" | "recurrent_kernel" | "pointwise_kernel":
             return rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-1]))
+        case "embeddings" | "reverse_embeddings" | "vector_u":
+            return rng.standard_normal(shape)
         case "moving_variance" | "moving_stddev" | "renorm_stddev":
             return rng.uniform(0.3, 2, shape)
-        case "gamma":
+        case "gamma" | "scale" | "concat_score_weight":
             return rng.uniform(0.5, 1.5, shape)
         case "alpha":
             return rng.uniform(-0.2, 0.6, shape)
