@@ -67,6 +67,7 @@ class Step(NamedTuple):
     args: tuple
     options: Mapping[str, Any]
     out: Any
+    scope: str = ""  # address of the layer that took it
 
     @property
     def outs(self) -> tuple[Var, ...]:
@@ -94,7 +95,7 @@ class Tape:
         shape, dtype = op.shape(*args, **options), op.dtype(*args, **options)
         many = isinstance(shape, list)
         out = tuple(self.var(s, dtype) for s in shape) if many else self.var(shape, dtype)
-        self.steps.append(Step(op, args, options, out))
+        self.steps.append(Step(op, args, options, out, self.scope))
         return out
 
 

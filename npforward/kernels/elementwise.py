@@ -67,7 +67,7 @@ def _ufunc(numba, scalar):
     return lambda x: np.asarray(compiled(x))
 
 
-@erf.twin(worth=_large)
+@erf.twin(worth=lambda x: x.size > 2**19 and x.dtype in (np.float32, np.float64))
 def _(numba):
     def scalar(x):
         return math.erf(x)

@@ -131,7 +131,7 @@ def scan(step: Callable[..., Any], state: Any, xs: Any) -> tuple[Any, Any]:
     finals = [outer.var(v.shape, v.dtype) for v in program.state]
     stacked = [outer.var((length, *np.shape(v)), v.dtype) for v in (*program.y, *program.taps)]
     args = (*given, *captured)
-    outer.steps.append(Step(SCAN, args, {"program": program}, (*finals, *stacked)))
+    outer.steps.append(Step(SCAN, args, {"program": program}, (*finals, *stacked), outer.scope))
     for name, v in zip(taps, stacked[len(program.y) :], strict=True):
         # (T, N, ...) -> (N, T, ...): as the layer's own output has it
         outer.taps[name] = transpose(v, axes=(1, 0, *range(2, v.ndim))) if v.ndim > 1 else v

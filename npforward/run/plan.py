@@ -384,6 +384,7 @@ class Instruction:
     many: bool
     frees: tuple[int, ...]  # slots that nobody needs after this
     emits: tuple[tuple[str, int], ...]  # (address, slot) complete after this
+    scope: str  # address of the layer
 
 
 class State(NamedTuple):
@@ -473,7 +474,9 @@ def plan(recording: Recording, wanted: Iterable[str], keep_states: bool = False)
         options = step.options
         if hasattr(step.op, "keeping"):  # a loop stacks over time only what is wanted
             options = step.op.keeping(options, [out in needed for out in step.outs])
-        return Instruction(step.op.value(*step.args), args, options, outs, many, frees, emits)
+        return Instruction(
+            step.op.value(*step.args), args, options, outs, many, frees, emits, step.scope
+        )
 
     return Plan(
         recording,

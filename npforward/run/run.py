@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from npforward.errors import NpforwardError
 from npforward.run.plan import Instruction, Plan
 from npforward.tape import Var
 
@@ -70,6 +71,9 @@ def _execute(
             args.append(array)
         else:
             args.append(a)
-    y = instruction.value(*args, **instruction.options)
+    try:
+        y = instruction.value(*args, **instruction.options)
+    except NpforwardError as error:
+        raise type(error)(f"layer {instruction.scope!r}: {error}") from error
     for out, array in zip(instruction.outs, y if instruction.many else (y,), strict=True):
         slots[out] = array
