@@ -9,6 +9,7 @@ is printed.
     python weights_fixtures/make/layers.py [CLASS ...]
 """
 
+import inspect
 import json
 import os
 import pickle
@@ -1243,15 +1244,20 @@ case(
 )
 
 # Adaptive pooling
+DIES = {"Max": "TensorFlow divides by zero, and dies, where an output size is 1", "Average": ""}
 for kind in "Max", "Average":
     for rank, shape in (1, (2, 6, 3)), (2, (2, 6, 4, 2)), (3, (1, 4, 6, 4, 2)):
         name = f"Adaptive{kind}Pooling{rank}D"
-        for output_size in 1, 2, 3, 4, 5, 7:
-            channels_first(name, shape, output_size=output_size, note="")
-    for output_size in (3, 1), (2, 5), (4, 4):
-        channels_first(f"Adaptive{kind}Pooling2D", (1, 6, 5, 2), output_size=output_size)
-    for output_size in (2, 3, 1), (3, 2, 5):
-        channels_first(f"Adaptive{kind}Pooling3D", (1, 5, 6, 4, 2), output_size=output_size)
+        channels_first(name, shape, output_size=1, jax=DIES[kind])
+        for output_size in 2, 3, 4, 5, 7:
+            channels_first(name, shape, output_size=output_size)
+    name = f"Adaptive{kind}Pooling2D"
+    channels_first(name, (1, 6, 5, 2), output_size=(3, 1), jax=DIES[kind])
+    for output_size in (2, 5), (4, 4):
+        channels_first(name, (1, 6, 5, 2), output_size=output_size)
+    name = f"Adaptive{kind}Pooling3D"
+    channels_first(name, (1, 5, 6, 4, 2), output_size=(2, 3, 1), jax=DIES[kind])
+    channels_first(name, (1, 5, 6, 4, 2), output_size=(3, 2, 5))
     case(f"Adaptive{kind}Pooling2D", negative(1, 5, 5, 2), output_size=3, note="negative")
     case(f"Adaptive{kind}Pooling2D", (0, 5, 5, 2), output_size=2)
     case(f"Adaptive{kind}Pooling1D", (2, 7, 2), output_size=(3,), note="tuple")
@@ -1467,6 +1473,36 @@ def choose(class_name, by_tensorflow, by_jax):
     return {**by_tensorflow, "backend": "tensorflow"}
 
 
+def constructor(class_name, results, given):
+    """The arguments of a class: required ones, others with their defaults as a config has them.
+
+    Those that no config holds cannot be in a file.
+    """
+    cls, configs = getattr(keras.layers, class_name), [result["config"] for result in results]
+    found = {}
+    for parent in cls.__mro__[: cls.__mro__.index(keras.layers.Layer)]:
+        for name, argument in inspect.signature(parent.__init__).parameters.items():
+            # What a class does not name itself goes to its parent, if it can be chosen at all.
+            if parent is cls or any(name in config for config in configs):
+                found.setdefault(name, argument)
+    kinds = {"required": [], "optional": {}, "not_saved": []}
+    for name, argument in found.items():
+        if name == "self" or argument.kind is argument.VAR_KEYWORD:
+            continue
+        if argument.default is argument.empty:
+            kinds["required"].append(name)
+        elif not any(name in config for config in configs):
+            kinds["not_saved"].append(name)
+        else:
+            written = [
+                config[name]
+                for config, options in zip(configs, given, strict=True)
+                if name in config and name not in options
+            ]
+            kinds["optional"][name] = written[0] if written else argument.default
+    return kinds
+
+
 def save(path, arrays):
     np.savez_compressed(path, allow_pickle=False, **arrays)
 
@@ -1483,9 +1519,14 @@ def main(class_names):
                 check=True,
             )
             answers[backend] = pickle.loads(answer.read_bytes())
+    listed = OUT / "constructors.json"
+    constructors = json.loads(listed.read_text()) if listed.exists() else {}
     for class_name in class_names:
         pairs = zip(answers["tensorflow"][class_name], answers["jax"][class_name], strict=True)
-        results = [r for pair in pairs if (r := choose(class_name, *pair))]
+        chosen = [choose(class_name, *pair) for pair in pairs]
+        results = [result for result in chosen if result]
+        given = [case[2] for case, result in zip(CASES[class_name], chosen, strict=True) if result]
+        constructors[class_name] = constructor(class_name, results, given)
         ids = [result["id"] for result in results]
         if double := {i for i in ids if ids.count(i) > 1}:
             raise SystemExit(f"{class_name}: the same case twice: {double}; give one a note")
@@ -1497,6 +1538,10 @@ def main(class_names):
         save(OUT / f"{class_name}.npz", arrays)
         jax = sum(result["backend"] == "jax" for result in results)
         print(f"{class_name}: {len(cases)} cases, {jax} of them by JAX")
+    lines = ",\n".join(
+        f'"{name}": {json.dumps(constructors[name])}' for name in sorted(constructors)
+    )
+    listed.write_text(f"{{\n{lines}\n}}\n")
 
 
 if __name__ == "__main__":
