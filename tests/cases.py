@@ -18,8 +18,8 @@ FIXTURES = Path(__file__).parent.parent / "weights_fixtures"
 def case_names() -> list[str]:
     return [
         f"{path.stem}/{case['id']}"
-        for path in sorted((FIXTURES / "layers").glob("*.json"))
-        for case in json.loads(path.read_text())["cases"]
+        for path in sorted((FIXTURES / "layers").glob("*.npz"))
+        for case in json.loads(path.with_suffix(".json").read_text())["cases"]
     ]
 
 
@@ -29,6 +29,12 @@ def _file(name: str):
     described = json.loads(path.with_suffix(".json").read_text())
     with np.load(path.with_suffix(".npz")) as arrays:
         return described, dict(arrays)
+
+
+def configs(class_name: str) -> list[dict]:
+    """The config of every case of a class, as Keras writes it."""
+    path = FIXTURES / "layers" / f"{class_name}.json"
+    return [case["config"] for case in json.loads(path.read_text())["cases"]]
 
 
 class Case:

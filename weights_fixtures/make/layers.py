@@ -9,6 +9,7 @@ is printed.
     python weights_fixtures/make/layers.py [CLASS ...]
 """
 
+import inspect
 import json
 import os
 import pickle
@@ -1105,7 +1106,8 @@ for counts in (2, 2), (4, 1), (6, 3), (1, 1):
 for equation, shape, output_shape, axes in (
     ("ab,bc->ac", (3, 4), 5, ("c",)),
     ("ab,bc->ac", (0, 4), 5, ("c",)),
-    ("abc,cd->abd", (2, 3, 4), (None, 5), ("d", "bd", "b")),
+    ("abc,cd->abd", (2, 3, 4), (None, 5), ("d",)),
+    ("abc,cd->abd", (2, 3, 4), (3, 5), ("bd", "b")),
     ("abc,cde->abde", (2, 3, 4), (None, 2, 5), ("de", "e", "d")),
     ("abcd,cde->abe", (2, 3, 2, 4), (None, 5), ("e",)),
     ("abc,bd->adc", (2, 3, 4), (5, 4), ("d", "dc")),
@@ -1159,14 +1161,21 @@ for epsilon in 1e-5, 0.1:
     case("RMSNormalization", (2, 3, 4), epsilon=epsilon)
 for axis in 1, 2, -2, [1, 2], [2, 1], [-1], [-1, -2], [1, 3], [1, 2, 3]:
     note = "list" if isinstance(axis, list) else ""
-    case("RMSNormalization", (2, 4, 3, 5), axis=axis, note=note)
     case("UnitNormalization", (2, 4, 3, 5), axis=axis, note=note)
+for axis in 3, [3, 2], [-1], [-1, -2], [1, 2, 3]:
+    case("RMSNormalization", (2, 4, 3, 5), axis=axis, note="list" if axis != 3 else "")
+# Keras multiplies by the scale along the last axes, whichever were normalised.
+for axis in 1, -2, [1]:
+    case("RMSNormalization", (2, 4, 4), axis=axis, note="square")
+case("RMSNormalization", (2, 3, 4, 3, 4), axis=[1, 2], note="square")
+case("RMSNormalization", (2, 1, 4), axis=1)
 for name, options in (
     ("GroupNormalization", {"groups": 2}),
     ("RMSNormalization", {}),
     ("UnitNormalization", {}),
 ):
-    case(name, integers(-9, 9, (2, 3, 4), "int32"), note="int32", **options)
+    if name != "UnitNormalization":  # which refuses integers
+        case(name, integers(-9, 9, (2, 3, 4), "int32"), note="int32", **options)
     case(name, lambda rng: np.zeros((2, 3, 4), "float32"), note="zeros", **options)
     case(name, lambda rng: (20 + rng.random((2, 3, 8))).astype("float32"), note="far", **options)
 
@@ -1243,15 +1252,20 @@ case(
 )
 
 # Adaptive pooling
+DIES = {"Max": "TensorFlow divides by zero, and dies, where an output size is 1", "Average": ""}
 for kind in "Max", "Average":
     for rank, shape in (1, (2, 6, 3)), (2, (2, 6, 4, 2)), (3, (1, 4, 6, 4, 2)):
         name = f"Adaptive{kind}Pooling{rank}D"
-        for output_size in 1, 2, 3, 4, 5, 7:
-            channels_first(name, shape, output_size=output_size, note="")
-    for output_size in (3, 1), (2, 5), (4, 4):
-        channels_first(f"Adaptive{kind}Pooling2D", (1, 6, 5, 2), output_size=output_size)
-    for output_size in (2, 3, 1), (3, 2, 5):
-        channels_first(f"Adaptive{kind}Pooling3D", (1, 5, 6, 4, 2), output_size=output_size)
+        channels_first(name, shape, output_size=1, jax=DIES[kind])
+        for output_size in 2, 3, 4, 5, 7:
+            channels_first(name, shape, output_size=output_size)
+    name = f"Adaptive{kind}Pooling2D"
+    channels_first(name, (1, 6, 5, 2), output_size=(3, 1), jax=DIES[kind])
+    for output_size in (2, 5), (4, 4):
+        channels_first(name, (1, 6, 5, 2), output_size=output_size)
+    name = f"Adaptive{kind}Pooling3D"
+    channels_first(name, (1, 5, 6, 4, 2), output_size=(2, 3, 1), jax=DIES[kind])
+    channels_first(name, (1, 5, 6, 4, 2), output_size=(3, 2, 5))
     case(f"Adaptive{kind}Pooling2D", negative(1, 5, 5, 2), output_size=3, note="negative")
     case(f"Adaptive{kind}Pooling2D", (0, 5, 5, 2), output_size=2)
     case(f"Adaptive{kind}Pooling1D", (2, 7, 2), output_size=(3,), note="tuple")
@@ -1443,7 +1457,7 @@ def compare(name, y, z):
         return
     # float64 is off in JAX unless asked for, hence the lesser of both precisions.
     tolerance = 1e-4 if min(y.dtype.itemsize, z.dtype.itemsize) > 2 else 2e-2
-    if not np.allclose(y.astype("float64"), z.astype("float64"), tolerance, tolerance / 10):
+    if not np.allclose(y.astype("float64"), z.astype("float64"), tolerance, tolerance / 10, True):
         print(f"VALUES differ: {name}: up to {abs(y.astype('f8') - z.astype('f8')).max():.3g}")
     if y.dtype != z.dtype and "float64" not in (y.dtype, z.dtype):
         print(f"DTYPES differ: {name}: TensorFlow {y.dtype}, JAX {z.dtype}")
@@ -1467,6 +1481,36 @@ def choose(class_name, by_tensorflow, by_jax):
     return {**by_tensorflow, "backend": "tensorflow"}
 
 
+def constructor(class_name, results, given):
+    """The arguments of a class: required ones, others with their defaults as a config has them.
+
+    Those that no config holds cannot be in a file.
+    """
+    cls, configs = getattr(keras.layers, class_name), [result["config"] for result in results]
+    found = {}
+    for parent in cls.__mro__[: cls.__mro__.index(keras.layers.Layer)]:
+        for name, argument in inspect.signature(parent.__init__).parameters.items():
+            # What a class does not name itself goes to its parent, if it can be chosen at all.
+            if parent is cls or any(name in config for config in configs):
+                found.setdefault(name, argument)
+    kinds = {"required": [], "optional": {}, "not_saved": []}
+    for name, argument in found.items():
+        if name == "self" or argument.kind is argument.VAR_KEYWORD:
+            continue
+        if argument.default is argument.empty:
+            kinds["required"].append(name)
+        elif not any(name in config for config in configs):
+            kinds["not_saved"].append(name)
+        else:
+            written = [
+                config[name]
+                for config, options in zip(configs, given, strict=True)
+                if name in config and name not in options
+            ]
+            kinds["optional"][name] = written[0] if written else argument.default
+    return kinds
+
+
 def save(path, arrays):
     np.savez_compressed(path, allow_pickle=False, **arrays)
 
@@ -1483,9 +1527,14 @@ def main(class_names):
                 check=True,
             )
             answers[backend] = pickle.loads(answer.read_bytes())
+    listed = OUT / "constructors.json"
+    constructors = json.loads(listed.read_text()) if listed.exists() else {}
     for class_name in class_names:
         pairs = zip(answers["tensorflow"][class_name], answers["jax"][class_name], strict=True)
-        results = [r for pair in pairs if (r := choose(class_name, *pair))]
+        chosen = [choose(class_name, *pair) for pair in pairs]
+        results = [result for result in chosen if result]
+        given = [case[2] for case, result in zip(CASES[class_name], chosen, strict=True) if result]
+        constructors[class_name] = constructor(class_name, results, given)
         ids = [result["id"] for result in results]
         if double := {i for i in ids if ids.count(i) > 1}:
             raise SystemExit(f"{class_name}: the same case twice: {double}; give one a note")
@@ -1497,6 +1546,10 @@ def main(class_names):
         save(OUT / f"{class_name}.npz", arrays)
         jax = sum(result["backend"] == "jax" for result in results)
         print(f"{class_name}: {len(cases)} cases, {jax} of them by JAX")
+    lines = ",\n".join(
+        f'"{name}": {json.dumps(constructors[name])}' for name in sorted(constructors)
+    )
+    listed.write_text(f"{{\n{lines}\n}}\n")
 
 
 if __name__ == "__main__":
