@@ -31,19 +31,27 @@ def promote(*args: Any, **options: Any) -> np.dtype:
     """
     kinds = [a if isinstance(a, (bool, int, float)) else a.dtype for a in args if a is not None]
     floats = [k for k in kinds if isinstance(k, np.dtype) and floating(k)]
-    # Integers adapt to floats as in Keras; numpy would make float64 of int32 and float32.
-    return np.result_type(*(floats or kinds), *(k for k in kinds if isinstance(k, float)))
+    # As in Keras: integers adapt to floats, where numpy makes float64 of int32 and float32; and a
+    # Python float makes float32 of integers.
+    if floats:
+        return np.result_type(*floats)
+    if any(isinstance(k, float) for k in kinds):
+        return np.dtype(np.float32)
+    return np.result_type(*kinds)
 
 
 def cast(a: Any, dtype: Any) -> Any:
-    """An array in a dtype; Python numbers adapt by themselves.
+    """An array in a dtype; Python numbers adapt by themselves, but to bfloat16, which numpy lacks.
 
     Examples
     --------
     >>> cast(np.ones(1), "float32").dtype, cast(2.0, "float32")
     (dtype('float32'), 2.0)
     """
-    return a.astype(dtype, copy=False) if hasattr(a, "astype") else a
+    if hasattr(a, "astype"):
+        return a.astype(dtype, copy=False)
+    number = isinstance(a, (int, float)) and np.dtype(dtype).name == "bfloat16"
+    return np.asarray(a, dtype) if number else a
 
 
 def widened(a: Any) -> Any:

@@ -38,8 +38,10 @@ def _einsum_letters(config, shape):
     made = [made] if isinstance(made, int) else list(made)
     y = out.replace("...", "")
     # Without "..." in front, the first letter is the batch, of which output_shape does not speak.
-    named = y if out.startswith("...") else y[1:]
-    for letter, n in zip(reversed(named), reversed(made), strict=False):
+    pairs = zip(reversed(y), reversed(made), strict=False)
+    if not out.startswith("..."):
+        pairs = zip(y[1:], made, strict=False)
+    for letter, n in pairs:
         if n is not None:
             sizes.setdefault(letter, n)
     return of_w, y, sizes
@@ -146,7 +148,7 @@ def _differs(config, inputs, mask):
 def masking(inputs, *, mask_value=0.0):
     """x, but zeros at every step that is nothing but `mask_value`."""
     seen = ops.any(ops.not_equal(inputs, mask_value), axis=-1, keepdims=True)
-    return ops.where(seen, inputs, 0.0)
+    return ops.where(seen, inputs, 0)
 
 
 @layer("ops.NotEqual")

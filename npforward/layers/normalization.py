@@ -198,4 +198,4 @@ def unit_normalization(inputs, *, axis=-1):
 )
 def spectral_normalization(inputs, *, layer):
     """The layer inside: its kernel was divided by its spectral norm in training."""
-    return layer(inputs)
+    return ops.cast(layer(inputs), dtype=inputs.dtype)

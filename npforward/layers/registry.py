@@ -103,7 +103,9 @@ class LayerDef:
                 continue
             value = config.get(key)
             if value is None and default is not _REQUIRED:
-                continue  # Keras takes None for its default
+                if key in config and isinstance(default, str):
+                    chosen[key] = None  # no activation, no merging
+                continue  # else Keras takes None for its default
             if value is None:
                 raise UnsupportedOption(f"option {key} is missing")
             _check_kind(key, value, default)

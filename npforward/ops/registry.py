@@ -66,7 +66,8 @@ class Op:
                 lambda y: y.astype(found),
                 self.fn(*(cast(a, np.float32) for a in arrays), **options),
             )
-        if all(getattr(a, "dtype", found) == found for a in args):
+        whole = found.name != "bfloat16" or all(hasattr(a, "dtype") for a in args)
+        if whole and all(getattr(a, "dtype", found) == found for a in args):
             return self.fn
         return lambda *arrays, **options: self.fn(*(cast(a, found) for a in arrays), **options)
 
