@@ -1165,7 +1165,7 @@ for axis in 1, 2, -2, [1, 2], [2, 1], [-1], [-1, -2], [1, 3], [1, 2, 3]:
 for axis in 3, [3, 2], [-1], [-1, -2], [1, 2, 3]:
     case("RMSNormalization", (2, 4, 3, 5), axis=axis, note="list" if axis != 3 else "")
 # Keras multiplies by the scale along the last axes, whichever were normalised.
-for axis in 1, -2, [1]:
+for axis in 1, -2:
     case("RMSNormalization", (2, 4, 4), axis=axis, note="square")
 case("RMSNormalization", (2, 3, 4, 3, 4), axis=[1, 2], note="square")
 case("RMSNormalization", (2, 1, 4), axis=1)
@@ -1438,7 +1438,7 @@ def record(results):
                     for key in ("id", "backend", "reason", "module", "registered_name", "config")
                     if key in result
                 },
-                "args": [store(arg, f"{at}.in") for arg in result["args"]],
+                "args": [store(arg, f"{at}.in{i or ''}") for i, arg in enumerate(result["args"])],
                 "kwargs": {k: store(v, f"{at}.{k}") for k, v in result["kwargs"].items()},
                 "weights": [
                     {"name": name, "path": path, **store(value, f"{at}.{i}.{name}")}
