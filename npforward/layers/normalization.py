@@ -179,7 +179,8 @@ def rms_normalization(inputs, scale, *, axis=-1, epsilon=1e-6):
     axes = _axes(axis, x.ndim)
     square = tap("mean_square", ops.mean(ops.square(x), axis=axes, keepdims=True))
     x_hat = tap("normalized", x / ops.sqrt(square + epsilon))
-    return ops.cast(_along(_wide(scale), axes, x.ndim) * x_hat, dtype=inputs.dtype)
+    # Keras multiplies along the last axes whatever `axis` is (seen in 3.15).
+    return ops.cast(_wide(scale) * x_hat, dtype=inputs.dtype)
 
 
 @layer("UnitNormalization", mask=keep)
