@@ -13,9 +13,13 @@ def random_weight(name, shape, rng):
             return rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-2]))
         case "kernel" | "pointwise_kernel":
             return rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-1]))
+        case "recurrent_kernel":
+            return rng.standard_normal(shape) / np.sqrt(np.prod(shape[:-1]))
+        case "embeddings" | "vector_u":
+            return rng.standard_normal(shape)
         case "moving_variance" | "moving_stddev" | "renorm_stddev":
             return rng.uniform(0.3, 2, shape)
-        case "gamma":
+        case "gamma" | "scale":
             return rng.uniform(0.5, 1.5, shape)
         case "alpha":
             return rng.uniform(-0.2, 0.6, shape)
