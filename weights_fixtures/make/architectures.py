@@ -237,7 +237,278 @@ def signal(keras):
     return keras.Model(wave, layers.Dense(2, name="answer")(x), name="signal")
 
 
+def text_lstm(keras):
+    """Words with padding through recurrent layers both ways; the mask travels with them."""
+    layers = keras.layers
+    tokens = keras.Input((8,), dtype="int32", name="tokens")
+    x = layers.Embedding(20, 6, mask_zero=True, name="words")(tokens)
+    both = layers.LSTM(5, return_sequences=True, name="lstm")
+    x = layers.Bidirectional(both, name="both_ways")(x)
+    x = layers.TimeDistributed(layers.Dense(6, activation="tanh", name="step"), name="steps")(x)
+    x = layers.GRU(7, name="gru")(x)
+    return keras.Model(
+        tokens, layers.Dense(3, activation="softmax", name="class")(x), name="text_lstm"
+    )
+
+
+def seq2seq(keras):
+    """An encoder hands its states to a decoder, which attends to the encoder's outputs."""
+    layers = keras.layers
+    source = keras.Input((7,), dtype="int32", name="source")
+    target = keras.Input((5,), dtype="int32", name="target")
+    x = layers.Embedding(20, 5, mask_zero=True, name="source_words")(source)
+    encoder = layers.LSTM(6, return_sequences=True, return_state=True, name="encoder")
+    encoded, hidden, cell = encoder(x)
+    y = layers.Embedding(20, 4, mask_zero=True, name="target_words")(target)
+    decoder = layers.LSTM(6, return_sequences=True, return_state=True, name="decoder")
+    decoded, _, last = decoder(y, initial_state=[hidden, cell])
+    context = layers.Attention(name="attention")([decoded, encoded])
+    x = layers.Concatenate(name="both")([decoded, context])
+    x = layers.Dense(20, activation="softmax", name="word")(x)
+    return keras.Model([source, target], [x, last], name="seq2seq")
+
+
+def _encoder(keras, x):
+    """A Transformer's encoder layer, with a causal mask."""
+    layers = keras.layers
+    attention = layers.MultiHeadAttention(num_heads=2, key_dim=5, name="attention")
+    y = attention(x, x, use_causal_mask=True)
+    x = layers.LayerNormalization(name="norm1")(layers.Add(name="residual1")([x, y]))
+    y = layers.Dense(12, activation="gelu", name="wide")(x)
+    y = layers.Dropout(0.1, name="dropout")(layers.Dense(8, name="narrow")(y))
+    return layers.LayerNormalization(name="norm2")(layers.Add(name="residual2")([x, y]))
+
+
+def transformer(keras):
+    """A causal Transformer layer over padded words; their places, counted from 1, are an input."""
+    layers = keras.layers
+    tokens = keras.Input((8,), dtype="int32", name="tokens")
+    positions = keras.Input((8,), dtype="int32", name="positions")
+    words = layers.Embedding(20, 8, mask_zero=True, name="words")(tokens)
+    places = layers.Embedding(9, 8, mask_zero=True, name="places")(positions)
+    x = _encoder(keras, layers.Add(name="embedded")([words, places]))
+    x = layers.GlobalAveragePooling1D(name="average")(x)
+    return keras.Model(
+        [tokens, positions], layers.Dense(4, activation="softmax", name="class")(x),
+        name="transformer",
+    )  # fmt: skip
+
+
+def transformer_ops(keras):
+    """The same with operations: positions are a constant, and the last step is sliced out."""
+    layers, ops = keras.layers, keras.ops
+    tokens = keras.Input((8,), dtype="int32", name="tokens")
+    x = layers.Embedding(20, 8, mask_zero=True, name="words")(tokens) * 8**0.5
+    x = x + layers.Embedding(8, 8, embeddings_initializer="random_normal")(ops.arange(8))
+    x = _encoder(keras, x)
+    last = ops.tanh(x[:, -1])
+    x = ops.concatenate([last, ops.mean(x, axis=1), 1 - ops.max(x, axis=1)], axis=-1)
+    return keras.Model(
+        tokens, layers.Dense(4, activation="softmax", name="class")(x), name="transformer_ops"
+    )
+
+
+def rnn_zoo(keras):
+    """Recurrent layers of every kind side by side, with their states."""
+    layers = keras.layers
+    wave = keras.Input((6, 3), name="wave")
+    sequences = {"return_sequences": True}
+    simple = layers.SimpleRNN(4, **sequences, name="simple")(wave)
+    before = layers.GRU(5, reset_after=False, **sequences, return_state=True, name="gru_before")
+    before, before_state = before(wave)
+    after = layers.GRU(4, name="gru_after")(before)
+    backwards = layers.LSTM(4, go_backwards=True, **sequences, name="backwards")(simple)
+    cells = [layers.LSTMCell(4, name="cell1"), layers.GRUCell(3, name="cell2")]
+    stacked, *states = layers.RNN(cells, **sequences, return_state=True, name="stacked")(wave)
+    if isinstance(states[0], (list, tuple)):
+        (hidden, cell), state = states[0], states[1]
+    else:
+        hidden, cell, state = states
+    unrolled = layers.LSTM(3, unroll=True, return_state=True, name="unrolled")
+    unrolled, _, unrolled_cell = unrolled(stacked)
+    ways = layers.Bidirectional(
+        layers.SimpleRNN(3, **sequences, name="way"), merge_mode="sum", name="ways"
+    )(wave)
+    ways = layers.GlobalMaxPooling1D(name="peak")(ways)
+    steps = layers.Concatenate(name="steps")([simple, before, backwards, stacked])
+    values = [before_state, after, hidden, cell, state, unrolled, unrolled_cell, ways]
+    values = layers.Concatenate(name="values")(values)
+    return keras.Model(
+        wave,
+        [
+            layers.Dense(2, activation="tanh", name="step_answer")(steps),
+            layers.Dense(3, name="answer")(values),
+        ],
+        name="rnn_zoo",
+    )
+
+
+def convlstm(keras):
+    """A short film through two ConvLSTM2D."""
+    layers = keras.layers
+    film = keras.Input((4, 8, 7, 2), name="film")
+    x = layers.ConvLSTM2D(4, 3, padding="same", return_sequences=True, name="convlstm1")(film)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = layers.ConvLSTM2D(3, (2, 3), strides=(1, 2), name="convlstm2")(x)
+    return keras.Model(
+        film, layers.Conv2D(2, 2, activation="tanh", name="conv")(x), name="convlstm"
+    )
+
+
+def masking(keras):
+    """Two masked sequences: merged, through layers that keep the mask and one that loses it."""
+    layers = keras.layers
+    steps = keras.Input((None, 4), name="inner_steps")
+    x = layers.Dense(4, activation="tanh", name="dense")(steps)
+    nested = keras.Model(steps, layers.GRU(4, return_sequences=True, name="gru")(x), name="nested")
+
+    left, right = keras.Input((6, 3), name="left"), keras.Input((6, 2), name="right")
+    a = layers.Masking(-1.0, name="mask_left")(left)
+    a = layers.LSTM(4, return_sequences=True, name="lstm_left")(a)
+    b = layers.Masking(0.0, name="mask_right")(right)
+    b = layers.Dense(4, use_bias=False, name="dense_right")(b)
+    b = layers.Activation("tanh", name="tanh")(layers.Dropout(0.2, name="dropout")(b))
+    added = layers.Add(name="added")([a, b])
+    of_added = layers.LSTM(3, return_sequences=True, name="of_added")(added)
+    joined = layers.Concatenate(name="joined")([a, b])
+    of_joined = layers.GRU(3, name="of_joined")(joined)
+    in_time = layers.Concatenate(axis=1, name="in_time")([a, b])
+    of_time = layers.SimpleRNN(3, name="of_time")(in_time)
+    of_nested = layers.LSTM(3, name="of_nested")(nested(a))
+    lost = layers.Conv1D(3, 2, padding="same", name="lost")(of_added)
+    lost = layers.GlobalAveragePooling1D(name="of_lost")(lost)
+    average = layers.GlobalAveragePooling1D(name="average")(of_added)
+    values = [of_joined, of_time, of_nested, lost, average]
+    values = layers.Concatenate(name="values")(values)
+    return keras.Model([left, right], layers.Dense(2, name="answer")(values), name="masking")
+
+
+def _nested(keras, name, dense, shared):
+    """Models in models, four deep; `dense` names some layers, `shared` is called in several."""
+    layers = keras.layers
+
+    x = keras.Input((4,), name="x")
+    y = layers.Dense(4, activation="elu", name=dense[0])(shared(x) if shared else x)
+    core = keras.Model(x, y, name="core")
+
+    x = keras.Input((4,), name="x")
+    y = layers.Dense(4, name=dense[1])(core(x))
+    inner = keras.Model(x, layers.Add(name="add")([core(y), x]), name="inner")
+
+    x, y = keras.Input((4,), name="x"), keras.Input((4,), name="y")
+    a = inner(layers.Subtract(name="apart")([x, y]))
+    b = layers.Dense(4, activation="tanh", name=dense[2])(shared(y) if shared else y)
+    both = [a, layers.Multiply(name="times")([inner(b), a])]
+    middle = keras.Model([x, y], both, name="middle")
+
+    x, y = keras.Input((4,), name="x"), keras.Input((4,), name="y")
+    a, b = middle([x, y])
+    a, c = middle([b, a])
+    # Not in alphabetical order, in which Keras takes the leaves of a dict.
+    outer = keras.Model({"x": x, "y": y}, {"rest": [b, c], "first": a}, name="outer")
+
+    each = [keras.Input((5,), name="x"), layers.Dense(4, activation="relu", name=dense[3])]
+    each = keras.Sequential([*each, shared] if shared else each, name="each")
+    inputs = {
+        "steps": keras.Input((3, 5), name="steps"),
+        "pair": [keras.Input((4,), name="left"), keras.Input((4,), name="right")],
+    }
+    left, right = inputs["pair"]
+    made = outer({"x": left, "y": shared(right) if shared else right})
+    steps = layers.TimeDistributed(each, name="each_step")(inputs["steps"])
+    late = layers.GlobalAveragePooling1D(name="average")(steps)
+    late = core(late) if shared else late
+    late = layers.Concatenate(name="late")([made["first"], made["rest"][1], late])
+    outputs = {
+        "made": [made["rest"][0], (steps, left)],
+        "answer": layers.Dense(2, name=dense[4])(late),
+    }
+    return keras.Model(inputs, outputs, name=name)
+
+
+def nested_deep(keras):
+    """Models four deep, called twice; trees of inputs and outputs; one name in every model."""
+    return _nested(keras, "nested_deep", ["dense"] * 5, None)
+
+
+def nested_shared(keras):
+    """As nested_deep, with a layer and a model that several models share at several depths."""
+    shared = keras.layers.Dense(4, activation="tanh", name="shared")
+    return _nested(keras, "nested_shared", [f"dense{number}" for number in range(5)], shared)
+
+
+def odd_names(keras):
+    """Names that mean something elsewhere, or that few programs expect."""
+    layers = keras.layers
+    x = keras.Input((4,), name="layers")
+    inner = [keras.Input((4,), name="0"), layers.Dense(3, name="vars"), layers.ReLU(name="layers")]
+    y = keras.Sequential(inner, name="cell")(x)
+    for name in ("vars", "0", "a b", " c.d ", "größe", "最大", "50%", "e:f#1", "[g]@2*?"):
+        y = layers.Dense(3, activation="elu", name=name)(y)
+    y = layers.BatchNormalization(name="kernel")(y)
+    y = layers.Dense(4, name="model_weights")(y)
+    return keras.Model(x, layers.Add(name="weights")([x, y]), name="odd_names")
+
+
+def slash_names(keras):
+    """Names with slashes, which Keras 3 refuses and older Keras did not."""
+    layers = keras.layers
+    x = keras.Input((6, 2), name="in/x")
+    y = layers.Conv1D(3, 2, activation="relu", name="block1/conv")(x)
+    y = layers.BatchNormalization(name="block1/bn")(y)
+    inner = [keras.Input((5, 3), name="in/x"), layers.Dense(3, name="block1/conv")]
+    y = keras.Sequential(inner, name="block1/inner")(y)
+    y = layers.LSTM(3, return_sequences=True, name="block1/conv/lstm")(y)
+    y = layers.GlobalAveragePooling1D(name="block1")(y)
+    return keras.Model(x, layers.Dense(2, name="out/dense")(y), name="slash_names")
+
+
+def unbuilt(keras):
+    """A Sequential without an InputLayer, for sequences of any length."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            layers.Conv1D(4, 3, padding="same", activation="relu", name="conv"),
+            layers.GRU(5, return_sequences=True, name="gru"),
+            layers.LayerNormalization(name="norm"),
+            layers.Dense(2, name="answer"),
+        ],
+        name="unbuilt",
+    )
+
+
+def norms(keras):
+    """Every normalisation beside BatchNormalization, and EinsumDense."""
+    layers = keras.layers
+    picture = keras.Input((6, 5, 4), name="picture")
+    conv = layers.Conv2D(8, 3, padding="same", activation="relu", name="conv")
+    x = layers.SpectralNormalization(conv, power_iterations=2, name="spectral")(picture)
+    x = layers.GroupNormalization(4, name="group")(x)
+    x = layers.LayerNormalization(axis=[1, 2, 3], name="layer")(x)
+    x = layers.EinsumDense(
+        "abcd,de->abce", (6, 5, 6), bias_axes="e", activation="tanh", name="einsum"
+    )(x)
+    x = layers.RMSNormalization(name="rms")(x)
+    x = layers.LayerNormalization(axis=-2, epsilon=1e-2, center=False, name="across")(x)
+    x = layers.EinsumDense("abcd,bde->ace", (5, 3), name="rows")(x)
+    x = layers.GroupNormalization(-1, axis=1, scale=False, name="instance")(x)
+    return keras.Model(picture, layers.UnitNormalization(name="unit")(x), name="norms")
+
+
+def stateful_lstm(keras):
+    """Recurrent layers that go on where the call before stopped."""
+    layers = keras.layers
+    wave = keras.Input((5, 3), batch_size=2, name="wave")
+    x = layers.LSTM(4, stateful=True, return_sequences=True, name="lstm")(wave)
+    x = layers.Bidirectional(
+        layers.SimpleRNN(2, stateful=True, return_sequences=True, name="simple"), name="ways"
+    )(x)
+    x = layers.GRU(3, stateful=True, name="gru")(x)
+    return keras.Model(wave, layers.Dense(2, name="answer")(x), name="stateful_lstm")
+
+
 ALL = [
     digits_cnn, lenet, cnn150, residual_bn, separable, mlp, siamese, multi_io, unet_small, volume,
-    signal,
+    signal, text_lstm, seq2seq, transformer, transformer_ops, rnn_zoo, convlstm, masking,
+    nested_deep, nested_shared, odd_names, slash_names, unbuilt, norms, stateful_lstm,
 ]  # fmt: skip

@@ -4,6 +4,7 @@ Works with the Keras that it is given: Keras 3, or the tf.keras of TensorFlow 2.
 """
 
 import numpy as np
+import tensorflow as tf
 
 from npforward.addresses import join, numbered
 
@@ -23,31 +24,39 @@ def belongs(node, index, layer, graph):
 def calls(keras, model):
     """(address within the model, layer, input tensors, output tensors) of each call, symbolic."""
     graph = graph_of(model)
-    layers = graph._self_tracked_trackables if hasattr(graph, "_network_nodes") else graph.layers
-    for layer in layers:
+    old = hasattr(graph, "_network_nodes")
+    for layer in graph._self_tracked_trackables if old else graph.operations:
         nodes = [n for i, n in enumerate(layer._inbound_nodes) if belongs(n, i, layer, graph)]
         for number, node in enumerate(nodes, start=1):
             inputs = node.keras_inputs if hasattr(node, "keras_inputs") else node.input_tensors
-            outputs = keras.tree.flatten(node.outputs) if hasattr(keras, "tree") else node.outputs
+            outputs = tf.nest.flatten(node.outputs) if old else keras.tree.flatten(node.outputs)
+            if not old and all(tensor.dtype == "bool" for tensor in outputs):
+                continue  # a mask on its way
             yield numbered(layer.name, number), layer, list(inputs), outputs
+
+
+def outputs(keras, model):
+    """(address, symbolic tensor) of each output of each call, in the model's own order."""
+    for address, _, _, gives in calls(keras, model):
+        for number, tensor in enumerate(gives):
+            yield address + (f"#{number}" if number else ""), tensor
 
 
 def record(keras, model, inputs, prefix=""):
     """Address -> array for all values of `model` on `inputs` (a list, in the model's own order)."""
-    graph, found, nested = graph_of(model), {}, []
-    for address, layer, takes, gives in calls(keras, model):
-        gives = list(gives) if isinstance(gives, (list, tuple)) else [gives]
-        for number, tensor in enumerate(gives):
-            found[join(prefix, address) + (f"#{number}" if number else "")] = tensor
+    graph, nested = graph_of(model), []
+    found = {join(prefix, address): tensor for address, tensor in outputs(keras, model)}
+    for address, layer, takes, _ in calls(keras, model):
         if isinstance(layer, keras.Model):
+            takes = takes[: len(layer.inputs)]  # Keras 3 counts a mask among them
             nested.append((join(prefix, address), layer, takes))
     wanted = list(found.values()) + [tensor for *_, takes in nested for tensor in takes]
     # A model of its own, so that each value is what the framework computes in one run.
     values = keras.Model(graph.inputs, wanted)(list(inputs), training=False)
-    values = [np.asarray(value) for value in values]
-    arrays = dict(zip(found, values[: len(found)], strict=True))
+    arrays = dict(zip(found, map(np.asarray, values[: len(found)]), strict=True))
     at = len(found)
     for address, layer, takes in nested:
+        # As they are: with the masks that the framework has attached to them.
         arrays |= record(keras, layer, values[at : at + len(takes)], address)
         at += len(takes)
     return arrays
