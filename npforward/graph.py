@@ -77,16 +77,18 @@ class Graph:
 
 
 def leaves(tree: Any) -> Iterator[Any]:
-    """The leaves of a tree of lists, tuples and dicts, in order.
+    """The leaves of a tree of lists, tuples and dicts, in order; dicts in that of their keys.
+
+    That is how Keras numbers the inputs and outputs of a model that has dicts of them.
 
     Examples
     --------
-    >>> list(leaves({"a": [1, (2, None)], "b": Ref("x")}))
+    >>> list(leaves({"b": Ref("x"), "a": [1, (2, None)]}))
     [1, 2, None, Ref(node='x', output=0)]
     """
     if isinstance(tree, Mapping):
-        for branch in tree.values():
-            yield from leaves(branch)
+        for key in sorted(tree, key=str):
+            yield from leaves(tree[key])
     elif isinstance(tree, (list, tuple)) and not isinstance(tree, Ref):
         for branch in tree:
             yield from leaves(branch)
@@ -103,7 +105,8 @@ def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
     [2, {'a': 4}]
     """
     if isinstance(tree, Mapping):
-        return {key: map_leaves(function, branch) for key, branch in tree.items()}
+        done = {key: map_leaves(function, tree[key]) for key in sorted(tree, key=str)}
+        return {key: done[key] for key in tree}
     if isinstance(tree, (list, tuple)) and not isinstance(tree, Ref):
         return type(tree)(map_leaves(function, branch) for branch in tree)
     return function(tree)

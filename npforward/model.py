@@ -15,7 +15,7 @@ from npforward.dtypes import floating
 from npforward.errors import BadInput, UnknownName, nearest
 from npforward.graph import Graph, Layer, leaves
 from npforward.limits import Limits
-from npforward.run import Failed, Plan, Recording, plan, run
+from npforward.run import Failed, Plan, Recording, owner_of, plan, run
 from npforward.statistics import Statistics, statistics
 from npforward.summary import Summary, summary
 from npforward.tape import Var
@@ -401,7 +401,7 @@ class Model:
             view = np.asarray(array).view()
             view.flags.writeable = False
             values[address] = view
-        known = {a: recording.layers[addresses.layer_part(a)] for a in values}
+        known = {a: recording.layer_of(a) for a in values}
         entered = tuple(a for a in leaves(self.graph.inputs) if a in values)
         left = tuple(a for a in self.outputs if a in values)
         return Trace(values, known, entered, left, which)
@@ -459,7 +459,7 @@ class Model:
     def _by_name(self, x: Mapping[str, Any]) -> list[Any]:
         names = [spec.name for spec in self.inputs]
         if isinstance(self.graph.inputs, Mapping) and set(x) == set(self.graph.inputs):
-            names = list(self.graph.inputs)  # a model built on a dict goes by its keys as well
+            names = sorted(x, key=str)  # a model built on a dict goes by its keys as well
         for name in x:
             if name not in names:
                 raise UnknownName(f"the model has no input {name!r}. {nearest(name, names)}")
@@ -522,7 +522,8 @@ class Model:
         if until is not None:
             last = self._named(until, outer)[-1]
             outer = outer[: outer.index(last) + 1]
-        within = [*outer, *(t for t in recording.tape.taps if addresses.layer_part(t) in outer)]
+        known = set(outer)
+        within = [*outer, *(t for t in recording.tape.taps if owner_of(t, known))]
         if layers is None:
             wanted = within if inner else outer
         elif callable(layers):
@@ -531,7 +532,7 @@ class Model:
             patterns = [layers] if isinstance(layers, str) else list(layers)
             chosen = {a for pattern in patterns for a in self._named(pattern, everything)}
             if inner:
-                chosen |= {t for t in recording.tape.taps if addresses.layer_part(t) in chosen}
+                chosen |= {t for t in recording.tape.taps if owner_of(t, chosen)}
             wanted = [a for a in within if a in chosen]
         if until is None and layers is None:
             for value in recording.values.values():
@@ -540,7 +541,7 @@ class Model:
         return tuple(wanted)
 
     def _saved(self, recording: Recording, address: str) -> SavedLayer:
-        layer = recording.layers[addresses.layer_part(address)]
+        layer = recording.layer_of(address)
         return SavedLayer(layer.name, layer.type, address, layer.config, {})
 
     def _named(self, pattern: str, known: list[str]) -> list[str]:

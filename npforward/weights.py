@@ -119,8 +119,13 @@ def _by_place(needed: Sequence[Weight], stored: Sequence[Stored]) -> tuple[Store
 
 
 def _share_out(part: Graph | Layer, bounds: dict[Layer | Graph, Bound]) -> None:
+    same: dict[Layer, Layer] = {}
     try:
-        trainable, other = _slots(part, set())
+        trainable, other = _slots(part, set(), same)
+        if len(trainable) + len(other) != len(part.stored):
+            # The file does not say that a layer met twice beneath here is one layer.
+            same = _alike(part)
+            trainable, other = _slots(part, set(), same)
     except BadFile as unknown:
         bounds[part] = Bound(unnamed=part.stored, error=unknown)
         for below in parts(part):
@@ -138,14 +143,26 @@ def _share_out(part: Graph | Layer, bounds: dict[Layer | Graph, Bound]) -> None:
     found = dict(zip(slots, part.stored, strict=False))
     for below in parts(part):
         if isinstance(below, Layer) and below not in bounds:
-            needed = declared(below) or ()
-            pairs = tuple((w, found[below, i]) for i, w in enumerate(needed) if found)
+            needed, one = declared(below) or (), same.get(below, below)
+            pairs = tuple((w, found[one, i]) for i, w in enumerate(needed) if (one, i) in found)
             short = bool(needed) and not found
             bounds[below] = Bound(pairs, error=bounds[part].error if short else None)
 
 
-def _slots(part: Graph | Layer, seen: set) -> tuple[list, list]:
+def _alike(root: Graph | Layer) -> dict[Layer, Layer]:
+    """For each layer the first that has the same words said of it."""
+    first: dict[str, Layer] = {}
+    found = {}
+    for part in parts(root):
+        if isinstance(part, Layer):
+            words = repr((part.name, part.type, sorted(part.config.items(), key=str)))
+            found[part] = first.setdefault(words, part)
+    return found
+
+
+def _slots(part: Any, seen: set, same: Mapping[Layer, Layer]) -> tuple[list, list]:
     """Places (layer, number of its weight) in the order of Keras: trainable ones, others."""
+    part = same.get(part, part)
     if part in seen:
         return [], []
     seen.add(part)
@@ -158,12 +175,13 @@ def _slots(part: Graph | Layer, seen: set) -> tuple[list, list]:
                 f"the file keeps one list of arrays for a model with the layer {part.name!r} of "
                 f"the unknown type {part.type!r}: which arrays are whose cannot be told"
             )
-        for i, w in enumerate(needed):
+        own = [(i, w) for i, w in enumerate(needed) if not w.of_child]  # kept once, by the child
+        for i, w in own:
             (trainable if w.trainable else other).append((part, i))
         if not part.config.get("trainable", True):
-            trainable, other = [], [(part, i) for i, _ in enumerate(needed)]
+            trainable, other = [], [(part, i) for i, _ in own]
     for below in children(part):
-        more, others = _slots(below, seen)
+        more, others = _slots(below, seen, same)
         trainable += more
         other += others
     if not part.config.get("trainable", True):
@@ -192,6 +210,8 @@ def parameters(root: Graph, bounds: Mapping[Layer | Graph, Bound]) -> list[Param
         trainable = trainable and part.config.get("trainable", True)
         bound = bounds.get(part, Bound())
         for weight, stored in bound.pairs:
+            if weight.of_child:
+                continue
             names = [*([weight.path] if weight.path else []), weight.name]
             add(at, names, stored, part, trainable and weight.trainable)
         for stored in bound.unnamed:

@@ -12,6 +12,7 @@ from typing import Any
 Entry = dict[str, Any]
 
 MODELS = ("Sequential", "Functional", "Model")
+MERGES = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"}
 RECURRENT = {"LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU", "Bidirectional"}
 RECURRENT |= {"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}
 
@@ -29,6 +30,8 @@ OBSOLETE: dict[str, tuple[Any, ...]] = {
     "fused": (None, True, False),
     "groups": (1,),  # tf.keras gives it to all convolutions, Keras 3 only to those that have it
     "virtual_batch_size": (None,),
+    # tf.keras writes the shapes that a MultiHeadAttention was built for
+    **{f"{part}_shape": (...,) for part in ("query", "key", "value")},
 }
 
 
@@ -319,6 +322,21 @@ def single_axis(entry: Entry) -> Entry:
     return _with(entry, axis=axis[0])
 
 
+def masks(entry: Entry) -> Entry:
+    """What Keras 2 does with masks: merges need all of them, and a layer gets that of its input.
+
+    Keras 3 lets one mask of a merge do, and gives a layer with several tensors as arguments none.
+
+    >>> masks({"class_name": "Add", "config": {}})["config"]
+    {'masks': 'all'}
+    """
+    if entry["class_name"] in MERGES:
+        return _with(entry, masks="all")
+    if entry["class_name"] in MODELS and isinstance(entry["config"], dict):
+        return _with(entry, masks="of the first input")
+    return entry
+
+
 def reset_after(entry: Entry) -> Entry:
     """Before Keras 2.1.3 had `reset_after`, a GRU did not; today's default is that it does.
 
@@ -373,5 +391,6 @@ KERAS_2 = (
     hard_sigmoid,
     single_axis,
     reset_after,
+    masks,
     without_obsolete,
 )

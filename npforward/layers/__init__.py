@@ -8,6 +8,7 @@ from npforward.layers import (
     core,
     merging,
     normalization,
+    operations,
     pooling,
     recurrent,
     reshaping,

@@ -151,18 +151,6 @@ def masking(inputs, *, mask_value=0.0):
     return ops.where(seen, inputs, 0)
 
 
-@layer("ops.NotEqual")
-def not_equal(x1, x2):
-    """x1 != x2: the mask that Keras 3 writes for an Embedding or a Masking."""
-    return ops.not_equal(x1, x2)
-
-
-@layer("ops.Any")
-def any_(x, *, axis=None, keepdims=False):
-    """Whether any value over axes is true."""
-    return ops.any(x, axis=axis, keepdims=keepdims)
-
-
 @layer(
     "Identity",
     "Dropout",

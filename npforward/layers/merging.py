@@ -24,10 +24,14 @@ def _aligned(inputs, count=None):
 
 
 def _either(config, inputs, masks):
-    """A place counts if it does in any input; without a mask for every input there is none."""
-    if not isinstance(masks, (list, tuple)) or any(m is None for m in masks):
-        return None
-    return functools.reduce(ops.logical_or, masks)
+    """A place counts if it does in any input; without a mask for every input there is none.
+
+    In files of Keras 2, if it does in all inputs that have a mask.
+    """
+    given = [m for m in masks if m is not None] if isinstance(masks, (list, tuple)) else []
+    if config.get("masks") == "all":
+        return functools.reduce(ops.logical_and, given) if given else None
+    return functools.reduce(ops.logical_or, given) if given and len(given) == len(masks) else None
 
 
 @layer("Add", mask=_either)
@@ -77,7 +81,10 @@ def _joined(config, inputs, masks):
         elif mask.ndim < x.ndim:
             mask = ops.logical_or(ops.expand_dims(mask, axis=-1), ops.full(x.shape, False, bool))
         whole.append(mask)
-    return ops.any(ops.concatenate(*whole, axis=config.get("axis", -1)), axis=-1)
+    joined = ops.concatenate(*whole, axis=config.get("axis", -1))
+    if config.get("masks") == "all":
+        return ops.logical_not(ops.any(ops.logical_not(joined), axis=-1))
+    return ops.any(joined, axis=-1)
 
 
 @layer("Concatenate", mask=_joined)

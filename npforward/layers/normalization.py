@@ -193,7 +193,7 @@ def unit_normalization(inputs, *, axis=-1):
 @layer(
     "SpectralNormalization",
     weights=(
-        Weight("kernel", _sizes, training_only=True),
+        Weight("kernel", _sizes, training_only=True, of_child=True),
         Weight("vector_u", _sizes, trainable=False, training_only=True),
     ),
 )

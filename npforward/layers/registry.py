@@ -27,13 +27,13 @@ def drop(config: Mapping[str, Any], inputs: Any, mask: Any) -> Any:
     return None
 
 
-# Keys of Keras configs without effect on inference; an initializer, regularizer or constraint
-# is known by its ending.
+# Keys of configs that no layer function needs: those without effect on inference, and `masks`,
+# which rules for masks read.  An initializer, regularizer or constraint is known by its ending.
 NO_EFFECT = frozenset(
     """name trainable dtype seed rate stddev noise_shape momentum synchronized renorm
     renorm_clipping renorm_momentum fused virtual_batch_size adjustment quantization_config
     lora_rank lora_alpha autocast implementation use_cudnn dropout recurrent_dropout
-    unit_forget_bias flash_attention power_iterations""".split()
+    unit_forget_bias flash_attention power_iterations masks""".split()
 )
 NO_EFFECT_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 # What the shapes of the weights say already; the rules of `Weight` read and check these.
@@ -52,6 +52,7 @@ class Weight(NamedTuple):
     path: str = ""  # sub-layer that holds it: "cell", "query_dense"
     of: tuple[str, ...] = ()  # arguments whose shape it goes by: the first that is given
     training_only: bool = False  # stored, but inference never reads it
+    of_child: bool = False  # the same array as one of a layer inside
     autocast: bool = True  # cast to the layer's compute dtype
 
     def exists(self, config: Mapping[str, Any]) -> bool:
@@ -97,7 +98,7 @@ class LayerDef:
                 f"{', '.join(self.options) or 'none'}. It may come from a newer Keras; "
                 "please report it with the model's config"
             )
-        chosen = {}
+        chosen: dict[str, Any] = {}
         for key, default in self.options.items():
             if key in children:
                 continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -103,6 +103,7 @@ class Recording:
     layers: dict[str, Layer | Graph] = field(default_factory=dict)
     weights: dict[Var, tuple[Layer, int]] = field(default_factory=dict)
     _vars: dict[tuple[Layer, int], Var] = field(default_factory=dict)
+    _within: int = 0  # layers that are being called by layers
 
     @classmethod
     def of(
@@ -117,6 +118,11 @@ class Recording:
         self.inputs = [self.tape.var(shape, dtype) for shape, dtype in shapes]
         self._graph(graph, "", [Value(x) for x in self.inputs])
         return self
+
+    def layer_of(self, address: str) -> Layer | Graph:
+        """The layer whose call gave a value, or within which an inner value arose."""
+        part = addresses.layer_part(address)
+        return self.layers[address if address in self.layers else owner_of(part, self.layers) or ""]
 
     def _graph(self, graph: Graph, at: str, inputs: Sequence[Value]) -> list[Value]:
         names = list(leaves(graph.inputs))
@@ -152,8 +158,11 @@ class Recording:
     def _keep(self, address: str, output: int, value: Any, layer: Layer | Graph) -> None:
         if output:
             address = f"{address}#{output}"
-        self.values[address] = value
         self.layers[address] = layer
+        if not self._within:
+            self.values[address] = value
+        elif isinstance(value, Var):  # a model inside a layer: what it computes is inner
+            self.tape.taps[address] = value
 
     def _node(self, node: Node, address: str, results: Mapping[Ref, Value]) -> list[Value]:
         """The outputs of one call; where it cannot be made, one that says why."""
@@ -241,9 +250,16 @@ class Recording:
             )
         finally:
             self.tape.scope = before
-        outputs = list(leaves(y))
+        outputs = [self._recorded(leaf) for leaf in leaves(y)]
         masks = list(mask) if isinstance(mask, (list, tuple)) else [mask]
         return [Value(a, m) for a, m in itertools.zip_longest(outputs, masks[: len(outputs)])]
+
+    def _recorded(self, output: Any) -> Any:
+        """An output that depends on no input (`ones_like`) as a step of its own."""
+        if isinstance(output, Var):
+            return output
+        array = np.asarray(output)
+        return self.tape.record(ops.cast, (array,), {"dtype": array.dtype})
 
     def _with_masks(self, definition: LayerDef, named: dict[str, Any]) -> Any:
         """Fill in the masks that the inputs carry, as Keras does; gives that of the first input."""
@@ -262,9 +278,8 @@ class Recording:
             if argument in definition.arguments and known and _absent(named.get(argument)):
                 named[argument] = map_leaves(Value, mask)
 
-        if len(tensors) == 1 or (
-            tensors and self.graph.config.get("masks") == "of the first input"
-        ):
+        first_alone = self.graph.config.get("masks") == "of the first input"
+        if len(tensors) == 1 or (tensors and first_alone and "mask" in definition.arguments):
             fill("mask", next(iter(carried.values())))
         else:
             for name, mask in carried.items():
@@ -363,9 +378,13 @@ class Child:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Its output; a list of them if there are several."""
         wrapped = map_leaves(Value, args)
-        outputs = self.recording.call(
-            self.layer, self.address, wrapped, map_leaves(Value, kwargs), self.changes
-        )
+        self.recording._within += 1
+        try:
+            outputs = self.recording.call(
+                self.layer, self.address, wrapped, map_leaves(Value, kwargs), self.changes
+            )
+        finally:
+            self.recording._within -= 1
         arrays = [value.array for value in outputs]
         for array in arrays:
             if isinstance(array, Failed):
@@ -494,6 +513,20 @@ def plan(recording: Recording, wanted: Iterable[str], keep_states: bool = False)
     )
 
 
+def owner_of(address: str, outer: Collection[str]) -> str | None:
+    """The value in whose computation an inner value arises, as far as `outer` has it.
+
+    Examples
+    --------
+    >>> owner_of("both/forward_layer:cell", ["x", "both"])
+    'both'
+    """
+    owner = addresses.layer_part(address)
+    while owner and owner not in outer:
+        owner = owner.rpartition("/")[0]
+    return owner or None
+
+
 def _position(recording: Recording) -> Callable[[str], tuple[int, int]]:
     """Where an address comes in the order of execution; inner values just before their layer."""
     at = {address: i for i, address in enumerate(recording.values)}
@@ -502,10 +535,7 @@ def _position(recording: Recording) -> Callable[[str], tuple[int, int]]:
     def position(address: str) -> tuple[int, int]:
         if address in at:
             return at[address], len(taps)
-        owner = addresses.layer_part(address)
-        while owner and owner not in at:
-            owner = owner.rpartition("/")[0]
-        return at.get(owner, len(at)), taps.get(address, -1)
+        return at.get(owner_of(address, at) or "", len(at)), taps.get(address, -1)
 
     return position
 
