@@ -59,8 +59,8 @@ def test_all_formats_hold_the_same_weights(name):
         assert models[0].weights.shapes == other.weights.shapes
         assert models[0].summary().total == other.summary().total
     same = [m for m, file in zip(models, files, strict=True) if "tf215" not in file]
-    for address in same[0].weights:
-        for other in same[1:]:
+    for other in same[1:]:
+        for address in other.weights:
             np.testing.assert_array_equal(same[0].weights[address], other.weights[address])
 
 
