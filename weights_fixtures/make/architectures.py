@@ -427,14 +427,15 @@ def _nested(keras, name, dense, shared):
 
 
 def nested_deep(keras):
-    """Models four deep, called twice; trees of inputs and outputs; one name in every model."""
-    return _nested(keras, "nested_deep", ["dense"] * 5, None)
+    """Models four deep, called twice; trees of inputs and outputs; names that occur again."""
+    # Within `outer` they must differ, or .h5 cannot hold its weights.
+    return _nested(keras, "nested_deep", ["dense", "dense_a", "dense_b", "dense", "dense_a"], None)
 
 
 def nested_shared(keras):
     """As nested_deep, with a layer and a model that several models share at several depths."""
     shared = keras.layers.Dense(4, activation="tanh", name="shared")
-    return _nested(keras, "nested_shared", [f"dense{number}" for number in range(5)], shared)
+    return _nested(keras, "nested_shared", ["dense"] * 5, shared)
 
 
 def odd_names(keras):
