@@ -1290,7 +1290,14 @@ for dtype in "float64", "float16", "mixed_float16", "bfloat16", "mixed_bfloat16"
     case("Flatten", typed(array_dtype, 2, 3, 2), dtype=dtype)
     case("Rescaling", typed(array_dtype, 2, 3), scale=1 / 255, offset=0.1, dtype=dtype)
     for name in "SimpleRNN", "LSTM", "GRU":
-        case(name, typed(array_dtype, 2, 4, 3), units=3, return_state=True, dtype=dtype)
+        case(
+            name,
+            typed(array_dtype, 2, 4, 3),
+            units=3,
+            return_state=True,
+            recurrent_initializer="zeros",  # an orthogonal one cannot be bfloat16
+            dtype=dtype,
+        )
     x = typed(array_dtype, 2, 3, 4)
     case("Attention", [x, x], use_scale=True, call=scores, dtype=dtype)
     case("AdditiveAttention", [x, x], dtype=dtype)
