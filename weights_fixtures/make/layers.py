@@ -983,6 +983,7 @@ for rank, shape in (1, (2, 3, 6, 2)), (2, (2, 3, 5, 4, 2)), (3, (1, 2, 3, 4, 3, 
         {"dropout": 0.5, "recurrent_dropout": 0.5, "seed": 1},
         {"stateful": True},
         {"unit_forget_bias": False},
+        {"unroll": True, "return_sequences": True},
     ):
         case(name, shape, filters=2, kernel_size=2, **options)
     space = [n - 1 for n in shape[2:-1]]
