@@ -100,8 +100,8 @@ def test_every_layer_has_genuine_cases():
 
 
 def test_every_case_is_of_a_layer_in_the_registry():
-    for path in (ROOT / "weights_fixtures" / "layers").glob("*.json"):
-        assert json.loads(path.read_text())["class_name"] in LAYERS
+    for path in (ROOT / "weights_fixtures" / "layers").glob("*.npz"):
+        assert json.loads(path.with_suffix(".json").read_text())["class_name"] in LAYERS
 
 
 def test_every_op_has_a_docstring():

@@ -1,5 +1,7 @@
 """Every layer against genuine Keras: forward values, and gradients against finite differences."""
 
+import re
+
 import numpy as np
 import pytest
 from cases import Case, case_names
@@ -48,7 +50,11 @@ def kinked(case):
     ]
 
 
-@pytest.mark.parametrize("name", [n for n in CASES[::3] if "extreme" not in n])
+# Differences of 1e-6 drown in half types, and in the 1e9 that attention takes from masked scores.
+DROWNED = re.compile("extreme|Attention/all-masked|reverse_dtype_b?float16")
+
+
+@pytest.mark.parametrize("name", [n for n in CASES[::3] if not DROWNED.search(n)])
 def test_gradient_of_layer_is_that_of_finite_differences(name):
     case = Case(name)
     if not _differentiable(name):

@@ -983,6 +983,7 @@ for rank, shape in (1, (2, 3, 6, 2)), (2, (2, 3, 5, 4, 2)), (3, (1, 2, 3, 4, 3, 
         {"dropout": 0.5, "recurrent_dropout": 0.5, "seed": 1},
         {"stateful": True},
         {"unit_forget_bias": False},
+        {"unroll": True, "return_sequences": True},
     ):
         case(name, shape, filters=2, kernel_size=2, **options)
     space = [n - 1 for n in shape[2:-1]]
@@ -1290,7 +1291,14 @@ for dtype in "float64", "float16", "mixed_float16", "bfloat16", "mixed_bfloat16"
     case("Flatten", typed(array_dtype, 2, 3, 2), dtype=dtype)
     case("Rescaling", typed(array_dtype, 2, 3), scale=1 / 255, offset=0.1, dtype=dtype)
     for name in "SimpleRNN", "LSTM", "GRU":
-        case(name, typed(array_dtype, 2, 4, 3), units=3, return_state=True, dtype=dtype)
+        case(
+            name,
+            typed(array_dtype, 2, 4, 3),
+            units=3,
+            return_state=True,
+            recurrent_initializer="zeros",  # an orthogonal one cannot be bfloat16
+            dtype=dtype,
+        )
     x = typed(array_dtype, 2, 3, 4)
     case("Attention", [x, x], use_scale=True, call=scores, dtype=dtype)
     case("AdditiveAttention", [x, x], dtype=dtype)
