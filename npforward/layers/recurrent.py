@@ -51,7 +51,12 @@ def _over_time(
         mask = None if mask is None else ops.flip(mask, axis=0)
 
     if mask is None:
-        last, ys = ops.scan(step, states, xs)
+
+        def named(states, x):
+            new, y = step(states, x)
+            return _named(new), y
+
+        last, ys = ops.scan(named, states, xs)
     else:
         y0 = ops.output_of(step, states, xs)
         before = ops.full(y0.shape, 0, y0.dtype)
@@ -62,7 +67,7 @@ def _over_time(
             new, y = step(states, x)
             y = _where(m, y, ops.full(y0.shape, 0, y0.dtype) if zero_output_for_mask else before)
             olds = iter(list(leaves(states)))
-            return (map_leaves(lambda s: _where(m, s, next(olds)), new), y), y
+            return (_named(map_leaves(lambda s: _where(m, s, next(olds)), new)), y), y
 
         (last, _), ys = ops.scan(masked, (states, before), (xs, mask))
     if stateful:
@@ -77,6 +82,14 @@ def _over_time(
     if not return_state:
         return y
     return [y, *(restored(s) for s in leaves(last))]
+
+
+def _named(states):
+    """The states of one layer as inner values; those of stacked cells have no names."""
+    if isinstance(states, list) and len(states) <= 2 and not isinstance(states[0], list):
+        for name, state in zip(("hidden", "cell"), states, strict=False):
+            tap(name, state)
+    return states
 
 
 def _where(mask, a, b):
@@ -150,7 +163,7 @@ def _act(name, x, activation):
 
 def simple_step(z, h, recurrent_kernel, activation):
     """h = activation(x W + b + h U), with z = x W + b."""
-    return _act("hidden", z + ops.matmul(h, recurrent_kernel), activation)
+    return activations.get(activation)(z + ops.matmul(h, recurrent_kernel))
 
 
 def lstm_step(z, h, c, recurrent_kernel, activation, recurrent_activation):
@@ -162,10 +175,9 @@ def lstm_step(z, h, c, recurrent_kernel, activation, recurrent_activation):
     i = _act("input_gate", i, recurrent_activation)
     f = _act("forget_gate", f, recurrent_activation)
     g = _act("candidate", g, activation)
-    c = tap("cell", f * c + i * g)
+    c = f * c + i * g
     o = _act("output_gate", o, recurrent_activation)
-    h = tap("hidden", o * activations.get(activation)(c))
-    return h, c
+    return o * activations.get(activation)(c), c
 
 
 def gru_step(z, h, recurrent_kernel, recurrent_bias, activation, recurrent_activation, reset_after):
@@ -187,7 +199,7 @@ def gru_step(z, h, recurrent_kernel, recurrent_bias, activation, recurrent_activ
     else:
         h_g = ops.matmul(r * h, recurrent_kernel[:, 2 * units :])
     g = _act("candidate", z_g + h_g, activation)
-    return tap("hidden", u * h + (1.0 - u) * g)
+    return u * h + (1.0 - u) * g
 
 
 def _projected(x, kernel, bias):
@@ -524,9 +536,9 @@ def conv_lstm(
         i, f, g, o = _split(zs, 4)
         i = _act("input_gate", i, recurrent_activation)
         f = _act("forget_gate", f, recurrent_activation)
-        c = tap("cell", f * c + i * _act("candidate", g, activation))
+        c = f * c + i * _act("candidate", g, activation)
         o = _act("output_gate", o, recurrent_activation)
-        h = tap("hidden", o * activations.get(activation)(c))
+        h = o * activations.get(activation)(c)
         return [h, c], h
 
     def restored(y):
