@@ -406,6 +406,81 @@ def test_an_output_that_a_layer_does_not_have():
         Model(Graph("m", "Functional", nodes, "x", Ref("a"))).predict(X)
 
 
+def embedding(**config):
+    table = np.ones((5, 3), "float32")
+    return Layer(
+        "e", "Embedding", {"input_dim": 5, "output_dim": 3, **config}, (stored("e", table),)
+    )
+
+
+@pytest.mark.parametrize("bad", [5, -1, 7.0])
+def test_ids_outside_an_embedding(bad):
+    with pytest.raises(BadInput, match=rf"layer 'e'.*index {int(bad)} is not in 0 to 4"):
+        chain(embedding(), shape=(None, 2)).predict(np.array([[0, bad]]))
+
+
+def lstm(c=3, units=2, **config):
+    rng = np.random.default_rng(2)
+    shapes = [(c, 4 * units), (units, 4 * units), (4 * units,)]
+    arrays = (rng.normal(size=shape).astype("float32") for shape in shapes)
+    weights = tuple(stored(f"lstm/{i}", a) for i, a in enumerate(arrays))
+    return Layer("lstm", "LSTM", {"units": units, **config}, weights)
+
+
+def called(layer, *arrays, **kwargs):
+    """The output of one call of a layer on inputs of their own."""
+    nodes = []
+    for i, array in enumerate(arrays):
+        config = {"batch_shape": (None,) * array.ndim, "dtype": array.dtype.name}
+        nodes.append(Node(f"x{i}", Layer(f"x{i}", "InputLayer", config)))
+    refs = [Ref(node.address) for node in nodes]
+    kwargs = {
+        name: refs[i] if isinstance(i, int) else [refs[k] for k in i] for name, i in kwargs.items()
+    }
+    nodes.append(Node("y", layer, (refs[0],), kwargs))
+    inputs = [node.address for node in nodes[:-1]]
+    return Model(Graph("m", "Functional", tuple(nodes), inputs, Ref("y"))).predict(list(arrays))
+
+
+SEQUENCE = np.ones((2, 4, 3), "float32")
+
+
+def test_a_mask_of_the_wrong_shape():
+    with pytest.raises(BadInput, match=r"'lstm' \(LSTM\): its mask is of shape \(2, 5\), expected"):
+        called(lstm(), SEQUENCE, np.ones((2, 5), bool), mask=1)
+
+
+@pytest.mark.parametrize("sizes", [(2,), (2, 3), (2, 2, 2)])
+def test_a_state_of_the_wrong_shape(sizes):
+    states = [np.ones((2, n), "float32") for n in sizes]
+    with pytest.raises(BadInput, match=r"'lstm' \(LSTM\): its initial state is of shapes"):
+        called(lstm(), SEQUENCE, *states, initial_state=range(1, len(states) + 1))
+
+
+def test_heads_that_cannot_be_shared():
+    config = {"head_dim": 2, "num_query_heads": 3, "num_key_value_heads": 2, "use_bias": False}
+    shapes = {"query": (3, 3, 2), "key": (3, 2, 2), "value": (3, 2, 2), "output": (3, 2, 3)}
+    weights = tuple(
+        stored(f"a/{name}_dense/vars/0", np.ones(shape, "float32"))
+        for name, shape in shapes.items()
+    )
+    with pytest.raises(UnsupportedOption, match="no multiple of num_key_value_heads=2"):
+        called(Layer("a", "GroupQueryAttention", config, weights), SEQUENCE, SEQUENCE, value=1)
+
+
+def test_gates_of_an_lstm_are_inner_values():
+    model = chain(lstm(return_sequences=True), shape=(None, None, 3))
+    trace = model.trace(SEQUENCE, inner=True)
+    gates = {a.split(":")[1]: v for a, v in trace.items() if ":" in a}
+    assert set(gates) == {"input_gate", "forget_gate", "output_gate", "candidate", "cell", "hidden"}
+    assert {v.shape for v in gates.values()} == {(2, 4, 2)}
+    before = np.concatenate([np.zeros((2, 1, 2)), gates["cell"][:, :-1]], axis=1)
+    cell = gates["forget_gate"] * before + gates["input_gate"] * gates["candidate"]
+    np.testing.assert_allclose(gates["cell"], cell, atol=1e-6)
+    np.testing.assert_allclose(gates["hidden"], gates["output_gate"] * np.tanh(cell), atol=1e-6)
+    np.testing.assert_array_equal(gates["hidden"], trace["lstm"])
+
+
 # ---- numbers -------------------------------------------------------------------------------------
 
 

@@ -80,6 +80,7 @@ def batch_normalization(
         _along(None if w is None else _wide(w), axes, x.ndim)
         for w in (moving_mean, moving_variance, gamma, beta)
     )
+    mu, variance = tap("mean", mu), tap("variance", variance)
     x_hat = tap("normalized", (x - mu) / ops.sqrt(variance + epsilon))
     return ops.cast(_scaled(x_hat, gamma, beta), dtype=dtype)
 
