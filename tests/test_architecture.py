@@ -28,7 +28,7 @@ ALLOWED = {
     "ops": {"kernels", "tape", "graph"},
     "layers": {"ops", "tape", "graph"},
     "weights": {"layers", "tape", "graph"},
-    "run": {"weights", "layers", "ops", "tape", "graph"},
+    "run": {"weights", "layers", "ops", "kernels", "tape", "graph"},
     "formats": {"graph", "tables"},
     "tables": set(),
     "writing": set(),

@@ -3,6 +3,7 @@
 from npforward.kernels.conv import conv, conv_dw, conv_dx, depthwise_conv, windows
 from npforward.kernels.elementwise import erf, sigmoid, softplus
 from npforward.kernels.pool import max_pool, max_pool_dx, sum_pool, sum_pool_dx
+from npforward.kernels.recurrent import gru, lstm
 from npforward.kernels.registry import KERNELS, Kernel, kernel, numpy_only, which
 
 __all__ = [
@@ -13,7 +14,9 @@ __all__ = [
     "conv_dx",
     "depthwise_conv",
     "erf",
+    "gru",
     "kernel",
+    "lstm",
     "max_pool",
     "max_pool_dx",
     "numpy_only",

@@ -22,6 +22,7 @@ from npforward.errors import (
 from npforward.graph import Graph, Layer, Node, Ref, leaves, map_leaves
 from npforward.layers import LAYERS, LayerDef
 from npforward.layers.registry import CALL_NO_EFFECT
+from npforward.run.fusion import fused
 from npforward.tape import Step, Tape, Var
 from npforward.weights import Bound, check
 
@@ -493,9 +494,8 @@ def plan(recording: Recording, wanted: Iterable[str], keep_states: bool = False)
         options = step.options
         if hasattr(step.op, "keeping"):  # a loop stacks over time only what is wanted
             options = step.op.keeping(options, [out in needed for out in step.outs])
-        return Instruction(
-            step.op.value(*step.args), args, options, outs, many, frees, emits, step.scope
-        )
+        value = fused(step, options) or step.op.value(*step.args)
+        return Instruction(value, args, options, outs, many, frees, emits, step.scope)
 
     return Plan(
         recording,

@@ -1,0 +1,97 @@
+"""Loops over time that are exactly one of the kernels': recognised in a plan, run as one call.
+
+Layers stay free of this: a rule records its own step the way a layer does, and a loop that was
+recorded as the same ops on the same arrays is that kernel.  Any other loop, and one whose inner
+values are wanted, is left to `scan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from npforward import kernels, ops
+from npforward.layers.recurrent import gru_step, lstm_step
+from npforward.ops.scan import SCAN, Program
+from npforward.tape import Step, Tape, Var
+
+
+class Rule(NamedTuple):
+    """A step, called as ``step(states, x, *captured)``, and the kernel that is its loop."""
+
+    states: int
+    captured: int
+    step: Callable[..., Any]
+    run: Callable[..., tuple[Any, ...]]  # of (*states, xs, *captured)
+
+
+def _lstm(states, z, u):
+    h, c = lstm_step(z, *states, u, "tanh", "sigmoid")
+    return [h, c], h
+
+
+def _gru(states, z, u, b=None):
+    h = gru_step(z, *states, u, b, "tanh", "sigmoid", reset_after=True)
+    return [h], h
+
+
+RULES = (
+    Rule(2, 1, _lstm, lambda h, c, z, u: kernels.lstm(z, h, c, u)),
+    Rule(1, 2, _gru, lambda h, z, u, b: kernels.gru(z, h, u, b)),
+    Rule(1, 1, _gru, lambda h, z, u: kernels.gru(z, h, u, np.zeros(u.shape[1], u.dtype))),
+)
+
+
+def fused(step: Step, options: Mapping[str, Any]) -> Callable[..., Any] | None:
+    """The function to run instead of the op's own, called alike; None where no rule fits.
+
+    Examples
+    --------
+    >>> fused(Step(ops.exp, (1.0,), {}, None), {}) is None
+    True
+    """
+    if step.op is not SCAN:
+        return None
+    program: Program = options["program"]
+    n = len(program.state) + len(program.y)
+    if any(program.wants(n + i) for i in range(len(program.taps))):
+        return None
+    if {v.dtype.name for v in program.ins} not in ({"float32"}, {"float64"}):
+        return None
+    counts = len(program.state), len(program.captured)
+    for rule in RULES:
+        if counts == (rule.states, rule.captured) and len(program.x) == 1:
+            expected = _recorded(rule, program)
+            if expected is not None and _written(expected) == _written(program):
+                missing = (None,) * len(program.taps)
+                return lambda *args, program, run=rule.run: (*run(*args), *missing)
+    return None
+
+
+def _recorded(rule: Rule, program: Program) -> Program | None:
+    """The rule's step on arrays of this program's shapes; None where they do not fit it."""
+    tape = Tape()
+    states = [tape.var(v.shape, v.dtype) for v in program.state]
+    xs = tape.var((1, *program.x[0].shape), program.x[0].dtype)
+    captured = [tape.var(v.shape, v.dtype) for v in program.captured]
+    try:
+        ops.scan(lambda held, x: rule.step(held, x, *captured), states, xs)
+    except ValueError:  # of a rule of shapes
+        return None
+    return tape.steps[0].options["program"]
+
+
+def _written(program: Program) -> tuple[Any, ...]:
+    """What a program does, comparable: every Var by the order of its appearance."""
+    at: dict[Var, int] = {v: i for i, v in enumerate(program.ins)}
+
+    def word(a: Any) -> Any:
+        return at.setdefault(a, len(at)) if isinstance(a, Var) else repr(a)
+
+    steps = [
+        (step.op, tuple(map(word, step.args)), repr(step.options), tuple(map(word, step.outs)))
+        for step in program.steps
+    ]
+    return steps, tuple(map(word, program.new_state)), tuple(map(word, program.y))
