@@ -6,7 +6,8 @@ same list then serves to run the function, to reason about it, and to differenti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -99,6 +100,16 @@ class Tape:
         return out
 
 
+@contextlib.contextmanager
+def shown_as(show: Callable[[Any], Any], x: Any) -> Iterator[None]:
+    """Inner values that are named in this context, while recording on `x`, are `show(value)`."""
+    taps = x.tape.taps if isinstance(x, Var) else {}
+    before = set(taps)
+    yield
+    for name in [name for name in taps if name not in before]:
+        taps[name] = show(taps[name])
+
+
 def recall(name: str, zeros: Any, x: Any) -> Any:
     """A state kept from the call before, at first zeros, of the layer that is recorded on `x`."""
     if not isinstance(x, Var):
@@ -137,10 +148,8 @@ def backward(
 
     Parameters
     ----------
-    steps
-        What was recorded, in order.
-    values
-        The value of every Var in those steps.
+    steps, values
+        What was recorded, in order, and the value of every Var in it.
     seeds
         Where the walk starts: the gradient of the result for these Vars.
     wanted

@@ -9,7 +9,7 @@ from npforward.layers import activations
 from npforward.layers.convolutional import conv
 from npforward.layers.registry import Weight, keep, layer, one_of, per_axis
 from npforward.layers.spatial import channels_last, channels_restored
-from npforward.tape import recall, remember, tap
+from npforward.tape import recall, remember, shown_as, tap
 
 # ---- the loop -----------------------------------------------------------------------------------
 
@@ -612,7 +612,15 @@ def time_distributed(inputs, mask=None, *, layer):
     x = ops.reshape(inputs, shape=(n * t, *rest))
     # A mask of one number a step says nothing to a layer that sees one step.
     kwargs = {} if mask is None else {"mask": mask}
-    y = layer(x, **kwargs)
+
+    def unfolded(y):
+        return ops.reshape(y, shape=(n, t, *y.shape[1:]))  # (N T, ...) -> (N, T, ...)
+
+    def shown(inner):
+        return unfolded(inner) if inner.ndim > 1 and inner.shape[0] == n * t else inner
+
+    with shown_as(shown, x):
+        y = layer(x, **kwargs)
     if isinstance(y, list):
         raise UnsupportedOption("its inner layer has several outputs")
-    return ops.reshape(y, shape=(n, t, *y.shape[1:]))
+    return unfolded(y)
