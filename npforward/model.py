@@ -268,9 +268,10 @@ class Model:
         layer = known[found[0]]
         if isinstance(layer, Graph):
             return Model(layer, precision=self._precision)
-        arrays = {weight.name: stored.read() for weight, stored in self._bounds[layer].pairs} or {
-            stored.name: stored.read() for stored in self._bounds[layer].unnamed
-        }
+        bound = self._bounds[layer]
+        held = [Parameter(weight.name, stored, layer, True) for weight, stored in bound.pairs]
+        held += [Parameter(stored.name, stored, layer, True) for stored in bound.unnamed]
+        arrays = Weights(held)
         return SavedLayer(layer.name, layer.type, found[0], layer.config, arrays)
 
     def _calls(self, graph: Graph, at: str) -> Iterator[tuple[str, Layer | Graph]]:

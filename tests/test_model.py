@@ -265,6 +265,7 @@ def test_summary_reads_no_weights():
     silent = tuple(dataclasses.replace(s, read=never) for s in layer.stored)
     model = chain(dataclasses.replace(layer, stored=silent))
     assert model.summary().total == 15
+    assert [layer.name for layer in model.layers] == ["x", "a"]
     assert str(model.summary()).startswith('Model: "chain"')
     assert model.weights.shapes == {"a/kernel": (4, 3), "a/bias": (3,)}
 

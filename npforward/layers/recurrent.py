@@ -24,13 +24,14 @@ def _over_time(
     xs,
     states,
     mask,
-    *,
-    go_backwards,
-    return_sequences,
-    return_state,
-    stateful,
-    zero_output_for_mask,
     restored=lambda y: y,
+    *,
+    go_backwards=False,
+    return_sequences=False,
+    return_state=False,
+    stateful=False,
+    unroll=False,
+    zero_output_for_mask=False,
 ):
     """Keras's `backend.rnn`: where `mask` is false, states stay and the output is the one before.
 
@@ -297,20 +298,15 @@ def _state_shapes(cell, n):
 # ---- layers -------------------------------------------------------------------------------------
 
 
-@layer("RNN", mask=_sequence_mask)
+@layer("RNN", mask=_sequence_mask, also=_over_time)
 def rnn(
     sequences,
     initial_state=None,
     mask=None,
     *,
     cell,
-    return_sequences=False,
-    return_state=False,
-    go_backwards=False,
-    stateful=False,
-    unroll=False,
-    zero_output_for_mask=False,
     dtype="float32",
+    **loop,
 ):
     """A cell, or several one above the other, over time."""
     shapes = _state_shapes(cell, sequences.shape[0])
@@ -321,20 +317,15 @@ def rnn(
         flat = iter(new)
         return map_leaves(lambda _: next(flat), states), y
 
-    return _over_time(
-        step,
-        sequences,
-        states,
-        mask,
-        go_backwards=go_backwards,
-        return_sequences=return_sequences,
-        return_state=return_state,
-        stateful=stateful,
-        zero_output_for_mask=zero_output_for_mask,
-    )
+    return _over_time(step, sequences, states, mask, **loop)
 
 
-@layer("SimpleRNN", weights=_cell_weights(1, _no_rows, path="cell"), mask=_sequence_mask)
+@layer(
+    "SimpleRNN",
+    weights=_cell_weights(1, _no_rows, path="cell"),
+    mask=_sequence_mask,
+    also=_over_time,
+)
 def simple_rnn(
     sequences,
     initial_state=None,
@@ -345,13 +336,8 @@ def simple_rnn(
     *,
     activation="tanh",
     use_bias=True,
-    return_sequences=False,
-    return_state=False,
-    go_backwards=False,
-    stateful=False,
-    unroll=False,
-    zero_output_for_mask=False,
     dtype="float32",
+    **loop,
 ):
     """A fully connected recurrent layer."""
     z = _projected(sequences, kernel, bias)
@@ -361,20 +347,12 @@ def simple_rnn(
         h = simple_step(z, states[0], recurrent_kernel, activation)
         return [h], h
 
-    return _over_time(
-        step,
-        z,
-        states,
-        mask,
-        go_backwards=go_backwards,
-        return_sequences=return_sequences,
-        return_state=return_state,
-        stateful=stateful,
-        zero_output_for_mask=zero_output_for_mask,
-    )
+    return _over_time(step, z, states, mask, **loop)
 
 
-@layer("LSTM", weights=_cell_weights(4, _no_rows, path="cell"), mask=_sequence_mask)
+@layer(
+    "LSTM", weights=_cell_weights(4, _no_rows, path="cell"), mask=_sequence_mask, also=_over_time
+)
 def lstm(
     sequences,
     initial_state=None,
@@ -386,13 +364,8 @@ def lstm(
     activation="tanh",
     recurrent_activation="sigmoid",
     use_bias=True,
-    return_sequences=False,
-    return_state=False,
-    go_backwards=False,
-    stateful=False,
-    unroll=False,
-    zero_output_for_mask=False,
     dtype="float32",
+    **loop,
 ):
     """Long short-term memory."""
     z = _projected(sequences, kernel, bias)
@@ -404,20 +377,15 @@ def lstm(
         h, c = lstm_step(z, h, c, recurrent_kernel, activation, recurrent_activation)
         return [h, c], h
 
-    return _over_time(
-        step,
-        z,
-        states,
-        mask,
-        go_backwards=go_backwards,
-        return_sequences=return_sequences,
-        return_state=return_state,
-        stateful=stateful,
-        zero_output_for_mask=zero_output_for_mask,
-    )
+    return _over_time(step, z, states, mask, **loop)
 
 
-@layer("GRU", weights=_cell_weights(3, _rows_of_reset_after, path="cell"), mask=_sequence_mask)
+@layer(
+    "GRU",
+    weights=_cell_weights(3, _rows_of_reset_after, path="cell"),
+    mask=_sequence_mask,
+    also=_over_time,
+)
 def gru(
     sequences,
     initial_state=None,
@@ -430,13 +398,8 @@ def gru(
     recurrent_activation="sigmoid",
     use_bias=True,
     reset_after=True,
-    return_sequences=False,
-    return_state=False,
-    go_backwards=False,
-    stateful=False,
-    unroll=False,
-    zero_output_for_mask=False,
     dtype="float32",
+    **loop,
 ):
     """Gated recurrent units."""
     bias, recurrent_bias = _gru_biases(bias, reset_after)
@@ -455,17 +418,7 @@ def gru(
         )
         return [h], h
 
-    return _over_time(
-        step,
-        z,
-        states,
-        mask,
-        go_backwards=go_backwards,
-        return_sequences=return_sequences,
-        return_state=return_state,
-        stateful=stateful,
-        zero_output_for_mask=zero_output_for_mask,
-    )
+    return _over_time(step, z, states, mask, **loop)
 
 
 def _frame_channels(config, shape):
@@ -491,6 +444,7 @@ def _frame_channels(config, shape):
     ),
     batch_axes=True,
     mask=_sequence_mask,
+    also=_over_time,
 )
 def conv_lstm(
     sequences,
@@ -507,13 +461,8 @@ def conv_lstm(
     activation="tanh",
     recurrent_activation="sigmoid",
     use_bias=True,
-    return_sequences=False,
-    return_state=False,
-    go_backwards=False,
-    stateful=False,
-    unroll=False,
-    zero_output_for_mask=False,
     dtype="float32",
+    **loop,
 ):
     """An LSTM whose products are convolutions (X. Shi et al., 2015)."""
     n, t, *frame = sequences.shape
@@ -548,18 +497,7 @@ def conv_lstm(
             return channels_restored(y, data_format)
         return ops.transpose(y, axes=(0, 1, y.ndim - 1, *range(2, y.ndim - 1)))
 
-    return _over_time(
-        step,
-        z,
-        states,
-        mask,
-        go_backwards=go_backwards,
-        return_sequences=return_sequences,
-        return_state=return_state,
-        stateful=stateful,
-        zero_output_for_mask=zero_output_for_mask,
-        restored=restored,
-    )
+    return _over_time(step, z, states, mask, restored, **loop)
 
 
 # ---- wrappers -----------------------------------------------------------------------------------

@@ -136,6 +136,7 @@ def layer(
     batch_axes: bool = False,
     mask: MaskRule = drop,
     implicit: tuple[str, ...] = (),
+    also: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function as the meaning of Keras layer classes.
 
@@ -155,6 +156,9 @@ def layer(
         What becomes of the mask of its input: `drop`, `keep`, or a rule of its own.
     implicit
         Mask arguments that Keras takes from the inputs alone, whatever the call says.
+    also
+        A function whose keyword-only parameters are options too; the layer function takes them as
+        ``**kwargs`` and hands them on.
 
     Examples
     --------
@@ -164,10 +168,13 @@ def layer(
     """
 
     def decorate(fn: Callable[..., Any]) -> Callable[..., Any]:
-        parameters = inspect.signature(fn).parameters.values()
         held = {w.name for w in weights}
-        options = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-        arguments = tuple(p.name for p in parameters if p.name not in held | options.keys())
+        parameters = inspect.signature(fn).parameters.values()
+        arguments = tuple(
+            p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in held
+        )
+        handed_on = inspect.signature(also).parameters.values() if also else ()
+        options = {p.name: p.default for p in (*parameters, *handed_on) if p.kind is p.KEYWORD_ONLY}
         for type_ in types:
             space = re.search(r"([123])D(Transpose)?$", type_)  # "Conv2D": batch, 2 axes, channels
             ndim = int(space[1]) + 2 if space and not batch_axes else None
