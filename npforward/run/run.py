@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,12 +47,18 @@ def run(
             if instruction.outs[0] not in plan.constants:
                 _execute(instruction, slots, weight)
                 plan.constants.update((out, slots[out]) for out in instruction.outs)
-    for address, at in plan.first:
-        yield address, weight(slots[at]) if isinstance(slots[at], Var) else slots[at]
+
+    def complete(emits: Iterable[tuple[str, int]]) -> Iterator[tuple[str, np.ndarray]]:
+        for address, at in emits:
+            if isinstance(slots[at], Var):  # a weight that no step has needed yet
+                slots[at] = weight(slots[at])
+            yield address, slots[at]
+
+    yield from complete(plan.first)
     for instruction in plan.instructions:
         with np.errstate(all="ignore"):
             _execute(instruction, slots, weight)
-        yield from ((address, slots[at]) for address, at in instruction.emits)
+        yield from complete(instruction.emits)
         for at in instruction.frees:
             slots.pop(at, None)
     if states is not None:
