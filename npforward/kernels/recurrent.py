@@ -48,6 +48,21 @@ def _samples_first(z, h):
     return z, np.empty((*z.shape[:2], h.shape[-1]), z.dtype)
 
 
+def _aligned(shape, dtype):
+    """An array that begins where a cache line does: vectors across two lines cost a third more."""
+    n = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.empty(n + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + n].view(dtype).reshape(shape)
+
+
+def _scratch(u):
+    """U, and rows for the sums of a pair of samples, as the inner loops like them."""
+    fixed = _aligned(u.shape, u.dtype)
+    fixed[...] = u
+    return fixed, _aligned((2, u.shape[1]), u.dtype)
+
+
 @lstm.twin(worth=_large)
 def _(numba):
     from npforward.kernels import recurrent_loops as loops
@@ -55,7 +70,7 @@ def _(numba):
     def fast(z, h, c, u):
         z, hs = _samples_first(z, h)
         h, c = h.copy(order="C"), c.copy(order="C")
-        loops.lstm(z, h, c, np.ascontiguousarray(u), hs)
+        loops.lstm(z, h, c, *_scratch(u), hs)
         return h, c, hs.swapaxes(0, 1)
 
     return fast
@@ -68,7 +83,7 @@ def _(numba):
     def fast(z, h, u, b):
         z, hs = _samples_first(z, h)
         h = h.copy(order="C")
-        loops.gru(z, h, np.ascontiguousarray(u), np.ascontiguousarray(b), hs)
+        loops.gru(z, h, *_scratch(u), np.ascontiguousarray(b), hs)
         return h, hs.swapaxes(0, 1)
 
     return fast

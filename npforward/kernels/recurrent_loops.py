@@ -168,9 +168,10 @@ def _gru_gates(z, a, h):
 
 
 @compiled
-def lstm(z, h, c, u, hs):
-    """(N, T, 4U), ...: steps from h and c, which become the last; hs (N, T, U) is filled."""
-    a = np.empty((2, z.shape[2]), z.dtype)
+def lstm(z, h, c, u, a, hs):
+    """(N, T, 4U), ...: steps from h and c, which become the last; a (2, 4U) is
+    scratch, hs (N, T, U) is filled.
+    """
     for b in range(0, len(z), 2):
         many = min(2, len(z) - b)
         for t in range(z.shape[1]):
@@ -186,9 +187,10 @@ def lstm(z, h, c, u, hs):
 
 
 @compiled
-def gru(z, h, u, bias, hs):
-    """(N, T, 3U), ...: steps from h, which becomes the last; hs (N, T, U) is filled."""
-    a, x = np.empty((2, z.shape[2]), z.dtype), np.empty(z.shape[2], z.dtype)
+def gru(z, h, u, a, bias, hs):
+    """(N, T, 3U), ...: steps from h, which becomes the last; a (2, 3U) is
+    scratch, hs (N, T, U) is filled.
+    """
     for b in range(0, len(z), 2):
         many = min(2, len(z) - b)
         for t in range(z.shape[1]):
@@ -199,6 +201,5 @@ def gru(z, h, u, bias, hs):
             else:
                 _add_product(a[0], h[b], u)
             for s in range(many):
-                x[:] = z[b + s, t]
-                _gru_gates(x, a[s], h[b + s])
+                _gru_gates(z[b + s, t], a[s], h[b + s])
                 hs[b + s, t, :] = h[b + s]

@@ -1,13 +1,15 @@
-"""Loops over time that are exactly one of the kernels': recognised in a plan, run as one call.
+"""Faster ways to run steps of a plan that give the same values; layers stay free of this.
 
-Layers stay free of this: a rule records its own step the way a layer does, and a loop that was
-recorded as the same ops on the same arrays is that kernel.  Any other loop, and one whose inner
-values are wanted, is left to `scan`.
+A loop over time that is exactly one of the kernels' is one call of it: a rule records its own step
+the way a layer does, and a loop that was recorded as the same ops on the same arrays is that
+kernel.  Any other loop, and one whose inner values are wanted, is left to `scan`.  A bias is added
+to a product where the product lies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,3 +97,30 @@ def _written(program: Program) -> tuple[Any, ...]:
         for step in program.steps
     ]
     return steps, tuple(map(word, program.new_state)), tuple(map(word, program.y))
+
+
+# Ops whose answer is memory of their own, never a view of an argument.
+FRESH = (ops.dense, ops.conv)
+
+
+def in_passing(steps: Sequence[Step]) -> set[Var]:
+    """What is made in fresh memory for one other step alone: nothing else sees that memory."""
+    uses = Counter(v for step in steps for v in step.ins)
+    return {step.out for step in steps if step.op in FRESH and uses[step.out] == 1}
+
+
+def in_place(step: Step, passing: set[Var]) -> Callable[..., Any] | None:
+    """A sum written over its first term, if that is only passing by; None for any other step.
+
+    Fresh memory for a large array costs several times the addition itself.
+    """
+    if step.op is not ops.add or step.args[0] not in passing:
+        return None
+    a, b = step.args
+    same = a.shape == step.out.shape and getattr(b, "dtype", None) == a.dtype == step.out.dtype
+    # Half types are summed in float32 and rounded once.
+    return _add_in_place if same and a.dtype.name in ("float32", "float64") else None
+
+
+def _add_in_place(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.add(a, b, out=a)

@@ -22,7 +22,7 @@ from npforward.errors import (
 from npforward.graph import Graph, Layer, Node, Ref, leaves, map_leaves
 from npforward.layers import LAYERS, LayerDef
 from npforward.layers.registry import CALL_NO_EFFECT
-from npforward.run.fusion import fused
+from npforward.run.fusion import fused, in_passing, in_place
 from npforward.tape import Step, Tape, Var
 from npforward.weights import Bound, check
 
@@ -485,6 +485,9 @@ def plan(recording: Recording, wanted: Iterable[str], keep_states: bool = False)
         if var not in fixed and var not in kept_states:
             dying.setdefault(n, []).append(var)
 
+    seen_outside = {*goals.values(), *kept_states}
+    passing = in_passing([step for _, step in live]) - seen_outside
+
     def instruction(step: Step, n: int | None) -> Instruction:
         args = tuple((True, slot(a)) if isinstance(a, Var) else (False, a) for a in step.args)
         outs = tuple(slot(out) for out in step.outs)
@@ -494,7 +497,7 @@ def plan(recording: Recording, wanted: Iterable[str], keep_states: bool = False)
         options = step.options
         if hasattr(step.op, "keeping"):  # a loop stacks over time only what is wanted
             options = step.op.keeping(options, [out in needed for out in step.outs])
-        value = fused(step, options) or step.op.value(*step.args)
+        value = fused(step, options) or in_place(step, passing) or step.op.value(*step.args)
         return Instruction(value, args, options, outs, many, frees, emits, step.scope)
 
     return Plan(
