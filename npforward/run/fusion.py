@@ -30,12 +30,13 @@ class Rule(NamedTuple):
 
 
 def _lstm(states, z, u):
-    h, c = lstm_step(z, *states, u, "tanh", "sigmoid")
+    h, c = states
+    h, c = lstm_step(z, h, c, u, "tanh", "sigmoid")
     return [h, c], h
 
 
 def _gru(states, z, u, b=None):
-    h = gru_step(z, *states, u, b, "tanh", "sigmoid", reset_after=True)
+    h = gru_step(z, states[0], u, b, "tanh", "sigmoid", reset_after=True)
     return [h], h
 
 
