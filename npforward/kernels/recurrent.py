@@ -70,7 +70,8 @@ def _(numba):
     def fast(z, h, c, u):
         z, hs = _samples_first(z, h)
         h, c = h.copy(order="C"), c.copy(order="C")
-        loops.lstm(z, h, c, *_scratch(u), hs)
+        u, a = _scratch(u)
+        loops.lstm(z, h, c, u, a, hs)
         return h, c, hs.swapaxes(0, 1)
 
     return fast
@@ -83,7 +84,8 @@ def _(numba):
     def fast(z, h, u, b):
         z, hs = _samples_first(z, h)
         h = h.copy(order="C")
-        loops.gru(z, h, *_scratch(u), np.ascontiguousarray(b), hs)
+        u, a = _scratch(u)
+        loops.gru(z, h, u, a, np.ascontiguousarray(b), hs)
         return h, hs.swapaxes(0, 1)
 
     return fast

@@ -49,6 +49,13 @@ SMALL = np.float32(0.625)
 
 
 @inner
+def _power_of_two(n):
+    """2^n as a float32, for an int32 n from -126 to 127."""
+    bits = np.int32((n + np.int32(127)) << np.int32(23))
+    return _as_float(bits)  # type: ignore[call-arg]  # the context comes from numba
+
+
+@inner
 def _exp_below_zero(a):
     """exp(a) of a float32 a <= 0; of NaN, that of the lowest."""
     a = a if a > LOWEST else LOWEST
@@ -59,9 +66,7 @@ def _exp_below_zero(a):
     y = ONE + (r + (r * r) * p)
     # 2^n in two factors: the result may be a denormal number, 2^n is none then
     half = n >> np.int32(1)
-    first = _as_float(np.int32((half + np.int32(127)) << np.int32(23)))
-    second = _as_float(np.int32((n - half + np.int32(127)) << np.int32(23)))
-    return (y * first) * second
+    return (y * _power_of_two(half)) * _power_of_two(np.int32(n - half))
 
 
 def sigmoid(x):

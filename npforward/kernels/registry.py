@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 KERNELS: dict[str, Kernel] = {}
-SCRATCH = 32 * 2**20  # bytes that a reference may allocate beside its result
 
 _numpy_only = contextvars.ContextVar("numpy_only", default=False)
 

@@ -187,42 +187,48 @@ def _step(program: Program, values: dict[Var, Any]) -> tuple[tuple, tuple, tuple
 def run(*args: Any, program: Program) -> tuple[Any, ...]:
     """The loop itself; outputs that are not wanted come out as None."""
     n, m = len(program.state), len(program.x)
-    state: Sequence[Any] = args[:n]
-    xs, captured = args[n : n + m], args[n + m :]
-    at: dict[Var, int] = {}
-    for v in program.ins:
-        at.setdefault(v, len(at))
-    code = []
-    for step in program.steps:
-        ins = [(True, at[a]) if isinstance(a, Var) else (False, a) for a in step.args]
-        function = step.op.value(*step.args)
-        outs = [at.setdefault(out, len(at)) for out in step.outs]
-        code.append((function, ins, step.options, outs, isinstance(step.out, tuple)))
+    state, xs, captured = args[:n], args[n : n + m], args[n + m :]
+    at: dict[Var, int] = {v: i for i, v in enumerate(program.ins)}
+    slots: list[Any] = [*state, *xs, *captured]
 
-    def place(end: Any) -> tuple[bool, Any]:
-        return (True, at[end]) if isinstance(end, Var) else (False, end)
+    def slot(a: Any) -> int:
+        """Where a value is in `slots`; constants have their place there too."""
+        if isinstance(a, Var) and a in at:
+            return at[a]
+        slots.append(None if isinstance(a, Var) else a)
+        if isinstance(a, Var):
+            at[a] = len(slots) - 1
+        return len(slots) - 1
 
-    new_state = [place(v) for v in program.new_state]
-    ends = [place(v) for v in (*program.y, *program.taps)]
+    code = [
+        (
+            step.op.value(*step.args),
+            [slot(a) for a in step.args],
+            step.options,
+            [slot(out) for out in step.outs],
+            isinstance(step.out, tuple),
+        )
+        for step in program.steps
+    ]
+    new_state = [slot(v) for v in program.new_state]
     length = len(xs[0])
     stacked: list[Any] = []
+    kept: list[tuple[np.ndarray, int]] = []  # what is stacked over time, and from where
     for i, v in enumerate((*program.y, *program.taps)):
         wanted = program.wants(n + i)
         stacked.append(np.empty((length, *np.shape(v)), v.dtype) if wanted else None)
-    slots: list[Any] = [None] * len(at)
-    slots[n + m : n + m + len(captured)] = captured
+        if wanted:
+            kept.append((stacked[-1], slot(v)))
     for t in range(length):
-        slots[:n] = state
         slots[n : n + m] = [x[t] for x in xs]
         for function, ins, options, outs, many in code:
-            found = function(*[slots[a] if is_slot else a for is_slot, a in ins], **options)
+            found = function(*[slots[a] for a in ins], **options)
             if many:
                 for out, array in zip(outs, found, strict=True):
                     slots[out] = array
             else:
                 slots[outs[0]] = found
-        state = [slots[a] if is_slot else a for is_slot, a in new_state]
-        for into, (is_slot, a) in zip(stacked, ends, strict=True):
-            if into is not None:
-                into[t] = slots[a] if is_slot else a
-    return (*state, *stacked)
+        slots[:n] = [slots[a] for a in new_state]
+        for into, a in kept:
+            into[t] = slots[a]
+    return (*slots[:n], *stacked)

@@ -36,8 +36,7 @@ def _lstm(states, z, u):
 
 
 def _gru(states, z, u, b=None):
-    (h,) = states
-    h = gru_step(z, h, u, b, "tanh", "sigmoid", reset_after=True)
+    h = gru_step(z, states[0], u, b, "tanh", "sigmoid", reset_after=True)
     return [h], h
 
 
