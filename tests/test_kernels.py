@@ -192,3 +192,49 @@ assert kernels.sigmoid(np.zeros(2**23, "float32"))[0] == 0.5
         [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("n", "least"), [(0, 2), (1, 2), (7, 2), (32, 8), (33, 2)])
+def test_parts_make_up_the_whole(monkeypatch, n, least):
+    from npforward.kernels import threads
+
+    monkeypatch.setenv("NPFORWARD_THREADS", "3")
+    done = np.zeros(n, int)
+    starts = []
+
+    def work(part):
+        starts.append(part.start)
+        done[part] += 1
+
+    threads.in_parts(work, n, step=2, least=least)
+    assert (done == 1).all()
+    assert all(start % 2 == 0 for start in starts)
+
+
+def test_an_error_in_a_thread_is_the_callers(monkeypatch):
+    from npforward.kernels import threads
+
+    monkeypatch.setenv("NPFORWARD_THREADS", "2")
+
+    def fails(part):
+        if part.start:
+            raise ValueError("second part")
+
+    with pytest.raises(ValueError, match="second part"):
+        threads.in_parts(fails, 10, step=2, least=2)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_any_number_of_threads_gives_the_same_bits(monkeypatch, name):
+    n, units, gates = 37, 5, {"lstm": 4, "gru": 3}[name]
+    z, h = rng.normal(size=(6, n, gates * units)), rng.normal(size=(n, units))
+    u, extra = rng.normal(size=(units, gates * units)), rng.normal(size=(n, units))
+    args = (z, h, extra, u) if name == "lstm" else (z, h, u, rng.normal(size=gates * units))
+    args = [a.astype("float32") for a in args]
+    found = []
+    for count in ("1", "2", "3"):
+        monkeypatch.setenv("NPFORWARD_THREADS", count)
+        found.append(KERNELS[name].fast(*args))
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)

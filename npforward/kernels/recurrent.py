@@ -6,6 +6,7 @@ import numpy as np
 
 from npforward.kernels.elementwise import sigmoid
 from npforward.kernels.registry import kernel
+from npforward.kernels.threads import in_parts
 
 
 @kernel
@@ -56,11 +57,19 @@ def _aligned(shape, dtype):
     return raw[start : start + n].view(dtype).reshape(shape)
 
 
-def _scratch(u):
-    """U, and rows for the sums of a pair of samples, as the inner loops like them."""
+def _fixed(u):
+    """U where the inner loops like it."""
     fixed = _aligned(u.shape, u.dtype)
     fixed[...] = u
-    return fixed, _aligned((2, u.shape[1]), u.dtype)
+    return fixed
+
+
+def _sums(u):
+    """Rows for the sums of a pair of samples."""
+    return _aligned((2, u.shape[1]), u.dtype)
+
+
+PAIR, FEW = 2, 8  # samples that a loop takes together; that are worth a thread
 
 
 @lstm.twin(worth=_large)
@@ -69,9 +78,12 @@ def _(numba):
 
     def fast(z, h, c, u):
         z, hs = _samples_first(z, h)
-        h, c = h.copy(order="C"), c.copy(order="C")
-        u, a = _scratch(u)
-        loops.lstm(z, h, c, u, a, hs)
+        h, c, u = h.copy(order="C"), c.copy(order="C"), _fixed(u)
+
+        def some(part):
+            loops.lstm(z[part], h[part], c[part], u, _sums(u), hs[part])
+
+        in_parts(some, len(z), step=PAIR, least=FEW)
         return h, c, hs.swapaxes(0, 1)
 
     return fast
@@ -83,9 +95,12 @@ def _(numba):
 
     def fast(z, h, u, b):
         z, hs = _samples_first(z, h)
-        h = h.copy(order="C")
-        u, a = _scratch(u)
-        loops.gru(z, h, u, a, np.ascontiguousarray(b), hs)
+        h, u, b = h.copy(order="C"), _fixed(u), np.ascontiguousarray(b)
+
+        def some(part):
+            loops.gru(z[part], h[part], u, _sums(u), b, hs[part])
+
+        in_parts(some, len(z), step=PAIR, least=FEW)
         return h, hs.swapaxes(0, 1)
 
     return fast
