@@ -1,7 +1,7 @@
 """Record ops on arrays without data, and walk the record backwards: reverse-mode differentiation.
 
-A function written with ops is called once on `Var`s; each op appends a `Step` to the tape.  The
-same list then serves to run the function, to reason about it, and to differentiate it.
+A function is called once on `Var`s; each of its ops appends a `Step`.  The same list then serves
+to run the function, to reason about it, and to differentiate it.
 """
 
 from __future__ import annotations
@@ -150,10 +150,9 @@ def backward(
     ----------
     steps, values
         What was recorded, in order, and the value of every Var in it.
-    seeds
-        Where the walk starts: the gradient of the result for these Vars.
-    wanted
-        The Vars to differentiate for; only the paths to them are walked.
+    seeds, wanted
+        Where the walk starts, with the gradient of the result for these Vars; and where to: only
+        the paths to these are walked.
 
     Returns
     -------
