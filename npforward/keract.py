@@ -109,7 +109,8 @@ def get_activations(
                 )
         keys = OrderedDict((a, k) for a, k in keys.items() if k in wanted or a in wanted)
     values: dict[str, list[np.ndarray]] = {}
-    for address, array in model.trace(x, layers=_with_outputs(keys)).items():
+    trace = model.trace(x, layers=_with_outputs(keys))
+    for address, array in trace.items():
         values.setdefault(addresses.layer_part(address), []).append(np.array(array))
     found: OrderedDict[str | int, Any] = OrderedDict()
     for n, (address, name) in enumerate(_inputs_first(model, keys)):
@@ -118,7 +119,7 @@ def get_activations(
         if output_format == "numbered":
             key = n
         elif output_format == "full":
-            key = f"{address}{_tensor(_layer(model, address))}"
+            key = f"{address}{_tensor(trace.layers[address])}"
         found[key] = arrays[0] if len(arrays) == 1 else arrays
     return found
 
@@ -143,13 +144,6 @@ def _with_outputs(keys: Iterable[str]) -> Any:
 def _inputs_first(model: Model, keys: OrderedDict[str, str]) -> list[tuple[str, str]]:
     inputs = [a for a in leaves(model.graph.inputs) if a in keys]
     return [(a, keys[a]) for a in [*inputs, *(a for a in keys if a not in inputs)]]
-
-
-def _layer(model: Model, address: str) -> Layer | Graph:
-    graph: Any = model.graph
-    for part in address.split("/"):
-        graph = next(n.layer for n in graph.nodes if n.address == part)
-    return graph
 
 
 def _tensor(layer: Layer | Graph) -> str:

@@ -13,9 +13,9 @@ import numpy as np
 from npforward import addresses, formats, kernels
 from npforward.dtypes import floating
 from npforward.errors import BadInput, UnknownName, nearest
-from npforward.graph import Graph, Layer, leaves
+from npforward.graph import Graph, Layer, Stored, leaves, map_leaves
 from npforward.limits import Limits
-from npforward.run import Failed, Plan, Recording, owner_of, plan, run
+from npforward.run import Failed, Plan, Recording, compute_dtype, owner_of, plan, run
 from npforward.statistics import Statistics, statistics
 from npforward.summary import Summary, summary
 from npforward.tape import Var
@@ -77,9 +77,11 @@ class Weights(Mapping[str, np.ndarray]):
     ('dense1/kernel', (13, 32))
     """
 
-    def __init__(self, parameters: Iterable[Parameter]) -> None:
+    def __init__(
+        self, parameters: Iterable[Parameter], read: Callable[[Stored], np.ndarray]
+    ) -> None:
         self._parameters = {p.address: p for p in parameters}
-        self._arrays: dict[str, np.ndarray] = {}
+        self._read = read
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -94,9 +96,7 @@ class Weights(Mapping[str, np.ndarray]):
     def __getitem__(self, address: str) -> np.ndarray:
         if address not in self._parameters:
             raise UnknownName(f"no weight {address!r}. {nearest(address, self._parameters)}")
-        if address not in self._arrays:
-            self._arrays[address] = self._parameters[address].stored.read()
-        return self._arrays[address]
+        return self._read(self._parameters[address].stored)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._parameters)
@@ -202,6 +202,7 @@ class Model:
         self.graph = graph
         self._precision = precision
         self._bounds = bind(graph)
+        self._read = functools.cache(lambda stored: stored.read())  # each array once, whoever asks
         self._recordings: dict[Any, Recording] = {}
         self._plans: dict[Any, Plan] = {}
         self._states: dict[str, np.ndarray] = {}  # of stateful layers, between calls of predict
@@ -222,10 +223,7 @@ class Model:
         return tuple(self._input(nodes[at].layer) for at in leaves(self.graph.inputs))
 
     def _input(self, layer: Layer | Graph) -> InputSpec:
-        dtype = layer.config.get("dtype") or "float32"
-        dtype = np.dtype(dtype if dtype != "string" else "U")
-        if self._precision and floating(dtype):
-            dtype = np.dtype(self._precision)
+        dtype = np.dtype(compute_dtype(layer.config, self._precision))
         shape = layer.config.get("batch_shape")
         return InputSpec(layer.name, None if shape is None else tuple(shape), dtype)
 
@@ -240,7 +238,7 @@ class Model:
     @functools.cached_property
     def weights(self) -> Weights:
         """Every array of the model by address (`conv1/kernel`), read when first asked for."""
-        return Weights(parameters(self.graph, self._bounds))
+        return Weights(parameters(self.graph, self._bounds), self._read)
 
     @functools.cached_property
     def layers(self) -> tuple[SavedLayer | Model, ...]:
@@ -271,7 +269,7 @@ class Model:
         bound = self._bounds[layer]
         held = [Parameter(weight.name, stored, layer, True) for weight, stored in bound.pairs]
         held += [Parameter(stored.name, stored, layer, True) for stored in bound.unnamed]
-        arrays = Weights(held)
+        arrays = Weights(held, self._read)
         return SavedLayer(layer.name, layer.type, found[0], layer.config, arrays)
 
     def _calls(self, graph: Graph, at: str) -> Iterator[tuple[str, Layer | Graph]]:
@@ -294,7 +292,7 @@ class Model:
         >>> load_model("weights_fixtures/models/mlp/model.keras").summary().total > 0
         True
         """
-        return summary(self.graph, self._bounds, self._record, nested=nested)
+        return summary(self.graph, self._bounds, self.inputs, self._record, nested=nested)
 
     def astype(self, dtype: str) -> Model:
         """The same model computing in another precision.
@@ -352,7 +350,8 @@ class Model:
         chunks = []
         for i in range(0, max(n, 1), size):
             part = [feed[i : i + size] for feed in feeds]
-            values = dict(self._run(part, self.outputs, self._states))
+            recording = self._record([(p.shape, p.dtype) for p in part])
+            values = dict(self._run(recording, part, self.outputs, self._states))
             chunks.append([values[address] for address in self.outputs])
         joined = [np.concatenate(c) if len(c) > 1 else _own(c[0], feeds) for c in zip(*chunks)]  # noqa: B905
         results = iter(joined)
@@ -398,7 +397,7 @@ class Model:
         wanted = self._selected(recording, layers, until, inner)
         which = kernels.which()
         values = {}
-        for address, array in self._run(feeds, wanted):
+        for address, array in self._run(recording, feeds, wanted):
             view = np.asarray(array).view()
             view.flags.writeable = False
             values[address] = view
@@ -425,7 +424,7 @@ class Model:
         """
         feeds = self.feeds(x)
         recording = self._record([(f.shape, f.dtype) for f in feeds])
-        yield from self._run(feeds, self._selected(recording, layers, until, inner))
+        yield from self._run(recording, feeds, self._selected(recording, layers, until, inner))
 
     def feeds(self, x: Any) -> list[np.ndarray]:
         """`x` as one checked array for each input, in the model's order and dtypes.
@@ -479,11 +478,11 @@ class Model:
 
     def _run(
         self,
+        recording: Recording,
         feeds: list[np.ndarray],
         wanted: tuple[str, ...],
         states: dict[str, np.ndarray] | None = None,
     ) -> Iterator[tuple[str, np.ndarray]]:
-        recording = self._record([(f.shape, f.dtype) for f in feeds])
         key = (recording, wanted, states is not None)
         if key not in self._plans:
             while len(self._plans) >= 64:
@@ -504,15 +503,7 @@ class Model:
 
     def _weight(self, recording: Recording, var: Var) -> np.ndarray:
         layer, i = recording.weights[var]
-        return self._arrays(layer, i)
-
-    @functools.cached_property
-    def _arrays(self) -> Callable[[Layer, int], np.ndarray]:
-        @functools.cache
-        def array(layer: Layer, i: int) -> np.ndarray:
-            return self._bounds[layer].pairs[i][1].read()
-
-        return array
+        return self._read(self._bounds[layer].pairs[i][1])
 
     def _selected(
         self, recording: Recording, layers: Selection, until: str | None, inner: bool
@@ -568,8 +559,6 @@ def _own(array: np.ndarray, feeds: list[np.ndarray]) -> np.ndarray:
 
 def _rebuilt(tree: Any, results: Iterator[np.ndarray]) -> Any:
     """A tree of outputs with each Ref replaced by its array."""
-    from npforward.graph import map_leaves
-
     return map_leaves(lambda _: next(results), tree)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -121,12 +121,13 @@ class Summary:
 def summary(
     root: Graph,
     bounds: Mapping[Layer | Graph, Bound],
+    inputs: Sequence[Any],
     record: Callable[[list], Recording],
     *,
     nested: bool = False,
 ) -> Summary:
-    """The summary of a model; `record` records it on inputs of given shapes."""
-    shapes = _shapes(root, record)
+    """The summary of a model; `record` records it on inputs of given shapes and dtypes."""
+    shapes = _shapes(inputs, record)
     everything = parameters(root, bounds)
     rows = list(_rows(root, "", shapes, _owned(everything), nested))
     count = sum(_size(p) for p in everything)
@@ -147,27 +148,22 @@ def _owned(everything: list[Parameter]) -> dict[Layer | Graph, int]:
     return owned
 
 
-def _shapes(root: Graph, record: Callable[[list], Recording]) -> dict[str, Shape]:
+def _shapes(inputs: Sequence[Any], record: Callable[[list], Recording]) -> dict[str, Shape]:
     """The shape of every value, None where it depends on the input.
 
     The model is recorded for two sizes of every open dimension: what differs depends on it.
     Powers of two fit networks that halve and double their input.
     """
-    nodes = {node.address: node for node in root.nodes}
+    if any(spec.shape is None for spec in inputs):
+        return {}
     found = []
     for batch, size in ((2, 256), (3, 512)):
-        inputs: list[tuple[tuple[int, ...], Any]] = []
-        for at in leaves(root.inputs):
-            config = nodes[at].layer.config
-            shape = config.get("batch_shape")
-            if shape is None:
-                return {}
-            filled = tuple(
-                n if n is not None else batch if i == 0 else size for i, n in enumerate(shape)
-            )
-            dtype = config.get("dtype") or "float32"
-            inputs.append((filled, "U1" if dtype == "string" else dtype))
-        found.append(record(inputs).values)
+        filled = [
+            tuple(n if n is not None else size if i else batch for i, n in enumerate(spec.shape))
+            for spec in inputs
+        ]
+        pairs = zip(filled, (spec.dtype for spec in inputs), strict=True)
+        found.append(record(list(pairs)).values)
     shapes = {}
     for address, a in found[0].items():
         b = found[1][address]

@@ -56,12 +56,8 @@ def conv(
     extra = inputs.shape[: inputs.ndim - kernel.ndim]  # tf.keras takes several batch axes
     if extra:
         inputs = ops.reshape(inputs, shape=(-1, *inputs.shape[len(extra) + 1 :]))
-    x = channels_last(inputs, data_format)
-    size = kernel.shape[:-2]
-    strides = per_axis("strides", strides, len(size))
-    dilation = per_axis("dilation_rate", dilation_rate, len(size))
     one_of("padding", padding, "valid", "same", "causal")
-    x = ops.pad(x, widths=borders(x, size, strides, dilation, padding))
+    x, strides, dilation = _padded(inputs, kernel, strides, padding, data_format, dilation_rate)
     y = ops.conv(x, kernel, strides=strides, dilation=dilation, groups=groups)
     y = y if bias is None else y + bias
     y = _activated(y, data_format, activation)
@@ -191,13 +187,18 @@ def conv_transpose(
 
 
 def _depthwise(inputs, kernel, strides, padding, data_format, dilation_rate):
+    one_of("padding", padding, "valid", "same")
+    x, strides, dilation = _padded(inputs, kernel, strides, padding, data_format, dilation_rate)
+    return ops.depthwise_conv(x, kernel, strides=strides, dilation=dilation)
+
+
+def _padded(inputs, kernel, strides, padding, data_format, dilation_rate):
+    """The input with channels last and its border; strides and dilation for each axis."""
     x = channels_last(inputs, data_format)
     size = kernel.shape[:-2]
     strides = per_axis("strides", strides, len(size))
     dilation = per_axis("dilation_rate", dilation_rate, len(size))
-    one_of("padding", padding, "valid", "same")
-    x = ops.pad(x, widths=borders(x, size, strides, dilation, padding))
-    return ops.depthwise_conv(x, kernel, strides=strides, dilation=dilation)
+    return ops.pad(x, widths=borders(x, size, strides, dilation, padding)), strides, dilation
 
 
 def _activated(y, data_format, activation):

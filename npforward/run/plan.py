@@ -78,6 +78,8 @@ def compute_dtype(config: Mapping[str, Any], precision: str | None) -> str:
         policy = policy.get("config", {}).get("name", policy)
     if not isinstance(policy, str):
         raise UnsupportedOption(f"dtype policy {policy!r} is not known")
+    if policy == "string":
+        return "str"  # as numpy calls it
     name = policy.removeprefix("mixed_")
     try:
         dtype = np.dtype(name)
