@@ -12,7 +12,7 @@ import numpy as np
 
 from npforward import addresses, formats, kernels
 from npforward.dtypes import floating
-from npforward.errors import BadInput, UnknownName, nearest
+from npforward.errors import BadInput, UnknownName, UnsupportedOption, nearest
 from npforward.graph import Graph, Layer, Stored, leaves, map_leaves
 from npforward.limits import Limits
 from npforward.run import Failed, Plan, Recording, compute_dtype, owner_of, plan, run
@@ -223,7 +223,10 @@ class Model:
         return tuple(self._input(nodes[at].layer) for at in leaves(self.graph.inputs))
 
     def _input(self, layer: Layer | Graph) -> InputSpec:
-        dtype = np.dtype(compute_dtype(layer.config, self._precision))
+        try:
+            dtype = np.dtype(compute_dtype(layer.config, self._precision))
+        except UnsupportedOption as error:
+            raise UnsupportedOption(f"input {layer.name!r}: {error}") from None
         shape = layer.config.get("batch_shape")
         return InputSpec(layer.name, None if shape is None else tuple(shape), dtype)
 

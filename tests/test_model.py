@@ -355,6 +355,29 @@ def test_values_that_are_not_known_are_said(config, words):
         chain(dense("a", 4, 3, **config)).predict(X)
 
 
+@pytest.mark.parametrize("dtype", [7, "float99", {"config": {}}])
+def test_an_input_of_a_dtype_that_is_not_known(dtype):
+    entered = Layer("x", "InputLayer", {"batch_shape": (None, 4), "dtype": dtype})
+    model = Model(Graph("m", "Functional", (Node("x", entered),), "x", Ref("x")))
+    with pytest.raises(UnsupportedOption, match=r"input 'x': dtype policy .* is not known"):
+        model.predict(X)
+
+
+def test_an_array_is_read_once_whoever_asks():
+    reads = []
+    layer = dense("a", 4, 3)
+
+    def counted(kept):
+        return dataclasses.replace(kept, read=lambda: reads.append(kept.name) or kept.read())
+
+    model = chain(dataclasses.replace(layer, stored=tuple(map(counted, layer.stored))))
+    model.predict(X)
+    model.astype("float32")
+    assert dict(model.weights)["a/bias"] is model.get_layer("a").weights["bias"]
+    model.predict(np.ones((7, 4)))
+    assert sorted(reads) == ["a/bias", "a/kernel"]
+
+
 def test_weights_that_do_not_fit():
     layer = dense("a", 4, 3)
     with pytest.raises(WeightMismatch, match=r"'a' \(Dense\) needs 2 arrays .* stores 1"):

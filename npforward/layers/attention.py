@@ -267,33 +267,54 @@ def multi_head_attention(
         use_causal_mask,
         sliding_window,
     )
+    axes = attention_axes
+    return _multi_head(
+        query,
+        value,
+        key,
+        allowed,
+        {
+            "query": (query_kernel, query_bias),
+            "key": (key_kernel, key_bias),
+            "gate": (gate_kernel, gate_bias),
+            "value": (value_kernel, value_bias),
+            "output": (output_kernel, output_bias),
+        },
+        axes=[axes] if isinstance(axes, int) else axes,
+        share=1,
+        dropout=dropout,
+        return_scores=return_attention_scores,
+    )
+
+
+def _multi_head(query, value, key, allowed, kernels, axes, share, dropout, return_scores):
+    """Queries, keys and values for each head, their attention over `axes`, the heads together.
+
+    `kernels` has kernel and bias for each part; `share` queries use the same key and value.
+    """
+
+    def part(name, x):
+        return tap(name, _projected(x, *kernels[name]))  # (N, T, heads, size)
+
     gate = None
-    if gate_kernel is not None:
-        gate = tap("gate", ops.sigmoid(_projected(query, gate_kernel, gate_bias)))
-    q = tap("query", _projected(query, query_kernel, query_bias))  # (N, T, heads, key_dim)
-    k = tap("key", _projected(key, key_kernel, key_bias))
-    v = tap("value", _projected(value, value_kernel, value_bias))
-    if attention_axes is None:
-        axes = tuple(range(1, q.ndim - 2))
-    else:
-        given = attention_axes if isinstance(attention_axes, (list, tuple)) else [attention_axes]
-        axes = tuple(a if a >= 0 else q.ndim - 1 + a for a in given)
-    y, weights = _attended(q, k, v, allowed, axes, dropout > 0 or return_attention_scores)
-    y = y if gate is None else y * gate
-    y = _projected(y, output_kernel, output_bias, summed=2)
-    return [y, weights] if return_attention_scores else y
-
-
-def _attended(q, k, v, allowed, axes, scores_wanted):
-    """Weighted sums of values over `axes`, and the weights."""
+    if kernels["gate"][0] is not None:
+        gate = tap("gate", ops.sigmoid(_projected(query, *kernels["gate"])))
+    q, k, v = part("query", query), part("key", key), part("value", value)
+    if share > 1:
+        k, v = ops.repeat(k, repeats=share, axis=2), ops.repeat(v, repeats=share, axis=2)
+    axes = tuple(range(1, q.ndim - 2)) if axes is None else axes
+    axes = tuple(a if a >= 0 else q.ndim - 1 + a for a in axes)
     of_scores, of_values = _equations(q.ndim, axes)
-    fused = not scores_wanted and q.ndim == 4
+    fused = not (dropout > 0 or return_scores) and q.ndim == 4
     scale = 1.0 / math.sqrt(q.shape[-1])
     scores = tap("scores", ops.einsum(k, q * scale, equation=of_scores))  # (N, heads, T, S)
-    n = len(axes)
-    weights = _softmax(scores, allowed, tuple(range(scores.ndim - n, scores.ndim)), fused)
-    weights = tap("weights", weights)
-    return ops.einsum(weights, v, equation=of_values), weights
+    last = tuple(range(scores.ndim - len(axes), scores.ndim))
+    weights = tap("weights", _softmax(scores, allowed, last, fused))
+    y = ops.einsum(weights, v, equation=of_values)
+    y = y if gate is None else y * gate
+    kernel, bias = kernels["output"]
+    y = _projected(y, kernel, bias, summed=2)
+    return [y, weights] if return_scores else y
 
 
 def _head_size(config):
@@ -365,15 +386,20 @@ def group_query_attention(
         use_causal_mask,
         sliding_window,
     )
-    gate = None
-    if gate_kernel is not None:
-        gate = tap("gate", ops.sigmoid(_projected(query, gate_kernel, gate_bias)))
-    q = tap("query", _projected(query, query_kernel, query_bias))  # (N, T, heads, head_dim)
-    k = tap("key", _projected(key, key_kernel, key_bias))
-    v = tap("value", _projected(value, value_kernel, value_bias))
-    share = num_query_heads // num_key_value_heads
-    k, v = ops.repeat(k, repeats=share, axis=2), ops.repeat(v, repeats=share, axis=2)
-    y, weights = _attended(q, k, v, allowed, (1,), dropout > 0 or return_attention_scores)
-    y = y if gate is None else y * gate
-    y = _projected(y, output_kernel, output_bias, summed=2)
-    return [y, weights] if return_attention_scores else y
+    return _multi_head(
+        query,
+        value,
+        key,
+        allowed,
+        {
+            "query": (query_kernel, query_bias),
+            "key": (key_kernel, key_bias),
+            "gate": (gate_kernel, gate_bias),
+            "value": (value_kernel, value_bias),
+            "output": (output_kernel, output_bias),
+        },
+        axes=(1,),
+        share=num_query_heads // num_key_value_heads,
+        dropout=dropout,
+        return_scores=return_attention_scores,
+    )
