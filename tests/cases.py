@@ -1,4 +1,4 @@
-"""Genuine layer cases: what Keras computed, read from `weights_fixtures/layers/`."""
+"""Genuine cases of layers and operations: what Keras computed, from `weights_fixtures/`."""
 
 from __future__ import annotations
 
@@ -16,19 +16,27 @@ FIXTURES = Path(__file__).parent.parent / "weights_fixtures"
 
 
 def case_names() -> list[str]:
-    return [
-        f"{path.stem}/{case['id']}"
-        for path in sorted((FIXTURES / "layers").glob("*.npz"))
-        for case in json.loads(path.with_suffix(".json").read_text())["cases"]
-    ]
+    """`Dense/units_4-3x5` for layers, `ops.Clip/x_min_0-2x3` for operations."""
+    return list(_cases())
 
 
 @functools.cache
-def _file(name: str):
-    path = FIXTURES / "layers" / name
-    described = json.loads(path.with_suffix(".json").read_text())
-    with np.load(path.with_suffix(".npz")) as arrays:
-        return described, dict(arrays)
+def _cases() -> dict[str, tuple[Path, dict]]:
+    """The file and the description of each case."""
+    found = {}
+    for path in sorted(FIXTURES.glob("layers/*.npz")):
+        for case in json.loads(path.with_suffix(".json").read_text())["cases"]:
+            found[f"{path.stem}/{case['id']}"] = path, case
+    for path in sorted(FIXTURES.glob("operations/*.npz")):
+        for case in json.loads(path.with_suffix(".json").read_text())["cases"]:
+            found[f"ops.{case['class_name']}/{case['id']}"] = path, case
+    return found
+
+
+@functools.cache
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as arrays:
+        return dict(arrays)
 
 
 def configs(class_name: str) -> list[dict]:
@@ -38,13 +46,12 @@ def configs(class_name: str) -> list[dict]:
 
 
 class Case:
-    """One call of one genuine layer."""
+    """One call of one genuine layer or operation."""
 
     def __init__(self, name: str) -> None:
-        file, case_id = name.split("/", 1)
-        described, self._arrays = _file(file)
-        self._case = next(c for c in described["cases"] if c["id"] == case_id)
-        self.class_name = described["class_name"]
+        path, self._case = _cases()[name]
+        self._arrays = _arrays(path)
+        self.class_name = name.split("/", 1)[0].removeprefix("ops.")
         self.inputs: list[np.ndarray] = []
         self.layer = self._layer()
         self.graph = self._graph()

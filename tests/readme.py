@@ -13,6 +13,8 @@ def layers_table() -> str:
     families: dict[str, list[str]] = {}
     for name, definition in LAYERS.items():
         family = definition.fn.__module__.rsplit(".", 1)[-1]
+        if name.startswith("ops."):
+            family, name = "operations of `keras.ops`", name.removeprefix("ops.")
         families.setdefault(family, []).append(name)
     rows = [
         f"| {family} | {', '.join(f'`{name}`' for name in sorted(names))} |"

@@ -61,6 +61,7 @@ EXAMPLES = {
     "reshape": [c(x(3, 4), shape=(2, 6)), c(x(3, 4), shape=(4, -1))],
     "transpose": [c(x(2, 3, 4), axes=(2, 0, 1))],
     "expand_dims": [c(x(2, 3), axis=1), c(x(2, 3), axis=-1)],
+    "squeeze": [c(x(2, 1, 3, 1)), c(x(2, 1, 3, 1), axis=-1), c(x(1, 1, 3), axis=(0, 1))],
     "concatenate": [c(x(2, 3), x(2, 1), axis=-1), c(x(2, 3), x(1, 3), x(2, 3), axis=0)],
     "pad": [c(x(2, 3), widths=((1, 0), (2, 1))), c(x(2, 3), widths=((0, 0), (0, 1)), value=-1.0)],
     "getitem": [c(x(4, 5), key=(slice(1, None, 2), 3)), c(x(4, 5), key=np.array([0, 0, 2]))],

@@ -1,134 +1,78 @@
-"""Functions of `keras.ops` that stand as nodes in a file: those that masks and sums are made of.
+"""The operations of `keras.ops` that stand as nodes in a file: one table, by their Keras classes.
 
-Keras 3 writes the mask of an Embedding, and what merges make of masks, as such nodes.
+What they compute is in `npforward.ops`.  An adapter stands here only where Keras puts the same
+thing otherwise.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 from npforward import ops
 from npforward.layers.registry import layer
 
 
-@layer("ops.NotEqual")
-def not_equal(x1, x2):
-    """x1 != x2"""
-    return ops.not_equal(x1, x2)
+def _of_list(function):
+    """For operations that take one list of arrays, where ours takes them one by one."""
+
+    def operation(xs, *, axis=0):
+        return function(*xs, axis=axis)
+
+    return operation
 
 
-@layer("ops.Any")
-def any_(x, *, axis=None, keepdims=False):
-    """Whether any value over axes is true."""
-    return ops.any(x, axis=axis, keepdims=keepdims)
+def _filled(value):
+    def operation(x, *, dtype=None):
+        return ops.full(x.shape, value, dtype or x.dtype)
+
+    return operation
 
 
-@layer("ops.LogicalOr")
-def logical_or(x1, x2):
-    """x1 or x2"""
-    return ops.logical_or(x1, x2)
-
-
-@layer("ops.LogicalAnd")
-def logical_and(x1, x2):
-    """x1 and x2"""
-    return ops.logical_and(x1, x2)
-
-
-@layer("ops.LogicalNot")
-def logical_not(x):
-    """not x"""
-    return ops.logical_not(x)
-
-
-@layer("ops.OnesLike")
-def ones_like(x, dtype=None):
-    """Ones in the shape of x."""
-    return ops.full(x.shape, 1, dtype or x.dtype)
-
-
-@layer("ops.ZerosLike")
-def zeros_like(x, dtype=None):
-    """Zeros in the shape of x."""
-    return ops.full(x.shape, 0, dtype or x.dtype)
-
-
-@layer("ops.ExpandDims")
-def expand_dims(x, *, axis):
-    """A new axis of size 1, or several."""
+def _expand_dims(x, *, axis):
     for a in sorted(axis) if isinstance(axis, (list, tuple)) else [axis]:
         x = ops.expand_dims(x, axis=a)
     return x
 
 
-@layer("ops.Squeeze")
-def squeeze(x, *, axis=None):
-    """x without axes of size 1."""
-    axes = range(x.ndim) if axis is None else axis if isinstance(axis, (list, tuple)) else [axis]
-    gone = {a % x.ndim for a in axes if x.shape[a] == 1}
-    return ops.reshape(x, shape=tuple(n for a, n in enumerate(x.shape) if a not in gone))
-
-
-@layer("ops.Concatenate")
-def concatenate(xs, *, axis=0):
-    """Arrays joined along an axis."""
-    return ops.concatenate(*xs, axis=axis)
-
-
-@layer("ops.Cast")
-def cast(x, *, dtype):
-    """x in another dtype."""
-    return ops.cast(x, dtype=dtype)
-
-
-@layer("ops.GetItem")
-def get_item(x, key):
-    """x[key]"""
+def _get_item(x, key):
     return ops.getitem(x, key=tuple(key) if isinstance(key, list) else key)
 
 
-@layer("ops.Add")
-def add(x1, x2):
-    """x1 + x2"""
-    return ops.add(x1, x2)
-
-
-@layer("ops.Subtract")
-def subtract(x1, x2):
-    """x1 - x2"""
-    return ops.subtract(x1, x2)
-
-
-@layer("ops.Multiply")
-def multiply(x1, x2):
-    """x1 x2"""
-    return ops.multiply(x1, x2)
-
-
-@layer("ops.Divide", "ops.TrueDivide")
-def divide(x1, x2):
-    """x1 / x2"""
-    return ops.divide(x1, x2)
-
-
-@layer("ops.Max")
-def max_(x, *, axis=None, keepdims=False, initial=None):
-    """The largest value over axes."""
+def _max(x, *, axis=None, keepdims=False, initial=None):
     y = ops.max(x, axis=axis, keepdims=keepdims)
     return y if initial is None else ops.maximum(y, initial)
 
 
-@layer("ops.Mean")
-def mean(x, *, axis=None, keepdims=False):
-    """The mean over axes."""
-    return ops.mean(x, axis=axis, keepdims=keepdims)
-
-
-@layer("ops.Sum")
-def sum_(x, *, axis=None, keepdims=False):
-    """The sum over axes."""
-    return ops.sum(x, axis=axis, keepdims=keepdims)
-
-
-@layer("ops.Tanh")
-def tanh(x):
-    """The hyperbolic tangent."""
-    return ops.tanh(x)
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    # keras.ops.numpy
+    "Absolute": ops.absolute,
+    "Add": ops.add,
+    "Any": ops.any,
+    "Concatenate": _of_list(ops.concatenate),
+    "Divide": ops.divide,
+    "ExpandDims": _expand_dims,
+    "GetItem": _get_item,
+    "LogicalAnd": ops.logical_and,
+    "LogicalNot": ops.logical_not,
+    "LogicalOr": ops.logical_or,
+    "Max": _max,
+    "Mean": ops.mean,
+    "Multiply": ops.multiply,
+    "NotEqual": ops.not_equal,
+    "OnesLike": _filled(1),
+    "Squeeze": ops.squeeze,
+    "Subtract": ops.subtract,
+    "Sum": ops.sum,
+    "Tanh": ops.tanh,
+    "TrueDivide": ops.divide,
+    "ZerosLike": _filled(0),
+    # keras.ops.nn
+    # keras.ops.math
+    # keras.ops.core
+    "Cast": ops.cast,
+    # keras.ops.linalg
+    # keras.ops.image
+}
+for _name, _function in OPERATIONS.items():
+    layer(f"ops.{_name}", policy=False)(_function)

@@ -69,7 +69,9 @@ class LayerDef:
     fn: Callable[..., Any]
     weights: tuple[Weight, ...]
     arguments: tuple[str, ...]  # of call(), by Keras's names
+    variadic: bool  # its one argument stands for any number of them
     options: Mapping[str, Any]  # config keys and their defaults
+    policy: bool  # its class has a dtype policy: layers have one, operations do not
     autocast: bool  # inputs are cast to the layer's compute dtype
     ndim: int | None  # axes that its input must have, where that does not vary
     mask: MaskRule  # what becomes of its input's mask
@@ -88,6 +90,7 @@ class LayerDef:
             key
             for key in config
             if key not in self.options
+            and key not in self.arguments
             and key not in NO_EFFECT
             and key not in IN_WEIGHTS
             and not key.endswith(NO_EFFECT_ENDINGS)
@@ -132,6 +135,7 @@ def _check_kind(key: str, value: Any, default: Any) -> None:
 def layer(
     *types: str,
     weights: tuple[Weight, ...] = (),
+    policy: bool = True,
     autocast: bool = True,
     batch_axes: bool = False,
     mask: MaskRule = drop,
@@ -148,6 +152,8 @@ def layer(
         Names of the Keras classes that it stands for.
     weights
         What it needs from the file, in Keras's order.
+    policy
+        Whether the class has a dtype policy: a layer has one, an operation has not.
     autocast
         Whether floating inputs are cast to the layer's compute dtype, as Keras does for most.
     batch_axes
@@ -170,16 +176,27 @@ def layer(
     def decorate(fn: Callable[..., Any]) -> Callable[..., Any]:
         held = {w.name for w in weights}
         parameters = inspect.signature(fn).parameters.values()
-        arguments = tuple(
-            p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in held
-        )
+        positional = [
+            p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
+        ]
+        arguments = tuple(p.name for p in positional if p.name not in held)
+        variadic = any(p.kind is p.VAR_POSITIONAL for p in positional)
         handed_on = inspect.signature(also).parameters.values() if also else ()
         options = {p.name: p.default for p in (*parameters, *handed_on) if p.kind is p.KEYWORD_ONLY}
         for type_ in types:
             space = re.search(r"([123])D(Transpose)?$", type_)  # "Conv2D": batch, 2 axes, channels
             ndim = int(space[1]) + 2 if space and not batch_axes else None
             LAYERS[type_] = LayerDef(
-                fn, weights, arguments, options, autocast, ndim, mask, implicit
+                fn,
+                weights,
+                arguments,
+                variadic,
+                options,
+                policy,
+                autocast and policy,
+                ndim,
+                mask,
+                implicit,
             )
         return fn
 

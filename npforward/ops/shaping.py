@@ -6,6 +6,7 @@ import numpy as np
 
 from npforward.dtypes import promote
 from npforward.errors import BadInput
+from npforward.ops.arithmetic import axes_of
 from npforward.ops.registry import op
 
 
@@ -42,6 +43,21 @@ def _expanded(x, *, axis):
 def expand_dims(x, *, axis):
     """A new axis of size 1."""
     return np.expand_dims(x, axis)
+
+
+def _squeezed(x, *, axis=None):
+    if axis is None:
+        return tuple(n for n in x.shape if n != 1)
+    axes = axes_of(x, axis)
+    if any(x.shape[a] != 1 for a in axes):
+        raise ValueError(f"axis {axis} of an array of shape {x.shape} is not of size 1")
+    return tuple(n for a, n in enumerate(x.shape) if a not in axes)
+
+
+@op(lambda g, y, x, *, axis=None: g.reshape(x.shape), shape=_squeezed)
+def squeeze(x, *, axis=None):
+    """x without axes of size 1: those that `axis` names, or all."""
+    return x.reshape(_squeezed(x, axis=axis))
 
 
 def _concatenated(*xs, axis):

@@ -225,14 +225,21 @@ class Recording:
             if name not in definition.options:
                 raise UnsupportedOption(f"option {name} holds a layer, which is not supported")
             options[name] = child
-        if "dtype" in definition.options:
+        if "dtype" in definition.options and (definition.policy or config.get("dtype")):
             options["dtype"] = dtype
+        if definition.variadic:
+            args = [args]
         if len(args) > len(definition.arguments):
             raise UnsupportedOption(f"it is called with {len(args)} arguments")
         named = dict(zip(definition.arguments, args, strict=False))
+        for name in definition.arguments:
+            if name in config:  # versions of Keras differ in what the constructor takes
+                named.setdefault(name, Value(config[name]))
         for name, value in kwargs.items():
             if name in definition.arguments:
                 named[name] = value
+            elif name in definition.options and not definition.policy:
+                options |= {} if _absent(value) else {name: _map_values(lambda v: v.array, value)}
             elif name not in CALL_NO_EFFECT and name != "mask" and not _absent(value):
                 raise UnsupportedOption(f"argument {name} of its call is not supported")
         previous = self._with_masks(definition, named)
@@ -247,7 +254,14 @@ class Recording:
         weights = self._weights(layer, shapes, dtype)
         before, self.tape.scope = self.tape.scope, address
         try:
-            y = definition.fn(**arrays, **weights, **options)
+            given = itertools.takewhile(arrays.__contains__, definition.arguments)
+            positional = [arrays[name] for name in given]  # ops know their arrays by place
+            named = {
+                k: v for k, v in arrays.items() if k not in definition.arguments[: len(positional)]
+            }
+            if definition.variadic:
+                (positional,) = positional
+            y = definition.fn(*positional, **named, **weights, **options)
             mask = definition.mask(
                 {**config, **children}, next(iter(arrays.values()), None), previous
             )
