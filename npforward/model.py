@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -353,10 +353,10 @@ class Model:
         chunks = []
         for i in range(0, max(n, 1), size):
             part = [feed[i : i + size] for feed in feeds]
-            recording = self._record([(p.shape, p.dtype) for p in part])
+            recording = self._record(part)
             values = dict(self._run(recording, part, self.outputs, self._states))
             chunks.append([values[address] for address in self.outputs])
-        joined = [np.concatenate(c) if len(c) > 1 else _own(c[0], feeds) for c in zip(*chunks)]  # noqa: B905
+        joined = [_joined(c, feeds) for c in zip(*chunks, strict=True)]
         results = iter(joined)
         return _rebuilt(self.graph.outputs, results)
 
@@ -396,7 +396,7 @@ class Model:
         ['dense1']
         """
         feeds = self.feeds(x)
-        recording = self._record([(f.shape, f.dtype) for f in feeds])
+        recording = self._record(feeds)
         wanted = self._selected(recording, layers, until, inner)
         which = kernels.which()
         values = {}
@@ -426,7 +426,7 @@ class Model:
         'row'
         """
         feeds = self.feeds(x)
-        recording = self._record([(f.shape, f.dtype) for f in feeds])
+        recording = self._record(feeds)
         yield from self._run(recording, feeds, self._selected(recording, layers, until, inner))
 
     def feeds(self, x: Any) -> list[np.ndarray]:
@@ -471,13 +471,25 @@ class Model:
             raise BadInput(f"no array for the input {missing[0]!r}; the model takes {names}")
         return [x[name] for name in names]
 
-    def _record(self, shapes: list[tuple[tuple[int, ...], Any]]) -> Recording:
-        key = tuple((shape, np.dtype(dtype).str) for shape, dtype in shapes)
-        if key not in self._recordings:
+    def _record(self, feeds: list[np.ndarray]) -> Recording:
+        """The model recorded on inputs of these shapes; kept, unless it hangs on what they hold."""
+        # Strings of any length are of one dtype.
+        shapes = [(x.shape, np.dtype(str) if x.dtype.kind == "U" else x.dtype) for x in feeds]
+        key = tuple((shape, dtype.str) for shape, dtype in shapes)
+        if key in self._recordings:
+            return self._recordings[key]
+
+        def evaluate(recording: Recording, wanted: list[Var]) -> list[Any]:
+            known = {str(i): var for i, var in enumerate(wanted)}
+            weight = functools.partial(self._weight, recording)
+            return [array for _, array in run(plan(recording, known), feeds, weight)]
+
+        recording = Recording.of(self.graph, self._bounds, shapes, self._precision, evaluate)
+        if not recording.tape.by_value:
             while len(self._recordings) >= 16:  # many shapes in a loop must not fill memory
                 self._recordings.pop(next(iter(self._recordings)))
-            self._recordings[key] = Recording.of(self.graph, self._bounds, shapes, self._precision)
-        return self._recordings[key]
+            self._recordings[key] = recording
+        return recording
 
     def _run(
         self,
@@ -487,11 +499,12 @@ class Model:
         states: dict[str, np.ndarray] | None = None,
     ) -> Iterator[tuple[str, np.ndarray]]:
         key = (recording, wanted, states is not None)
-        if key not in self._plans:
+        chosen = self._plans.get(key) or plan(recording, wanted, keep_states=states is not None)
+        if not recording.tape.by_value:
             while len(self._plans) >= 64:
                 self._plans.pop(next(iter(self._plans)))
-            self._plans[key] = plan(recording, wanted, keep_states=states is not None)
-        return run(self._plans[key], feeds, functools.partial(self._weight, recording), states)
+            self._plans[key] = chosen
+        return run(chosen, feeds, functools.partial(self._weight, recording), states)
 
     def reset_states(self) -> None:
         """Let stateful layers begin from zeros again.
@@ -552,6 +565,19 @@ def _is_list_of_inputs(x: Any, specs: tuple[InputSpec, ...]) -> bool:
         return False
     shape = specs[0].shape if specs else None
     return len(x) == 1 if shape is None else x[0].ndim >= len(shape)
+
+
+def _joined(chunks: Sequence[np.ndarray], feeds: list[np.ndarray]) -> np.ndarray:
+    """The outputs for parts of a batch as one array, which is nobody else's."""
+    if len(chunks) == 1:
+        return _own(chunks[0], feeds)
+    if len({chunk.shape[1:] for chunk in chunks}) > 1:
+        shapes = ", ".join(str(chunk.shape) for chunk in chunks[:3])
+        raise BadInput(
+            f"parts of the batch give outputs of different shapes ({shapes}), which depend on what "
+            "the samples hold: leave batch_size out"
+        )
+    return np.concatenate(chunks)
 
 
 def _own(array: np.ndarray, feeds: list[np.ndarray]) -> np.ndarray:

@@ -126,7 +126,7 @@ def summary(
     *,
     nested: bool = False,
 ) -> Summary:
-    """The summary of a model; `record` records it on inputs of given shapes and dtypes."""
+    """The summary of a model; `record` records it on given inputs."""
     shapes = _shapes(inputs, record)
     everything = parameters(root, bounds)
     rows = list(_rows(root, "", shapes, _owned(everything), nested))
@@ -162,8 +162,8 @@ def _shapes(inputs: Sequence[Any], record: Callable[[list], Recording]) -> dict[
             tuple(n if n is not None else size if i else batch for i, n in enumerate(spec.shape))
             for spec in inputs
         ]
-        pairs = zip(filled, (spec.dtype for spec in inputs), strict=True)
-        found.append(record(list(pairs)).values)
+        samples = zip(filled, inputs, strict=True)
+        found.append(record([_sample(shape, spec.dtype, batch) for shape, spec in samples]).values)
     shapes = {}
     for address, a in found[0].items():
         b = found[1][address]
@@ -172,6 +172,12 @@ def _shapes(inputs: Sequence[Any], record: Callable[[list], Recording]) -> dict[
                 m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)
             )
     return shapes
+
+
+def _sample(shape: tuple[int, ...], dtype: np.dtype, batch: int) -> np.ndarray:
+    """An input without memory behind it; what it holds depends on the batch, as its shape does."""
+    value: Any = "word " * batch if dtype.kind == "U" else batch % 2
+    return np.broadcast_to(np.asarray(value, dtype), shape)
 
 
 def _rows(

@@ -6,14 +6,14 @@ to run the function, to reason about it, and to differentiate it.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from npforward.dtypes import floating
+from npforward.errors import UnsupportedOption
 
 OPS: dict[str, Any] = {}  # by name; an Op is made and entered by `ops.registry`
 
@@ -88,54 +88,29 @@ class Tape:
     scope: str = ""  # address of the layer call that is being recorded
     states: dict[str, list[Any]] = field(default_factory=dict)  # kept between calls: first, last
     depth: int = 0  # of loops
+    evaluate: Callable[[list[Var]], list[Any]] | None = (
+        None  # the data that recorded Vars will have
+    )
+    by_value: bool = False  # the record holds for one set of data only
 
     def var(self, shape: Sequence[int], dtype: Any) -> Var:
         return Var(shape, dtype, self)
 
     def record(self, op: Any, args: tuple, options: Mapping[str, Any]) -> Any:
-        shape, dtype = op.shape(*args, **options), op.dtype(*args, **options)
+        known = self.with_data(args) if op.by_value else args
+        shape, dtype = op.shape(*known, **options), op.dtype(*args, **options)
         many = isinstance(shape, list)
         out = tuple(self.var(s, dtype) for s in shape) if many else self.var(shape, dtype)
         self.steps.append(Step(op, args, options, out, self.scope))
         return out
 
-
-@contextlib.contextmanager
-def shown_as(show: Callable[[Any], Any], x: Any) -> Iterator[None]:
-    """Inner values that are named in this context, while recording on `x`, are `show(value)`."""
-    taps = x.tape.taps if isinstance(x, Var) else {}
-    before = set(taps)
-    yield
-    for name in [name for name in taps if name not in before]:
-        taps[name] = show(taps[name])
-
-
-def recall(name: str, zeros: Any, x: Any) -> Any:
-    """A state kept from the call before, at first zeros, of the layer that is recorded on `x`."""
-    if not isinstance(x, Var):
-        return zeros
-    kept = x.tape.var(zeros.shape, zeros.dtype)
-    x.tape.states[f"{x.tape.scope}:{name}"] = [kept, kept]
-    return kept
-
-
-def remember(name: str, last: Any) -> None:
-    """What `recall` is to give in the next call."""
-    if isinstance(last, Var):
-        last.tape.states[f"{last.tape.scope}:{name}"][1] = last
-
-
-def tap(name: str, y: Any) -> Any:
-    """Name an inner value of the layer that is being recorded; returns it unchanged.
-
-    Examples
-    --------
-    >>> tap("pre", np.float32(2.0))
-    np.float32(2.0)
-    """
-    if isinstance(y, Var):
-        y.tape.taps[f"{y.tape.scope}:{name}"] = y
-    return y
+    def with_data(self, args: tuple) -> tuple:
+        """The arguments with arrays in place of Vars."""
+        if self.evaluate is None:
+            raise UnsupportedOption("the shape of its output depends on what its input holds")
+        self.by_value, wanted = True, [a for a in args if isinstance(a, Var)]
+        arrays = iter(self.evaluate(wanted))
+        return tuple(next(arrays) if isinstance(a, Var) else a for a in args)
 
 
 def backward(

@@ -294,6 +294,22 @@ def test_open_dimensions_are_shown_as_none():
     ]
 
 
+def found_at():
+    """A model whose outputs are as long as its input holds numbers that are not zero."""
+    x = Node("x", Layer("x", "InputLayer", {"batch_shape": (None, 3)}))
+    where = Node("where", Layer("where", "ops.Nonzero"), (Ref("x"),))
+    joined = Node("joined", Layer("joined", "ops.Add"), (Ref("where"), Ref("where", 1)))
+    return Model(Graph("m", "Functional", (x, where, joined), "x", Ref("joined")))
+
+
+def test_a_shape_may_depend_on_what_the_input_holds():
+    model = found_at()
+    for x in [[0, 1, 0], [1, 1, 1]], [[0, 0, 0], [0, 0, 2]], [[0, 0, 0], [0, 0, 0]]:
+        rows, columns = np.nonzero(x)
+        np.testing.assert_array_equal(model.predict(np.array(x, "float32")), rows + columns)
+    assert [row.shape for row in model.summary().rows] == [(None, 3), ((None,), (None,)), (None,)]
+
+
 def test_trainable_parameters_are_counted_as_keras_does():
     frozen = dense("a", 4, 3, trainable=False)
     batch = [np.ones(3, "float32") for _ in range(4)]

@@ -5,8 +5,9 @@ import pytest
 
 from npforward import ops
 from npforward.errors import NotDifferentiable
+from npforward.inner import tap
 from npforward.ops.registry import op
-from npforward.tape import OPS, Tape, Var, backward, tap
+from npforward.tape import OPS, Tape, Var, backward
 
 
 def replay(tape, start):

@@ -7,8 +7,8 @@ from typing import Any
 
 from npforward import ops
 from npforward.errors import UnsupportedOption, nearest
+from npforward.inner import tap
 from npforward.layers.registry import Weight, keep, layer
-from npforward.tape import tap
 
 # Keras's names; most are the op's own.
 ACTIVATIONS: dict[str, Callable[..., Any]] = {

@@ -7,8 +7,8 @@ import math
 
 from npforward import ops
 from npforward.errors import BadInput, UnsupportedOption
+from npforward.inner import tap
 from npforward.layers.registry import Weight, keep, layer, one_of
-from npforward.tape import tap
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from npforward import ops
 from npforward.dtypes import HALF
 from npforward.errors import UnsupportedOption
+from npforward.inner import tap
 from npforward.layers.registry import Weight, keep, layer
-from npforward.tape import tap
 
 
 def _axes(axis, ndim):

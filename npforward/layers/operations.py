@@ -59,6 +59,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "Max": _max,
     "Mean": ops.mean,
     "Multiply": ops.multiply,
+    "Nonzero": ops.nonzero,
     "NotEqual": ops.not_equal,
     "OnesLike": _filled(1),
     "Squeeze": ops.squeeze,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from npforward import ops
 from npforward.errors import BadInput, UnsupportedOption
 from npforward.graph import leaves, map_leaves
+from npforward.inner import recall, remember, shown_as, tap
 from npforward.layers import activations
 from npforward.layers.convolutional import conv
 from npforward.layers.registry import Weight, keep, layer, one_of, per_axis
 from npforward.layers.spatial import channels_last, channels_restored
-from npforward.tape import recall, remember, shown_as, tap
 
 # ---- the loop -----------------------------------------------------------------------------------
 

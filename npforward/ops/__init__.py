@@ -13,4 +13,5 @@ from npforward.ops.linear import *
 from npforward.ops.pooling import *
 from npforward.ops.resizing import *
 from npforward.ops.scan import output_of, scan
+from npforward.ops.searching import *
 from npforward.ops.shaping import *

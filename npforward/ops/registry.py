@@ -35,6 +35,7 @@ class Op:
     dtype: Callable[..., np.dtype]
     floats: bool  # integers count as float32
     wide: bool  # half types are computed in float32
+    by_value: bool = False  # the shape rule needs arrays with data
     promotes: bool = False  # its arguments are brought to one dtype
 
     def __post_init__(self) -> None:
@@ -100,6 +101,7 @@ def op(
     dtype: Callable[..., np.dtype] = promote,
     floats: bool = False,
     wide: bool = False,
+    by_value: bool = False,
     each: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Op]:
     """Make a numpy function an op: recordable and differentiable.
@@ -115,6 +117,8 @@ def op(
         Integer arguments count as float32, as Keras has it.
     wide
         Half types are computed in float32 and rounded once.
+    by_value
+        The answer's shape depends on what the arrays hold: the shape rule is called with data.
     each
         Instead of `vjps` for ops of any number of arrays: ``each(i, g, y, *args, **options)``.
 
@@ -129,7 +133,7 @@ def op(
     """
 
     def decorate(fn: Callable[..., Any]) -> Op:
-        made = Op(fn, each or vjps, shape, dtype, floats, wide)
+        made = Op(fn, each or vjps, shape, dtype, floats, wide, by_value)
         OPS[fn.__name__] = made
         return made
 

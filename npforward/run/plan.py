@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -115,9 +116,15 @@ class Recording:
         bounds: Mapping[Layer | Graph, Bound],
         shapes: Sequence[tuple[tuple[int, ...], Any]],
         precision: str | None = None,
+        evaluate: Callable[[Recording, list[Var]], list[Any]] | None = None,
     ) -> Recording:
-        """Record `graph` on inputs of these shapes and dtypes, in the order of its inputs."""
+        """Record `graph` on inputs of these shapes and dtypes, in the order of its inputs.
+
+        `evaluate` gives the arrays of what is recorded so far, where a shape depends on them.
+        """
         self = cls(graph, bounds, precision)
+        if evaluate is not None:
+            self.tape.evaluate = functools.partial(evaluate, self)
         self.inputs = [self.tape.var(shape, dtype) for shape, dtype in shapes]
         self._graph(graph, "", [Value(x) for x in self.inputs])
         return self
@@ -250,15 +257,14 @@ class Recording:
             raise BadInput(f"it takes {definition.ndim} axes, but its input has {lead.shape}")
         if definition.autocast:
             arrays = map_leaves(lambda x: _autocast(x, dtype), arrays)
+        arrays = {name: arrays[name] for name in definition.arguments if name in arrays}
         shapes = map_leaves(lambda x: getattr(x, "shape", None), arrays)
         weights = self._weights(layer, shapes, dtype)
         before, self.tape.scope = self.tape.scope, address
         try:
             given = itertools.takewhile(arrays.__contains__, definition.arguments)
             positional = [arrays[name] for name in given]  # ops know their arrays by place
-            named = {
-                k: v for k, v in arrays.items() if k not in definition.arguments[: len(positional)]
-            }
+            named = {name: arrays[name] for name in list(arrays)[len(positional) :]}
             if definition.variadic:
                 (positional,) = positional
             y = definition.fn(*positional, **named, **weights, **options)
@@ -447,22 +453,15 @@ class Plan:
     constants: dict[int, Any] = field(default_factory=dict)
 
 
-def plan(recording: Recording, wanted: Iterable[str], keep_states: bool = False) -> Plan:
+def plan(
+    recording: Recording, wanted: Iterable[str] | Mapping[str, Var], keep_states: bool = False
+) -> Plan:
     """What to run for these addresses: no dead steps, every array freed after its last use.
 
-    `keep_states` adds what stateful layers leave behind.
+    `wanted` may also name recorded Vars anew.  `keep_states` adds what stateful layers leave
+    behind.
     """
-    asked = set(wanted)
-    order = sorted(asked, key=_position(recording))
-    goals: dict[str, Var] = {}
-    for address in order:
-        value = recording.values.get(address, recording.tape.taps.get(address))
-        if isinstance(value, Failed):
-            raise value.error
-        if value is None:
-            raise BadInput(f"no value {address!r}")
-        goals[address] = value
-
+    goals = dict(wanted) if isinstance(wanted, Mapping) else _goals(recording, wanted)
     kept_states = [last for _, last in recording.tape.states.values()] if keep_states else []
     needed = {*goals.values(), *kept_states}
     kept: list[tuple[int, Step]] = []
@@ -518,7 +517,7 @@ def plan(recording: Recording, wanted: Iterable[str], keep_states: bool = False)
 
     return Plan(
         recording,
-        tuple(order),
+        tuple(goals),
         [instruction(step, n) for n, (_, step) in enumerate(live)],
         [slot(v) if v in needed else None for v in recording.inputs],
         {slot(v): v for v in recording.weights if v in needed},
@@ -530,6 +529,19 @@ def plan(recording: Recording, wanted: Iterable[str], keep_states: bool = False)
             if first in needed
         ),
     )
+
+
+def _goals(recording: Recording, wanted: Iterable[str]) -> dict[str, Var]:
+    """The Vars behind addresses, in the order of execution."""
+    goals: dict[str, Var] = {}
+    for address in sorted(set(wanted), key=_position(recording)):
+        value = recording.values.get(address, recording.tape.taps.get(address))
+        if isinstance(value, Failed):
+            raise value.error
+        if value is None:
+            raise BadInput(f"no value {address!r}")
+        goals[address] = value
+    return goals
 
 
 def owner_of(address: str, outer: Collection[str]) -> str | None:
