@@ -15,17 +15,30 @@ from npforward.dtypes import floating
 from npforward.errors import BadInput, UnknownName, UnsupportedOption, nearest
 from npforward.graph import Graph, Layer, Stored, leaves, map_leaves
 from npforward.limits import Limits
-from npforward.run import Failed, Plan, Recording, compute_dtype, owner_of, plan, run
+from npforward.run import (
+    FUNCTIONS_BY_NAME,
+    Failed,
+    Plan,
+    Recording,
+    compute_dtype,
+    owner_of,
+    plan,
+    run,
+)
 from npforward.statistics import Statistics, statistics
 from npforward.summary import Summary, summary
 from npforward.tape import Var
-from npforward.weights import Parameter, bind, parameters
+from npforward.weights import Parameter, bind, parameters, parts
 
 Selection = str | Iterable[str] | Callable[["SavedLayer"], bool] | None
 
 
 def load_model(
-    path: str | Path, weights: str | Path | None = None, *, limits: Limits | None = None
+    path: str | Path,
+    weights: str | Path | None = None,
+    *,
+    custom_layers: Mapping[str, Callable[..., Any]] | None = None,
+    limits: Limits | None = None,
 ) -> Model:
     """Open a saved model; its format is told from its content.
 
@@ -37,6 +50,12 @@ def load_model(
         A model file or folder, or an architecture alone (JSON) with `weights` beside it.
     weights
         A file of weights for that architecture.
+    custom_layers
+        Functions for layers whose code a file does not hold, by the name of the layer or of its
+        class (``{"my_layer": function}``); activation functions likewise.  A function takes the
+        inputs, then the layer's variables in file order, then keyword-only what it wants of the
+        config.  For a Lambda it is just the function.  Made of operators and of `npforward.ops`
+        it is recorded op by op, and has derivatives; anything else gets and gives numpy arrays.
     limits
         Bounds on what the file may ask of this machine; by default those of `Limits`.
 
@@ -48,6 +67,8 @@ def load_model(
         It is not a model, or is damaged.
     LimitExceeded
         It exceeds a limit; the message says which.
+    UnknownName
+        No layer or activation has a name in `custom_layers`.
 
     Examples
     --------
@@ -55,7 +76,28 @@ def load_model(
     >>> model.outputs
     ('digit',)
     """
-    return Model(formats.read(Path(path), weights=weights, limits=limits or Limits()))
+    graph = formats.read(Path(path), weights=weights, limits=limits or Limits())
+    _check_given(graph, custom_layers or {})
+    return Model(graph, custom_layers=custom_layers)
+
+
+def _check_given(graph: Graph, given: Mapping[str, Callable[..., Any]]) -> None:
+    """Every function in `given` must be one, and be meant for something in the model."""
+    known: set[str] = set()
+    for part in parts(graph):
+        said = [part.name, part.type, *(part.config.get(option) for option in FUNCTIONS_BY_NAME)]
+        for name in said:
+            known |= {name, name.rpartition(">")[2]} if isinstance(name, str) else set()
+    for name, function in given.items():
+        if name not in known:
+            raise UnknownName(
+                f"custom_layers: the model has no layer, class of layers or activation {name!r}. "
+                f"{nearest(str(name), known)}"
+            )
+        if not callable(function):
+            raise BadInput(
+                f"custom_layers: {name!r} is given {type(function).__name__}, expected a function"
+            )
 
 
 @dataclass(frozen=True)
@@ -198,10 +240,17 @@ class Model:
     (2, 3)
     """
 
-    def __init__(self, graph: Graph, *, precision: str | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        precision: str | None = None,
+        custom_layers: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> None:
         self.graph = graph
         self._precision = precision
-        self._bounds = bind(graph)
+        self._given = dict(custom_layers or {})
+        self._bounds = bind(graph, self._given)
         self._read = functools.cache(lambda stored: stored.read())  # each array once, whoever asks
         self._recordings: dict[Any, Recording] = {}
         self._plans: dict[Any, Plan] = {}
@@ -268,7 +317,7 @@ class Model:
             raise UnknownName(f"no layer {name!r}. {nearest(name, known)}")
         layer = known[found[0]]
         if isinstance(layer, Graph):
-            return Model(layer, precision=self._precision)
+            return Model(layer, precision=self._precision, custom_layers=self._given)
         bound = self._bounds[layer]
         held = [Parameter(weight.name, stored, layer, True) for weight, stored in bound.pairs]
         held += [Parameter(stored.name, stored, layer, True) for stored in bound.unnamed]
@@ -313,7 +362,7 @@ class Model:
         """
         if not floating(dtype):
             raise BadInput(f"astype({dtype!r}): expected a floating dtype such as 'float64'")
-        return Model(self.graph, precision=np.dtype(dtype).name)
+        return Model(self.graph, precision=np.dtype(dtype).name, custom_layers=self._given)
 
     # ---- running ------------------------------------------------------------------------------
 
@@ -484,7 +533,9 @@ class Model:
             weight = functools.partial(self._weight, recording)
             return [array for _, array in run(plan(recording, known), feeds, weight)]
 
-        recording = Recording.of(self.graph, self._bounds, shapes, self._precision, evaluate)
+        recording = Recording.of(
+            self.graph, self._bounds, shapes, self._precision, self._given, evaluate
+        )
         if not recording.tape.by_value:
             while len(self._recordings) >= 16:  # many shapes in a loop must not fill memory
                 self._recordings.pop(next(iter(self._recordings)))

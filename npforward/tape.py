@@ -6,6 +6,7 @@ to run the function, to reason about it, and to differentiate it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -32,6 +33,9 @@ class Var:
 
     __slots__ = ("dtype", "shape", "tape")
     __array_ufunc__ = None  # makes `ndarray + var` defer to Var.__radd__
+
+    def __array__(self, *args: Any, **options: Any) -> Any:
+        raise TypeError("an array without data is none of numpy's; use npforward.ops")
 
     def __init__(self, shape: Sequence[int], dtype: Any, tape: Tape) -> None:
         self.shape, self.dtype, self.tape = tuple(map(int, shape)), np.dtype(dtype), tape
@@ -98,9 +102,11 @@ class Tape:
 
     def record(self, op: Any, args: tuple, options: Mapping[str, Any]) -> Any:
         known = self.with_data(args) if op.by_value else args
-        shape, dtype = op.shape(*known, **options), op.dtype(*args, **options)
+        shape, dtype = op.shape(*known, **options), op.dtype(*known, **options)
         many = isinstance(shape, list)
-        out = tuple(self.var(s, dtype) for s in shape) if many else self.var(shape, dtype)
+        dtypes = dtype if isinstance(dtype, list) else itertools.repeat(dtype)
+        made = [self.var(*each) for each in zip(shape, dtypes, strict=False)] if many else []
+        out = tuple(made) if many else self.var(shape, dtype)
         self.steps.append(Step(op, args, options, out, self.scope))
         return out
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,17 @@ from npforward import addresses
 from npforward.dtypes import floating
 from npforward.errors import BadFile, NpforwardError, WeightMismatch
 from npforward.graph import Graph, Layer, Stored
-from npforward.layers import LAYERS, Weight
+from npforward.layers import LayerDef, Weight, definition
+from npforward.layers.custom import Given
+
+Known = Mapping[Layer, LayerDef | None]
 
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """The arrays of one layer: declared weight and stored array, in file order."""
+    """One layer's meaning and arrays: declared weight and stored array, in file order."""
 
+    definition: LayerDef | None = None  # what the layer computes, if that is known
     pairs: tuple[tuple[Weight, Stored], ...] = ()
     unnamed: tuple[Stored, ...] = ()  # arrays whose meaning is not known
     error: NpforwardError | None = None  # why they could not be bound
@@ -32,29 +36,38 @@ class Parameter:
     trainable: bool
 
 
-def declared(layer: Layer) -> tuple[Weight, ...] | None:
-    """The weights that a layer has by its class and config; None if the class is not known."""
-    definition = LAYERS.get(layer.type)
-    if layer.type == "InputLayer":
-        return ()
-    return None if definition is None else definition.declared(layer.config)
+def bind(
+    root: Graph, given: Mapping[str, Callable[..., Any]] | None = None
+) -> dict[Layer | Graph, Bound]:
+    """The meaning and the arrays of every layer, at any depth.
 
-
-def bind(root: Graph) -> dict[Layer | Graph, Bound]:
-    """The arrays of every layer, at any depth.
-
-    A file may keep one flat list for a nested model; it is shared out here, in Keras's order: all
-    trainable weights, layer by layer, then all others.
+    `given` holds functions of the caller's for layers, by name or class.  A file may keep one flat
+    list for a nested model; it is shared out here, in Keras's order: all trainable weights, layer
+    by layer, then all others.
     """
+    known = {
+        part: definition(part, given or {}, part.stored)
+        for part in parts(root)
+        if isinstance(part, Layer)
+    }
     bounds: dict[Layer | Graph, Bound] = {}
     for part in parts(root):
         if part in bounds:
             continue
         if part.stored and (isinstance(part, Graph) or part.children) and _one_list(part):
-            _share_out(part, bounds)
+            _of_one_kind(part, known, given or {})
+            _share_out(part, bounds, known)
         elif isinstance(part, Layer):
-            bounds[part] = _in_order(part, part.stored)
+            bounds[part] = _in_order(part, known)
     return bounds
+
+
+def _declared(layer: Layer, known: Known) -> tuple[Weight, ...] | None:
+    """The weights that a layer has by its class and config; None if the class is not known."""
+    meaning = known[layer]
+    if layer.type == "InputLayer":
+        return ()
+    return None if meaning is None else meaning.declared(layer.config)
 
 
 def parts(root: Graph | Layer) -> Iterator[Graph | Layer]:
@@ -79,10 +92,10 @@ def _one_list(part: Graph | Layer) -> bool:
     return not any(below.stored for below in parts(part) if below is not part)
 
 
-def _in_order(layer: Layer, stored: Sequence[Stored]) -> Bound:
-    needed = declared(layer)
+def _in_order(layer: Layer, known: Known) -> Bound:
+    needed, stored = _declared(layer, known), layer.stored
     if needed is None:
-        return Bound(unnamed=tuple(stored))
+        return Bound(unnamed=stored)
     if len(needed) != len(stored):
         names = ", ".join(w.name for w in needed) or "none"
         found = ", ".join(f"{s.name} {s.shape}" for s in stored) or "none"
@@ -91,9 +104,24 @@ def _in_order(layer: Layer, stored: Sequence[Stored]) -> Bound:
             f"file stores {len(stored)} ({found}). The file may be damaged, or belong to another "
             "model"
         )
-        return Bound(unnamed=tuple(stored), error=error)
+        return Bound(known[layer], unnamed=stored, error=error)
     by_place = _by_place(needed, stored)
-    return Bound(pairs=tuple(zip(needed, by_place or stored, strict=True)))
+    return Bound(known[layer], pairs=tuple(zip(needed, by_place or stored, strict=True)))
+
+
+def _of_one_kind(part: Graph | Layer, known: dict, given: Mapping[str, Any]) -> None:
+    """Where the caller's functions stand for one layer, it has what the others leave.
+
+    That is certain only if all arrays are trainable or none is: the list has those first.
+    """
+    below = [below for below in parts(part) if isinstance(below, Layer)]
+    own = [layer for layer in below if isinstance(known[layer], Given)]
+    if len(own) != 1 or any(_declared(layer, known) is None for layer in below):
+        return
+    others = [w for layer in below for w in (_declared(layer, known) or ()) if not w.of_child]
+    if all(w.trainable for w in others):
+        count = max(len(part.stored) - len(others), 0)
+        known[own[0]] = definition(own[0], given, part.stored[:count])
 
 
 def _by_place(needed: Sequence[Weight], stored: Sequence[Stored]) -> tuple[Stored, ...] | None:
@@ -118,19 +146,19 @@ def _by_place(needed: Sequence[Weight], stored: Sequence[Stored]) -> tuple[Store
     return tuple(ordered)
 
 
-def _share_out(part: Graph | Layer, bounds: dict[Layer | Graph, Bound]) -> None:
+def _share_out(part: Graph | Layer, bounds: dict[Layer | Graph, Bound], known: Known) -> None:
     same: dict[Layer, Layer] = {}
     try:
-        trainable, other = _slots(part, set(), same)
+        trainable, other = _slots(part, set(), same, known)
         if len(trainable) + len(other) != len(part.stored):
             # The file does not say that a layer met twice beneath here is one layer.
             same = _alike(part)
-            trainable, other = _slots(part, set(), same)
+            trainable, other = _slots(part, set(), same, known)
     except BadFile as unknown:
         bounds[part] = Bound(unnamed=part.stored, error=unknown)
         for below in parts(part):
-            if below is not part and isinstance(below, Layer) and declared(below) != ():
-                bounds.setdefault(below, Bound(error=unknown))
+            if below is not part and isinstance(below, Layer) and _declared(below, known) != ():
+                bounds.setdefault(below, Bound(known[below], error=unknown))
         return
     slots = trainable + other
     if len(slots) != len(part.stored):
@@ -143,10 +171,10 @@ def _share_out(part: Graph | Layer, bounds: dict[Layer | Graph, Bound]) -> None:
     found = dict(zip(slots, part.stored, strict=False))
     for below in parts(part):
         if isinstance(below, Layer) and below not in bounds:
-            needed, one = declared(below) or (), same.get(below, below)
+            needed, one = _declared(below, known) or (), same.get(below, below)
             pairs = tuple((w, found[one, i]) for i, w in enumerate(needed) if (one, i) in found)
             short = bool(needed) and not found
-            bounds[below] = Bound(pairs, error=bounds[part].error if short else None)
+            bounds[below] = Bound(known[below], pairs, error=bounds[part].error if short else None)
 
 
 def _alike(root: Graph | Layer) -> dict[Layer, Layer]:
@@ -160,7 +188,7 @@ def _alike(root: Graph | Layer) -> dict[Layer, Layer]:
     return found
 
 
-def _slots(part: Any, seen: set, same: Mapping[Layer, Layer]) -> tuple[list, list]:
+def _slots(part: Any, seen: set, same: Mapping[Layer, Layer], known: Known) -> tuple[list, list]:
     """Places (layer, number of its weight) in the order of Keras: trainable ones, others."""
     part = same.get(part, part)
     if part in seen:
@@ -169,7 +197,7 @@ def _slots(part: Any, seen: set, same: Mapping[Layer, Layer]) -> tuple[list, lis
     trainable: list[tuple[Layer, int]] = []
     other: list[tuple[Layer, int]] = []
     if isinstance(part, Layer):
-        needed = declared(part)
+        needed = _declared(part, known)
         if needed is None:
             raise BadFile(
                 f"the file keeps one list of arrays for a model with the layer {part.name!r} of "
@@ -181,7 +209,7 @@ def _slots(part: Any, seen: set, same: Mapping[Layer, Layer]) -> tuple[list, lis
         if not part.config.get("trainable", True):
             trainable, other = [], [(part, i) for i, _ in own]
     for below in children(part):
-        more, others = _slots(below, seen, same)
+        more, others = _slots(below, seen, same, known)
         trainable += more
         other += others
     if not part.config.get("trainable", True):
@@ -229,6 +257,8 @@ def parameters(root: Graph, bounds: Mapping[Layer | Graph, Bound]) -> list[Param
 
 def check(layer: Layer, weight: Weight, stored: Stored, input_shape: Any) -> None:
     """Raise `WeightMismatch` unless a stored array is of the shape and kind that a layer needs."""
+    if weight.shape is None:
+        return
     try:
         expected = tuple(weight.shape(layer.config, input_shape))
     except KeyError as missing:

@@ -212,7 +212,8 @@ class _Reader:
         if not isinstance(name, str):
             return "<lambda>"
         registered = tree.get("registered_name")
-        if _is_keras(module) or ">" in name:
+        # Keras writes "builtins" for functions of its own, and for those of nobody's package.
+        if _is_keras(module) or module == "builtins" or ">" in name:
             return name
         known = isinstance(registered, str) and ">" in registered
         return str(registered) if known else f"{module or 'Custom'}>{name}"

@@ -6,6 +6,7 @@ from npforward.layers import (
     attention,
     convolutional,
     core,
+    custom,
     merging,
     normalization,
     operations,
@@ -13,6 +14,7 @@ from npforward.layers import (
     recurrent,
     reshaping,
 )
+from npforward.layers.custom import definition
 from npforward.layers.registry import LAYERS, LayerDef, Weight, layer
 
-__all__ = ["LAYERS", "LayerDef", "Weight", "layer"]
+__all__ = ["LAYERS", "LayerDef", "Weight", "definition", "layer"]

@@ -6,6 +6,7 @@ thing otherwise.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -74,6 +75,11 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "Cast": ops.cast,
     # keras.ops.linalg
     # keras.ops.image
+}
+# By the names of Keras's functions: "logical_and".
+FUNCTIONS = {
+    re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower(): function
+    for name, function in OPERATIONS.items()
 }
 for _name, _function in OPERATIONS.items():
     layer(f"ops.{_name}", policy=False)(_function)

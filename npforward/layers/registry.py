@@ -46,7 +46,8 @@ class Weight(NamedTuple):
     """One array that a layer needs, as its Keras class creates it."""
 
     name: str
-    shape: Callable[[Mapping[str, Any], Any], tuple[int, ...]]  # of config and input's shape
+    # Of the config and the input's shape; None is whatever the file has.
+    shape: Callable[[Mapping[str, Any], Any], tuple[int, ...]] | None
     when: str | Callable[[Mapping[str, Any]], bool] = ""  # config key (absent: true) or predicate
     trainable: bool = True
     path: str = ""  # sub-layer that holds it: "cell", "query_dense"

@@ -10,6 +10,7 @@ from npforward.ops.arithmetic import *
 from npforward.ops.convolution import *
 from npforward.ops.creation import *
 from npforward.ops.linear import *
+from npforward.ops.opaque import own
 from npforward.ops.pooling import *
 from npforward.ops.resizing import *
 from npforward.ops.scan import output_of, scan

@@ -32,7 +32,7 @@ class Op:
     fn: Callable[..., Any]
     vjps: tuple[Callable[..., Any] | None, ...] | Callable[..., Any]
     shape: Callable[..., Any]
-    dtype: Callable[..., np.dtype]
+    dtype: Callable[..., Any]
     floats: bool  # integers count as float32
     wide: bool  # half types are computed in float32
     by_value: bool = False  # the shape rule needs arrays with data

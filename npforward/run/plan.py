@@ -18,15 +18,15 @@ from npforward.errors import (
     NpforwardError,
     UnsupportedLayer,
     UnsupportedOption,
-    nearest,
 )
 from npforward.graph import Graph, Layer, Node, Ref, leaves, map_leaves
-from npforward.layers import LAYERS, LayerDef
+from npforward.layers import LayerDef, custom
 from npforward.layers.registry import CALL_NO_EFFECT
 from npforward.run.fusion import fused, in_passing, in_place
 from npforward.tape import Step, Tape, Var
 from npforward.weights import Bound, check
 
+FUNCTIONS_BY_NAME = {"activation", "recurrent_activation", "function"}  # options of layers
 FOLDED = 2**16  # bytes: what depends on weights only and is no larger is computed once
 
 
@@ -101,6 +101,7 @@ class Recording:
     graph: Graph
     bounds: Mapping[Layer | Graph, Bound]
     precision: str | None = None
+    given: Mapping[str, Callable[..., Any]] = field(default_factory=dict)  # the caller's functions
     tape: Tape = field(default_factory=Tape)
     inputs: list[Var] = field(default_factory=list)
     values: dict[str, Var | Failed] = field(default_factory=dict)  # in execution order
@@ -116,13 +117,15 @@ class Recording:
         bounds: Mapping[Layer | Graph, Bound],
         shapes: Sequence[tuple[tuple[int, ...], Any]],
         precision: str | None = None,
+        given: Mapping[str, Callable[..., Any]] | None = None,
         evaluate: Callable[[Recording, list[Var]], list[Any]] | None = None,
     ) -> Recording:
         """Record `graph` on inputs of these shapes and dtypes, in the order of its inputs.
 
-        `evaluate` gives the arrays of what is recorded so far, where a shape depends on them.
+        `given` are functions of the caller's, by name.  `evaluate` gives the arrays of what is
+        recorded so far, where a shape depends on them.
         """
-        self = cls(graph, bounds, precision)
+        self = cls(graph, bounds, precision, given or {})
         if evaluate is not None:
             self.tape.evaluate = functools.partial(evaluate, self)
         self.inputs = [self.tape.var(shape, dtype) for shape, dtype in shapes]
@@ -190,6 +193,11 @@ class Recording:
             return self.call(node.layer, address, args, kwargs)
         except NpforwardError as error:
             failure = _located(error, node.layer)
+            before = next((leaf.node for leaf in leaves(node.args) if isinstance(leaf, Ref)), None)
+            if isinstance(error, UnsupportedLayer) and before is not None:
+                last = address.removesuffix(node.address) + before
+                more = f" What comes before it can be had: trace(x, until={last!r})"
+                failure = type(failure)(f"{failure}.{more}")
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             # A stranger's config can be wrong in any way; numpy's or Python's own words come last.
             failure = BadFile(
@@ -217,12 +225,9 @@ class Recording:
                 if mask.array is not None:
                     inputs[i] = Value(inputs[i].array, mask.array)
             return self._graph(layer, address, inputs)
-        definition = LAYERS.get(layer.type)
+        definition = self.bounds[layer].definition
         if definition is None:
-            raise UnsupportedLayer(
-                "layers of this type cannot be replayed. Values before it can: "
-                f"trace(x, until=...). {nearest(layer.type, LAYERS)}"
-            )
+            raise UnsupportedLayer(f"it is not one of Keras's own layers. {custom.HOW}")
         dtype = compute_dtype(layer.config, self.precision)
         config = {k: v for k, v in layer.config.items() if k not in layer.children}
         config = {**config, **(changes or {})}
@@ -232,6 +237,10 @@ class Recording:
             if name not in definition.options:
                 raise UnsupportedOption(f"option {name} holds a layer, which is not supported")
             options[name] = child
+        for key, value in options.items():
+            if key in FUNCTIONS_BY_NAME and isinstance(value, str):
+                function = custom.given_for(value, self.given)
+                options[key] = value if function is None else ops.own(function)
         if "dtype" in definition.options and (definition.policy or config.get("dtype")):
             options["dtype"] = dtype
         if definition.variadic:
@@ -395,7 +404,8 @@ class Child:
 
     def takes(self, argument: str) -> bool:
         """Whether its `call()` has this argument."""
-        definition = LAYERS.get(self.type)
+        bound = self.recording.bounds.get(self.layer)
+        definition = bound.definition if bound else None
         return argument == "mask" if definition is None else argument in definition.arguments
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -406,6 +416,8 @@ class Child:
             outputs = self.recording.call(
                 self.layer, self.address, wrapped, map_leaves(Value, kwargs), self.changes
             )
+        except NpforwardError as error:
+            raise _located(error, self.layer) from error
         finally:
             self.recording._within -= 1
         arrays = [value.array for value in outputs]

@@ -1230,6 +1230,13 @@ for dtype in "float64", "float16", "mixed_float16", "bfloat16", "mixed_bfloat16"
 case("Dense", (3, 5), units=4, dtype="float64", note="float32-in")
 case("Dense", integers(-9, 9, (3, 5), "int32"), units=4, dtype="mixed_float16", note="int32")
 
+# Lambda: with functions of Keras's own, which a file can name
+for function in keras.ops.tanh, keras.ops.logical_not, keras.activations.gelu, keras.ops.squeeze:
+    case("Lambda", (2, 3, 1), function=function)
+case("Lambda", (2, 3), function=keras.ops.mean, arguments={"axis": 1, "keepdims": True})
+case("Lambda", (2, 3), function=keras.ops.expand_dims, arguments={"axis": -1}, output_shape=(3, 1))
+case("Lambda", (2, 3), function=keras.activations.relu, mask=np.array([[True, False, True]]))
+
 
 if __name__ == "__main__":
     command()

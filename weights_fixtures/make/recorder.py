@@ -141,6 +141,8 @@ def text(value):
         return "x".join(map(text, value)) or "empty"
     if isinstance(value, keras.layers.Layer):
         return type(value).__name__
+    if inspect.isfunction(value):
+        return value.__name__
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
