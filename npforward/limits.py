@@ -12,7 +12,7 @@ MiB, GiB = 2**20, 2**30
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on what is read from a file; sizes in bytes.
+    """Bounds on what is read from a file, and on what it computes; sizes in bytes.
 
     A file that exceeds one raises `LimitExceeded`, which names the limit.  Give a changed set to
     `load_model(path, limits=...)`, or `--limit name=value` on the command line.
@@ -40,6 +40,7 @@ class Limits:
     rank: int = 8
     tensor_elements: int = 2**31
     weights_bytes: int = 16 * GiB
+    value_bytes: int = 16 * GiB  # one value that a layer computes
     image_pixels: int = 89_478_485  # Pillow's own default
 
     def check(self, name: str, found: float, where: str) -> None:

@@ -78,7 +78,7 @@ def load_model(
     """
     graph = formats.read(Path(path), weights=weights, limits=limits or Limits())
     _check_given(graph, custom_layers or {})
-    return Model(graph, custom_layers=custom_layers)
+    return Model(graph, custom_layers=custom_layers, limits=limits)
 
 
 def _check_given(graph: Graph, given: Mapping[str, Callable[..., Any]]) -> None:
@@ -246,9 +246,11 @@ class Model:
         *,
         precision: str | None = None,
         custom_layers: Mapping[str, Callable[..., Any]] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.graph = graph
         self._precision = precision
+        self._limits = limits or Limits()
         self._given = dict(custom_layers or {})
         self._bounds = bind(graph, self._given)
         self._read = functools.cache(lambda stored: stored.read())  # each array once, whoever asks
@@ -317,12 +319,16 @@ class Model:
             raise UnknownName(f"no layer {name!r}. {nearest(name, known)}")
         layer = known[found[0]]
         if isinstance(layer, Graph):
-            return Model(layer, precision=self._precision, custom_layers=self._given)
+            return self._like(layer, self._precision)
         bound = self._bounds[layer]
         held = [Parameter(weight.name, stored, layer, True) for weight, stored in bound.pairs]
         held += [Parameter(stored.name, stored, layer, True) for stored in bound.unnamed]
         arrays = Weights(held, self._read)
         return SavedLayer(layer.name, layer.type, found[0], layer.config, arrays)
+
+    def _like(self, graph: Graph, precision: str | None) -> Model:
+        """Another model, with the caller's functions and limits."""
+        return Model(graph, precision=precision, custom_layers=self._given, limits=self._limits)
 
     def _calls(self, graph: Graph, at: str) -> Iterator[tuple[str, Layer | Graph]]:
         for node in graph.nodes:
@@ -362,7 +368,7 @@ class Model:
         """
         if not floating(dtype):
             raise BadInput(f"astype({dtype!r}): expected a floating dtype such as 'float64'")
-        return Model(self.graph, precision=np.dtype(dtype).name, custom_layers=self._given)
+        return self._like(self.graph, np.dtype(dtype).name)
 
     # ---- running ------------------------------------------------------------------------------
 
@@ -534,7 +540,13 @@ class Model:
             return [array for _, array in run(plan(recording, known), feeds, weight)]
 
         recording = Recording.of(
-            self.graph, self._bounds, shapes, self._precision, self._given, evaluate
+            self.graph,
+            self._bounds,
+            shapes,
+            self._precision,
+            self._given,
+            evaluate,
+            self._limits,
         )
         if not recording.tape.by_value:
             while len(self._recordings) >= 16:  # many shapes in a loop must not fill memory

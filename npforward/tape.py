@@ -7,6 +7,7 @@ to run the function, to reason about it, and to differentiate it.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 
 from npforward.dtypes import floating
 from npforward.errors import UnsupportedOption
+from npforward.limits import Limits
 
 OPS: dict[str, Any] = {}  # by name; an Op is made and entered by `ops.registry`
 
@@ -41,7 +43,7 @@ class Var:
         self.shape, self.dtype, self.tape = tuple(map(int, shape)), np.dtype(dtype), tape
 
     ndim = property(lambda self: len(self.shape))
-    size = property(lambda self: int(np.prod(self.shape, dtype=np.int64)))
+    size = property(lambda self: math.prod(self.shape))
 
     __add__, __radd__ = _operator("add"), _reflected("add")
     __sub__, __rsub__ = _operator("subtract"), _reflected("subtract")
@@ -95,6 +97,7 @@ class Tape:
     evaluate: Callable[[list[Var]], list[Any]] | None = (
         None  # the data that recorded Vars will have
     )
+    limits: Limits = field(default_factory=Limits)
     by_value: bool = False  # the record holds for one set of data only
 
     def var(self, shape: Sequence[int], dtype: Any) -> Var:
@@ -107,7 +110,11 @@ class Tape:
         dtypes = dtype if isinstance(dtype, list) else itertools.repeat(dtype)
         made = [self.var(*each) for each in zip(shape, dtypes, strict=False)] if many else []
         out = tuple(made) if many else self.var(shape, dtype)
-        self.steps.append(Step(op, args, options, out, self.scope))
+        step = Step(op, args, options, out, self.scope)
+        for var in step.outs:
+            size = var.size * var.dtype.itemsize
+            self.limits.check("value_bytes", size, f"an array of shape {var.shape}")
+        self.steps.append(step)
         return out
 
     def with_data(self, args: tuple) -> tuple:

@@ -48,8 +48,9 @@ def configs(class_name: str) -> list[dict]:
 class Case:
     """One call of one genuine layer or operation."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, config: dict | None = None) -> None:
         path, self._case = _cases()[name]
+        self.config = self._case["config"] if config is None else config
         self._arrays = _arrays(path)
         self.class_name = name.split("/", 1)[0].removeprefix("ops.")
         self.inputs: list[np.ndarray] = []
@@ -112,7 +113,7 @@ class Case:
             "module": self._case["module"],
             "class_name": self.class_name,
             "registered_name": self._case["registered_name"],
-            "config": self._case["config"],
+            "config": self.config,
         }
         config = {"name": "case", "layers": [entry]}
         model = {"module": "keras", "class_name": "Sequential", "config": config}

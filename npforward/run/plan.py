@@ -15,6 +15,7 @@ from npforward.dtypes import floating
 from npforward.errors import (
     BadFile,
     BadInput,
+    LimitExceeded,
     NpforwardError,
     UnsupportedLayer,
     UnsupportedOption,
@@ -22,6 +23,7 @@ from npforward.errors import (
 from npforward.graph import Graph, Layer, Node, Ref, leaves, map_leaves
 from npforward.layers import LayerDef, custom
 from npforward.layers.registry import CALL_NO_EFFECT
+from npforward.limits import Limits
 from npforward.run.fusion import fused, in_passing, in_place
 from npforward.tape import Step, Tape, Var
 from npforward.weights import Bound, check
@@ -63,6 +65,18 @@ def _map_values(function: Callable[[Value], Any], tree: Any) -> Any:
 def _absent(tree: Any) -> bool:
     """Whether an argument was not given, or given as None."""
     return tree is None or (isinstance(tree, Value) and tree.array is None)
+
+
+# What Python and numpy raise for a stranger's config, which can be wrong in any way.
+MISFITS = ArithmeticError, AttributeError, LookupError, TypeError, ValueError, MemoryError
+
+
+def misfit(who: str, error: Exception) -> NpforwardError:
+    """An error of ours for one of `MISFITS`, whose own words come last."""
+    kind = LimitExceeded if isinstance(error, MemoryError) else BadFile
+    ours = kind(f"{who}: its config and its inputs do not fit: {error}")
+    ours.__cause__ = error
+    return ours
 
 
 @dataclass(frozen=True)
@@ -119,13 +133,14 @@ class Recording:
         precision: str | None = None,
         given: Mapping[str, Callable[..., Any]] | None = None,
         evaluate: Callable[[Recording, list[Var]], list[Any]] | None = None,
+        limits: Limits | None = None,
     ) -> Recording:
         """Record `graph` on inputs of these shapes and dtypes, in the order of its inputs.
 
         `given` are functions of the caller's, by name.  `evaluate` gives the arrays of what is
         recorded so far, where a shape depends on them.
         """
-        self = cls(graph, bounds, precision, given or {})
+        self = cls(graph, bounds, precision, given or {}, Tape(limits=limits or Limits()))
         if evaluate is not None:
             self.tape.evaluate = functools.partial(evaluate, self)
         self.inputs = [self.tape.var(shape, dtype) for shape, dtype in shapes]
@@ -198,12 +213,8 @@ class Recording:
                 last = address.removesuffix(node.address) + before
                 more = f" What comes before it can be had: trace(x, until={last!r})"
                 failure = type(failure)(f"{failure}.{more}")
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # A stranger's config can be wrong in any way; numpy's or Python's own words come last.
-            failure = BadFile(
-                f"{_describe(node.layer)}: its config and its inputs do not fit: {error}"
-            )
-            failure.__cause__ = error
+        except MISFITS as error:
+            failure = misfit(_describe(node.layer), error)
         del self.tape.steps[taken:]
         for tap in list(self.tape.taps)[taps:]:
             del self.tape.taps[tap]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from npforward.errors import NpforwardError
-from npforward.run.plan import Instruction, Plan
+from npforward.run.plan import MISFITS, Instruction, Plan, misfit
 from npforward.tape import Var
 
 
@@ -81,5 +81,7 @@ def _execute(
         y = instruction.value(*args, **instruction.options)
     except NpforwardError as error:
         raise type(error)(f"layer {instruction.scope!r}: {error}") from error
+    except MISFITS as error:
+        raise misfit(f"layer {instruction.scope!r}", error) from error
     for out, array in zip(instruction.outs, y if instruction.many else (y,), strict=True):
         slots[out] = array

@@ -1,0 +1,30 @@
+"""A config with a wrong type or size in any field: an error of ours that names the layer."""
+
+import pytest
+from cases import Case, case_names
+
+from npforward.errors import NpforwardError
+from npforward.limits import Limits
+from npforward.model import Model
+
+WRONG = [
+    "x", "", -1, 0, 10**12, 1.5, float("nan"), True, None, [], [1, "a"], [[1]], [1] * 6, {},
+    {"class_name": "Foo", "config": {}},
+]  # fmt: skip
+FIRST: dict[str, str] = {}
+for _name in case_names():
+    FIRST.setdefault(_name.split("/")[0], _name)
+
+
+@pytest.mark.parametrize("class_name", FIRST)
+def test_any_wrong_field_is_an_error_that_names_the_layer(class_name):
+    right = Case(FIRST[class_name]).config
+    for key in right:
+        for wrong in WRONG:
+            try:
+                case = Case(FIRST[class_name], {**right, key: wrong})
+                model = Model(case.graph, limits=Limits(value_bytes=2**28))
+                model.summary()
+                model.trace(case.inputs)  # some fields are free, and some values only odd
+            except NpforwardError as error:
+                assert "layer" in str(error), (key, wrong, error)
