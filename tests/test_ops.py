@@ -23,6 +23,7 @@ def c(*args, **options):
 
 ONES, TWOS = (1, 1), (2, 2)
 INDEX, WEIGHT = ops.resize_taps(4, 7, "bicubic")
+BEFORE, AFTER, SHARE = ops.neighbours(4, 7)
 CONDITION = np.arange(12).reshape(3, 4) % 3 == 0
 # Arguments for each op: a new op without any fails `test_every_op_has_examples`.
 EXAMPLES = {
@@ -69,6 +70,14 @@ EXAMPLES = {
     "matmul": [c(x(2, 3, 4), x(4, 5)), c(x(2, 3, 4), x(2, 4, 5))],
     "dense": [c(x(3, 4), x(4, 2)), c(x(2, 3, 4), x(4, 2))],
     "resample": [c(x(2, 4, 3), axis=1, index=INDEX, weight=WEIGHT)],
+    "interpolate": [c(x(2, 4, 3), axis=1, before=BEFORE, after=AFTER, share=SHARE)],
+    "frames": [c(x(2, 9), length=4, step=2), c(x(7), length=7, step=3)],
+    "rfft": [c(x(2, 8)), c(x(2, 7)), c(x(6), n=9), c(x(3, 6), n=4)],
+    "equalize": [c(x(2, 3, 4, 2, low=0.0, high=255.0), bins=16)],
+    "equalize_tiles": [c(x(1, 4, 5, 2, low=0.0, high=255.0), grid=TWOS, clip_limit=2.0)],
+    "power": [c(x(3, 4, low=0.5), x(4)), c(x(3), 3.0)],
+    "round": [c(x(3, 4))],
+    "arctan2": [c(x(3, 4), x(4))],
     "conv": [
         c(x(2, 6, 5, 3), x(3, 2, 3, 4), strides=ONES, dilation=ONES),
         c(x(1, 9, 4), x(3, 2, 6), strides=(2,), dilation=(2,), groups=2),
@@ -120,6 +129,11 @@ for name in """sigmoid tanh softplus softsign log_sigmoid tanh_shrink silu selu 
 CALLS = [(name, i) for name, calls in EXAMPLES.items() for i in range(len(calls))]
 
 
+def several(y):
+    """An op's outputs, of which most have one."""
+    return y if isinstance(y, tuple) else (y,)
+
+
 def recorded(op, args, options):
     tape = Tape()
     held = [tape.var(a.shape, a.dtype) if isinstance(a, np.ndarray) else a for a in args]
@@ -143,10 +157,11 @@ def test_rules_agree_with_the_value(name, i, dtype):
     with np.errstate(all="ignore"):
         y = op(*args, **options)
     _, _, var = recorded(op, args, options)
-    assert var.shape == y.shape
-    assert var.dtype == y.dtype
-    if dtype.startswith("float") and name != "cast" and y.dtype != bool:
-        assert y.dtype == dtype
+    for v, out in zip(several(var), several(y), strict=True):
+        assert v.shape == out.shape
+        assert v.dtype == out.dtype
+        if dtype.startswith("float") and name != "cast" and out.dtype != bool:
+            assert out.dtype == dtype
 
 
 @pytest.mark.parametrize(("name", "i"), CALLS)
@@ -154,20 +169,21 @@ def test_vjp_agrees_with_finite_differences(name, i):
     op = OPS[name]
     args, options = EXAMPLES[name][i]
     tape, held, y = recorded(op, args, options)
-    if y.dtype == bool:
+    if several(y)[0].dtype == bool:
         with pytest.raises(NotDifferentiable, match=name):
             op.pull(0, None, None, args, options)
         return
     arrays = {v: a for v, a in zip(held, args, strict=True) if isinstance(v, Var)}
     wanted = [v for v in arrays if floating(v.dtype)]
-    seed = rng.normal(size=y.shape)
-    value = op(*args, **options)
-    grads = backward(tape.steps, {**arrays, y: value}, {y: seed}, wanted)
+    seeds = {out: rng.normal(size=out.shape) for out in several(y)}
+    values = dict(zip(several(y), several(op(*args, **options)), strict=True))
+    grads = backward(tape.steps, {**arrays, **values}, seeds, wanted)
     along = {v: rng.normal(size=v.shape) for v in wanted}
 
     def moved(step):
         at = [a + step * along[v] if v in along else a for v, a in zip(held, args, strict=True)]
-        return np.sum(seed * op(*at, **options))
+        outs = several(op(*at, **options))
+        return sum(np.sum(s * out) for s, out in zip(seeds.values(), outs, strict=True))
 
     h = 1e-6
     numeric = (moved(h) - moved(-h)) / (2 * h)
@@ -186,13 +202,13 @@ def test_gradients_keep_the_dtype(name, i, dtype):
         a.astype(dtype) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in args
     ]
     tape, held, y = recorded(op, args, options)
-    if y.dtype == bool:
-        assert not floating(y.dtype)
+    if several(y)[0].dtype == bool:
         return
     arrays = {v: a for v, a in zip(held, args, strict=True) if isinstance(v, Var)}
-    value = op(*args, **options)
+    values = dict(zip(several(y), several(op(*args, **options)), strict=True))
     wanted = [v for v in arrays if floating(v.dtype)]
-    grads = backward(tape.steps, {**arrays, y: value}, {y: np.ones(y.shape, dtype)}, wanted)
+    seeds = {out: np.ones(out.shape, dtype) for out in several(y)}
+    grads = backward(tape.steps, {**arrays, **values}, seeds, wanted)
     for v in wanted:
         assert grads[v].dtype == dtype
         assert grads[v].shape == v.shape

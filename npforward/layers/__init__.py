@@ -4,8 +4,10 @@
 from npforward.layers import (
     activations,
     attention,
+    audio,
     convolutional,
     core,
+    image,
     merging,
     normalization,
     operations,
