@@ -29,7 +29,8 @@ def promote(*args: Any, **options: Any) -> np.dtype:
     >>> promote(np.ones(2, "float32"), 2.0)
     dtype('float32')
     """
-    kinds = [a if isinstance(a, (bool, int, float)) else a.dtype for a in args if a is not None]
+    # Numpy's own float64 is a Python float too: what has a dtype has it.
+    kinds = [getattr(a, "dtype", a) for a in args if a is not None]
     floats = [k for k in kinds if isinstance(k, np.dtype) and floating(k)]
     # As in Keras: integers adapt to floats, where numpy makes float64 of int32 and float32; and a
     # Python float makes float32 of integers.

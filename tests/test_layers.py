@@ -51,7 +51,8 @@ def kinked(case):
 
 
 # Differences of 1e-6 drown in half types, and in the 1e9 that attention takes from masked scores.
-DROWNED = re.compile("extreme|Attention/all-masked|reverse_dtype_b?float16")
+# An angle jumps by 2π where a sine is 0, as that of frequency 0 always is.
+DROWNED = re.compile("extreme|Attention/all-masked|reverse_dtype_b?float16|mode_angle")
 
 
 @pytest.mark.parametrize("name", [n for n in CASES[::3] if not DROWNED.search(n)])

@@ -23,6 +23,7 @@ def c(*args, **options):
 
 ONES, TWOS = (1, 1), (2, 2)
 INDEX, WEIGHT = ops.resize_taps(4, 7, "bicubic")
+BEFORE, AFTER, SHARE = ops.neighbours(4, 7)
 CONDITION = np.arange(12).reshape(3, 4) % 3 == 0
 # Arguments for each op: a new op without any fails `test_every_op_has_examples`.
 EXAMPLES = {
@@ -71,6 +72,14 @@ EXAMPLES = {
     "matmul": [c(x(2, 3, 4), x(4, 5)), c(x(2, 3, 4), x(2, 4, 5))],
     "dense": [c(x(3, 4), x(4, 2)), c(x(2, 3, 4), x(4, 2))],
     "resample": [c(x(2, 4, 3), axis=1, index=INDEX, weight=WEIGHT)],
+    "interpolate": [c(x(2, 4, 3), axis=1, before=BEFORE, after=AFTER, share=SHARE)],
+    "frames": [c(x(2, 9), length=4, step=2), c(x(7), length=7, step=3)],
+    "rfft": [c(x(2, 8)), c(x(2, 7)), c(x(6), n=9), c(x(3, 6), n=4)],
+    "equalize": [c(x(2, 3, 4, 2, low=0.0, high=255.0), bins=16)],
+    "equalize_tiles": [c(x(1, 4, 5, 2, low=0.0, high=255.0), grid=TWOS, clip_limit=2.0)],
+    "power": [c(x(3, 4, low=0.5), x(4)), c(x(3), 3.0)],
+    "round": [c(x(3, 4))],
+    "arctan2": [c(x(3, 4), x(4))],
     "conv": [
         c(x(2, 6, 5, 3), x(3, 2, 3, 4), strides=ONES, dilation=ONES),
         c(x(1, 9, 4), x(3, 2, 6), strides=(2,), dilation=(2,), groups=2),
@@ -122,16 +131,16 @@ for name in """sigmoid tanh softplus softsign log_sigmoid tanh_shrink silu selu 
 CALLS = [(name, i) for name, calls in EXAMPLES.items() for i in range(len(calls))]
 
 
+def several(y):
+    """An op's outputs, of which most have one."""
+    return y if isinstance(y, tuple) else (y,)
+
+
 def recorded(op, args, options):
     tape = Tape()
     held = [tape.var(a.shape, a.dtype) if isinstance(a, np.ndarray) else a for a in args]
     tape.evaluate = lambda wanted: [a for v, a in zip(held, args, strict=True) if v in wanted]
     return tape, held, op(*held, **options)
-
-
-def several(y):
-    """The answers of an op, of which some have several."""
-    return y if isinstance(y, tuple) else (y,)
 
 
 def test_every_op_has_examples():

@@ -379,11 +379,12 @@ class _Reader:
 
     @staticmethod
     def chain(layers: Iterable[Layer | Graph]) -> list[Node]:
-        """A Sequential: each layer is called on what the one before gave."""
+        """A Sequential: each layer is called on what the one before gave, not for training."""
         nodes: list[Node] = []
         for layer in layers:
             args = (Ref(nodes[-1].address),) if nodes else ()
-            nodes.append(Node(numbered(layer.name, 1), layer, args))
+            said = {"training": False} if nodes else {}
+            nodes.append(Node(numbered(layer.name, 1), layer, args, said))
         return nodes
 
     def calls(

@@ -54,7 +54,11 @@ def modern(entry: Any, version: str) -> Any:
 def steps(entry: Any, version: str) -> tuple[Callable[[Entry], Entry], ...]:
     """The steps that a file written by Keras `version` needs, in order."""
     if version:
-        return KERAS_3 if int(version.split(".")[0]) >= 3 else KERAS_2
+        major, _, minor = version.partition(".")
+        if int(major) < 3:
+            return KERAS_2
+        minor = minor.partition(".")[0]
+        return (*KERAS_3, resizing_crop) if minor.isdecimal() and int(minor) < 6 else KERAS_3
     # Keras 3's to_json() says no version, but names a module for everything; so do Keras 2.13 to
     # 2.15, where it is `keras.src.engine`.
     module = entry.get("module") if isinstance(entry, dict) else None
@@ -310,6 +314,15 @@ def hard_sigmoid(entry: Entry) -> Entry:
     return _with(entry, **changed) if changed else entry
 
 
+def resizing_crop(entry: Entry) -> Entry:
+    """Before Keras 3.6, RandomCrop resized at inference; since then it leaves images alone.
+
+    >>> resizing_crop({"class_name": "RandomCrop", "config": {}})["config"]
+    {'resizes': True}
+    """
+    return _with(entry, resizes=True) if entry["class_name"] == "RandomCrop" else entry
+
+
 def single_axis(entry: Entry) -> Entry:
     """tf.keras writes BatchNormalization's axis as a list of one.
 
@@ -389,6 +402,7 @@ KERAS_2 = (
     plain_values,
     negative_slope,
     hard_sigmoid,
+    resizing_crop,
     single_axis,
     reset_after,
     masks,

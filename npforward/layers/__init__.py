@@ -4,9 +4,11 @@
 from npforward.layers import (
     activations,
     attention,
+    audio,
     convolutional,
     core,
     custom,
+    image,
     merging,
     normalization,
     operations,

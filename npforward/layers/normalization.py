@@ -201,3 +201,33 @@ def unit_normalization(inputs, *, axis=-1):
 def spectral_normalization(inputs, *, layer):
     """The layer inside: its kernel was divided by its spectral norm in training."""
     return ops.cast(layer(inputs), dtype=inputs.dtype)
+
+
+def _learned(config):
+    """Whether the moments are in the file: otherwise they are in the config."""
+    return config.get("mean") is None
+
+
+@layer(
+    "Normalization",
+    weights=(
+        Weight("mean", _sizes, when=_learned, trainable=False),
+        Weight("variance", _sizes, when=_learned, trainable=False),
+        Weight("count", lambda c, x: (), when=_learned, trainable=False, training_only=True),
+    ),
+    mask=keep,
+)
+def normalization(inputs, *, axis=-1, mean=None, variance=None, invert=False, dtype="float32"):
+    """(x - μ) / σ, or its inverse x σ + μ, with moments from the config or the file."""
+    if (mean is None) != (variance is None):
+        raise UnsupportedOption("mean and variance can only be given together")
+    x = ops.cast(inputs, dtype=dtype)
+    mu, square = (
+        w if hasattr(w, "dtype") else ops.constant(w, "float32") for w in (mean, variance)
+    )
+    axes = _axes(axis, x.ndim)
+    # Fewer moments than axes are those of the last axes.
+    axes = axes[len(axes) - mu.ndim :]
+    mu, square = (ops.cast(_along(w, axes, x.ndim), dtype=dtype) for w in (mu, square))
+    sigma = ops.maximum(ops.sqrt(square), 1e-7)
+    return x * sigma + mu if invert else (x - mu) / sigma

@@ -9,6 +9,8 @@ from npforward.ops.activations import linear as identity
 from npforward.ops.arithmetic import *
 from npforward.ops.convolution import *
 from npforward.ops.creation import *
+from npforward.ops.fourier import *
+from npforward.ops.histograms import *
 from npforward.ops.linear import *
 from npforward.ops.opaque import own
 from npforward.ops.pooling import *

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from npforward.dtypes import floating, promote
@@ -117,6 +119,38 @@ def log(x):
     """The natural logarithm; -inf at 0, NaN below"""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log(x)
+
+
+def _power_vjp_b(g, y, a, b):
+    # At a = 0 the limit: 0 for every b that a gradient of `y` exists for.
+    return unbroadcast(g * y * np.log(np.where(a > 0, a, 1)), b)
+
+
+@op(
+    lambda g, y, a, b: unbroadcast(g * b * np.power(a, b - 1), a),
+    _power_vjp_b,
+    floats=True,
+)
+def power(a, b):
+    """aᵇ; NaN for a root of a negative number"""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.power(a, b)
+
+
+@op(lambda g, y, x: np.zeros_like(g))
+def round(x):
+    """x rounded to the nearest integer, halves to the even one"""
+    return np.round(x)
+
+
+@op(
+    lambda g, y, a, b: unbroadcast(g * b / (a * a + b * b), a),
+    lambda g, y, a, b: unbroadcast(-g * a / (a * a + b * b), b),
+    floats=True,
+)
+def arctan2(a, b):
+    """The angle from (1, 0) to (b, a), from -π to π"""
+    return np.arctan2(a, b)
 
 
 @op(
@@ -261,3 +295,26 @@ def lowest(dtype):
     (-inf, -128)
     """
     return -np.inf if floating(dtype) else int(np.iinfo(dtype).min)
+
+
+def limits_of(dtype, within):
+    """The least and the greatest number of a dtype that another one has, too.
+
+    Examples
+    --------
+    >>> limits_of("uint8", "float32"), limits_of("int32", "float32")
+    ((0.0, 255.0), (-2147483648.0, 2147483520.0))
+    """
+    wide = np.dtype(within).type
+    if not floating(dtype):
+        info: Any = np.iinfo(dtype)
+        high = wide(info.max)
+        high = np.nextafter(high, wide(0)) if int(high) > info.max else high
+        return float(info.min), float(high)
+    if np.dtype(dtype).name == "bfloat16":
+        import ml_dtypes
+
+        info = ml_dtypes.finfo(dtype)
+    else:
+        info = np.finfo(dtype)
+    return float(info.min), float(info.max)

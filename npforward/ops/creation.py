@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
+from npforward.errors import UnsupportedOption
 
 
 def full(shape, value, dtype):
@@ -38,3 +42,17 @@ def sliding_window_mask(queries, keys, window):
            [False,  True, False]])
     """
     return np.abs(np.arange(queries)[:, None] - np.arange(keys)[None]) < window
+
+
+def constant(values: Any, dtype: Any) -> np.ndarray:
+    """The array that a config holds as a number or as lists of them.
+
+    Examples
+    --------
+    >>> constant([1, 2], "float32")
+    array([1., 2.], dtype=float32)
+    """
+    try:
+        return np.array(values, dtype)
+    except (ValueError, TypeError):
+        raise UnsupportedOption(f"{values!r} are no numbers in rows of one length") from None

@@ -32,11 +32,12 @@ FILTERS = {
 }
 
 
-def resize_taps(n, m, interpolation):
+def resize_taps(n, m, interpolation, antialias=False, dtype=np.float64):
     """Which of n numbers, with which weights, make each of m: (index, weight), each (m, taps).
 
     Numbers sit at the centres of their pixels.  A place outside has no weight and the others are
-    scaled up for it, as TensorFlow does.
+    scaled up for it, as TensorFlow does.  `antialias` widens the filter where numbers get fewer.
+    In float32 the weights are rounded as TensorFlow's are, which decides how halves are rounded.
 
     Examples
     --------
@@ -45,16 +46,71 @@ def resize_taps(n, m, interpolation):
     array([0.  , 0.25, 0.75, 1.  ])
     """
     filter_, radius = FILTERS[interpolation]
-    centre = (np.arange(m) + 0.5) * (n / m) - 0.5
-    below = np.floor(centre)
-    offset = centre - below
-    if interpolation == "bicubic":
-        offset = np.round(offset * 1024) / 1024  # Keras on TensorFlow reads it from such a table
-    steps = np.arange(1 - radius, radius + 1)
-    index = below[:, None] + steps
-    weight = filter_(offset[:, None] - steps) * ((index >= 0) & (index < n))
-    weight /= weight.sum(axis=1, keepdims=True)
+    step = 1 / (_number(m, dtype) / _number(n, dtype))
+    stretch = max(step, _number(1, dtype)) if antialias else _number(1, dtype)
+    centre = (np.arange(m, dtype=dtype) + _number(0.5, dtype)) * step - _number(0.5, dtype)
+    if interpolation == "bicubic" and not antialias:
+        # Keras on TensorFlow reads the weights from a table of so many places between two pixels.
+        centre = np.floor(centre) + np.round((centre - np.floor(centre)) * 1024) / 1024
+    reach = radius * stretch
+    index = np.floor(centre - reach)[:, None] + np.arange(1, np.ceil(2 * reach) + 1, dtype=dtype)
+    weight = filter_((index - centre[:, None]) / stretch) * ((index >= 0) & (index < n))
+    weight *= 1 / np.cumsum(weight, axis=1)[:, -1:]
     return np.clip(index, 0, n - 1).astype(np.intp), weight
+
+
+def _number(value, dtype):
+    return np.dtype(dtype).type(value)
+
+
+def nearest_pixels(n, m):
+    """Which of n pixels is shown in the middle of each of m.
+
+    Examples
+    --------
+    >>> nearest_pixels(2, 5)
+    array([0, 0, 1, 1, 1])
+    """
+    # In float32, which decides where the middle of one is just between two others.
+    middle = (np.arange(m, dtype=np.float32) + np.float32(0.5)) * np.float32(n / m)
+    return np.minimum(np.floor(middle), n - 1).astype(np.intp)
+
+
+def neighbours(n, m, dtype=np.float64):
+    """Between which two of n numbers each of m lies: (before, after, share of the latter).
+
+    Examples
+    --------
+    >>> neighbours(2, 4)
+    (array([0, 0, 0, 1]), array([0, 1, 1, 1]), array([0.75, 0.25, 0.75, 0.25]))
+    """
+    step = _number(n, dtype) / _number(m, dtype)
+    place = (np.arange(m, dtype=dtype) + _number(0.5, dtype)) * step - _number(0.5, dtype)
+    before = np.floor(place)
+    ends = np.clip([before, np.ceil(place)], 0, n - 1).astype(np.intp)
+    return ends[0], ends[1], place - before
+
+
+def area_taps(n, m, dtype=np.float64):
+    """How much of each of n numbers lies in each of m equal parts: (index, weight, their sum).
+
+    Examples
+    --------
+    >>> area_taps(3, 2)
+    (array([[0, 1],
+           [1, 2]]), array([[1. , 0.5],
+           [0.5, 1. ]]), np.float64(1.5))
+    """
+    step = _number(n, dtype) / _number(m, dtype)
+    start = (np.arange(m, dtype=dtype) * step)[:, None]
+    stop = (np.arange(1, m + 1, dtype=dtype) * step)[:, None]
+    taps = int((np.ceil(stop) - np.floor(start)).max(initial=0))
+    index = np.floor(start) + np.arange(taps, dtype=dtype)
+    # One of the four that it can be, for the sake of rounding: parts of it, or all.
+    last = np.where(index + 1 > stop, stop - index, _number(1, dtype))
+    first = np.where(index + 1 > stop, step, index + 1 - start)
+    weight = np.maximum(np.where(index < start, first, last), 0)
+    return np.minimum(index, n - 1).astype(np.intp), weight, step
 
 
 def adaptive_windows(n, m):
@@ -101,3 +157,24 @@ def resample(x, *, axis, index, weight):
     for i, w in zip(index.T, weight.T, strict=True):
         y += np.take(x, i, axis=axis) * w.reshape(along).astype(x.dtype)
     return y
+
+
+def _interpolated(x, *, axis, before, after, share):
+    return (*x.shape[:axis], len(share), *x.shape[axis + 1 :])
+
+
+def _interpolate_vjp(g, y, x, *, axis, before, after, share):
+    index = np.stack([before, after], axis=1)
+    weight = np.stack([1 - share, share], axis=1)
+    return _resample_vjp(g, y, x, axis=axis, index=index, weight=weight)
+
+
+@op(_interpolate_vjp, shape=_interpolated, floats=True, wide=True)
+def interpolate(x, *, axis, before, after, share):
+    """Slices between two others along an axis: y[o] = a + (b - a) share[o], a = x[before[o]].
+
+    `resample` says the same with other rounding; this one is TensorFlow's.
+    """
+    share = share.reshape(-1, *[1] * (x.ndim - axis - 1)).astype(x.dtype)
+    a, b = np.take(x, before, axis=axis), np.take(x, after, axis=axis)
+    return a + (b - a) * share

@@ -422,6 +422,8 @@ class Child:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Its output; a list of them if there are several."""
         wrapped = map_leaves(Value, args)
+        if self.takes("training"):
+            kwargs = {"training": False, **kwargs}
         self.recording._within += 1
         try:
             outputs = self.recording.call(

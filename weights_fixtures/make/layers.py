@@ -1230,6 +1230,268 @@ for dtype in "float64", "float16", "mixed_float16", "bfloat16", "mixed_bfloat16"
 case("Dense", (3, 5), units=4, dtype="float64", note="float32-in")
 case("Dense", integers(-9, 9, (3, 5), "int32"), units=4, dtype="mixed_float16", note="int32")
 
+# Normalization
+for shape in (3, 4), (2, 3, 2, 4), (5,), (0, 4):
+    case("Normalization", shape)
+    case("Normalization", shape, invert=True)
+case("Normalization", (2, 3, 4), axis=None)
+case("Normalization", (2, 3, 4), axis=1)
+case("Normalization", (2, 3, 4), axis=(1, 2))
+case("Normalization", (2, 3, 4), axis=[-1, 1], note="other-order")
+case("Normalization", (3, 4), axis=(), note="no-axis", invert=True)
+case("Normalization", integers(0, 256, (2, 3, 3), "uint8"), note="uint8")
+case("Normalization", typed("float64", 2, 3), note="float64-in")
+moments = {"mean": 0.5, "variance": 2.0}
+for axis in -1, None, 1, [1, 2]:
+    case("Normalization", (2, 3, 4), axis=axis, **moments)
+case("Normalization", (2, 3), mean=[0.1, 0.2, 0.3], variance=[1.0, 0.0, 4.0])
+case("Normalization", (2, 3, 2), mean=[0.1, 0.2], variance=[1.0, 3.0], invert=True)
+case("Normalization", (2, 3, 2), mean=[0.1, 0.2, 0.3], variance=[1.0, 2.0, 4.0], axis=1)
+case("Normalization", (2, 3, 2), mean=[0.1, 0.2], variance=[1.0, 3.0], axis=(1, 2))
+case("Normalization", (2, 2, 2), mean=[[0, 1], [2, 3]], variance=[[1, 4], [2, 3]], axis=(1, 2))
+case("Normalization", (2, 3, 2), mean=[1.0], variance=[3.0], axis=(1, 2), note="stretched")
+for dtype in "float64", "float16", "mixed_bfloat16":
+    case("Normalization", (2, 3), dtype=dtype)
+    case("Normalization", integers(0, 256, (2, 3), "uint8"), dtype=dtype, note="uint8", **moments)
+    case("Rescaling", integers(0, 256, (2, 3), "uint8"), scale=1 / 255, dtype=dtype, note="uint8")
+    case("Rescaling", (2, 3), scale=[0.1, 0.2, 0.3], offset=[1.0, 2.0, 3.0], dtype=dtype)
+case("Rescaling", (2, 3), scale=[[0.5], [2.0]], offset=-1, note="two-axes")
+
+
+def pixels(*shape, dtype="float32"):
+    """An image of whole numbers, of which some are the same."""
+    return integers(0, 256, shape, dtype)
+
+
+# Resizing, CenterCrop
+for interpolation in "nearest", "bilinear", "bicubic", "lanczos3", "lanczos5":
+    for height, width in (3, 4), (9, 5), (5, 6), (1, 13):
+        size = {"height": height, "width": width, "interpolation": interpolation}
+        case("Resizing", pixels(2, 5, 6, 2), **size)
+        case("Resizing", pixels(1, 11, 9, 1), antialias=True, **size)
+    size = {"height": 3, "width": 5, "interpolation": interpolation}
+    case("Resizing", pixels(2, 3, 5, 6), data_format="channels_first", **size)
+    case("Resizing", pixels(5, 7, 2), note="one-image", **size)
+    case("Resizing", pixels(2, 5, 7), data_format="channels_first", note="one-image", **size)
+    for dtype in "uint8", "int32", "int16":
+        case("Resizing", pixels(1, 7, 4, 2, dtype=dtype), note=dtype, **size)
+    case("Resizing", pixels(1, 7, 4, 2, dtype="uint8"), antialias=True, note="uint8", **size)
+    for dtype in "float16", "mixed_bfloat16":  # TensorFlow computes float64 in float32
+        case("Resizing", (1, 4, 7, 2), dtype=dtype, **size)
+AREA = {"interpolation": "area", "height": 3}  # TensorFlow alone has it
+for width in 2, 4, 9:
+    case("Resizing", pixels(2, 7, 4, 2), width=width, **AREA)
+case("Resizing", pixels(1, 7, 4, 1, dtype="uint8"), width=3, note="uint8", **AREA)
+for shape in (1, 6, 9, 2), (2, 9, 4, 1), (1, 5, 5, 1), (1, 7, 3, 2):
+    for height, width in (4, 4), (3, 7), (8, 5):
+        size = {"height": height, "width": width}
+        case("Resizing", shape, crop_to_aspect_ratio=True, **size)
+        case("Resizing", shape, pad_to_aspect_ratio=True, **size)
+    case("Resizing", shape, height=3, width=2, pad_to_aspect_ratio=True, fill_value=1.5)
+size = {"height": 3, "width": 4}
+for option in "crop_to_aspect_ratio", "pad_to_aspect_ratio":
+    first = {"data_format": "channels_first", option: True}
+    case("Resizing", (1, 2, 6, 4), **first, **size)
+    case("Resizing", (2, 6, 4), note="one-image", **first, **size)
+    x = pixels(1, 8, 4, 2, dtype="uint8")
+    case("Resizing", x, note="uint8", fill_value=3, **{option: True}, **size)
+    case("Resizing", (8, 4, 2), interpolation="bicubic", antialias=True, **{option: True}, **size)
+    case("Resizing", (1, 8, 4, 2), interpolation="nearest", **{option: True}, **size)
+case("Resizing", (0, 5, 4, 2), **size)
+for shape in (2, 7, 6, 2), (1, 4, 9, 2), (1, 9, 3, 2), (2, 3, 2, 1), (1, 4, 5, 1):
+    channels_first("CenterCrop", shape, height=4, width=5)
+case("CenterCrop", (6, 7, 2), height=3, width=4, note="one-image")
+case("CenterCrop", (3, 7, 2), height=5, width=4, note="one-image")
+case("CenterCrop", (2, 3, 7), height=2, width=4, data_format="channels_first", note="one-image")
+case("CenterCrop", pixels(1, 5, 5, 3, dtype="uint8"), height=3, width=3, note="uint8")
+case("CenterCrop", pixels(1, 5, 2, 3, dtype="uint8"), height=3, width=3, note="uint8")
+for dtype in "float64", "float16", "mixed_bfloat16":
+    case("CenterCrop", (1, 5, 6, 2), height=3, width=3, dtype=dtype)
+for dtype in "float16", "mixed_bfloat16":
+    case("CenterCrop", (1, 2, 6, 2), height=3, width=3, dtype=dtype)
+
+# Layers that vary images in training only
+INFERENCE = {"training": False}
+REFLECTED = {"fill_mode": "constant", "interpolation": "nearest", "fill_value": 1.0}
+RANGE = {"value_range": (0, 1)}
+VARIED = {
+    "AugMix": {
+        "num_chains": 2,
+        "chain_depth": 2,
+        "factor": 0.2,
+        "alpha": 0.5,
+        "all_ops": False,
+        "interpolation": "nearest",
+    }
+    | RANGE,
+    "CutMix": {"factor": 0.3},
+    "MixUp": {"alpha": 0.4},
+    "RandAugment": {"num_ops": 1, "factor": 0.3, "interpolation": "nearest"} | RANGE,
+    "RandomBrightness": {"factor": 0.3} | RANGE,
+    "RandomColorDegeneration": {"factor": 0.3} | RANGE,
+    "RandomColorJitter": {
+        "brightness_factor": 0.1,
+        "contrast_factor": 0.2,
+        "saturation_factor": 0.3,
+        "hue_factor": 0.4,
+    }
+    | RANGE,
+    "RandomContrast": {"factor": 0.3} | RANGE,
+    "RandomCrop": {"height": 3, "width": 2},
+    "RandomElasticTransform": {"factor": 0.5, "scale": 0.5} | RANGE | REFLECTED,
+    "RandomErasing": {"factor": 0.5, "scale": (0.1, 0.2), "fill_value": 0.5} | RANGE,
+    "RandomFlip": {"mode": "vertical"},
+    "RandomGaussianBlur": {"factor": 0.5, "kernel_size": 5, "sigma": 0.5} | RANGE,
+    "RandomGrayscale": {"factor": 0.9},
+    "RandomHue": {"factor": 0.3} | RANGE,
+    "RandomInvert": {"factor": 0.3} | RANGE,
+    "RandomPerspective": {
+        "factor": 0.3,
+        "scale": 0.5,
+        "interpolation": "nearest",
+        "fill_value": 1.0,
+    },
+    "RandomPosterization": {"factor": 3} | RANGE,
+    "RandomRotation": {"factor": 0.3} | REFLECTED,
+    "RandomSaturation": {"factor": 0.3} | RANGE,
+    "RandomSharpness": {"factor": 0.3} | RANGE,
+    "RandomShear": {"x_factor": 0.3, "y_factor": 0.2} | REFLECTED,
+    "RandomTranslation": {"height_factor": 0.3, "width_factor": 0.2} | REFLECTED,
+    "RandomZoom": {"height_factor": 0.3, "width_factor": 0.2} | REFLECTED,
+    "Solarization": {"addition_factor": 0.3, "threshold_factor": 0.2} | RANGE,
+}
+BOXES = {"boxes": lambda rng: rng.random((2, 3, 4), "float32"), "labels": (2, 3)}
+for name, options in VARIED.items():
+    case(name, pixels(2, 4, 5, 3), call=INFERENCE, **options)
+    case(name, pixels(4, 5, 3), call=INFERENCE, note="one-image", **options)
+    first = {"data_format": "channels_first"}
+    case(name, pixels(2, 3, 4, 5), call=INFERENCE, note="first", **first, **options)
+    for dtype in "uint8", "int32", "float64":
+        x = pixels(2, 4, 5, 3, dtype=dtype)
+        case(name, x, call=INFERENCE, note=dtype, **options)
+    x = pixels(2, 4, 5, 3, dtype="uint8")
+    case(name, x, call=INFERENCE, note="uint8", dtype="mixed_float16", **options)
+    case(name, pixels(2, 4, 5, 3), call=INFERENCE, dtype="mixed_bfloat16", **options)
+    if name in ("RandomCrop", "CutMix"):
+        continue  # the former cuts masks but not images (3.15), the latter takes no boxes
+    x = {"images": pixels(2, 4, 5, 3), "labels": (2, 4), "bounding_boxes": BOXES}
+    x["segmentation_masks"] = pixels(2, 4, 5, 1, dtype="int32")
+    case(name, x, call=INFERENCE, note="all", bounding_box_format="xyxy", **options)
+case("RandomFlip", pixels(1, 2, 2, 1), call=INFERENCE, mode="horizontal")
+case("RandomZoom", pixels(1, 2, 2, 1), call=INFERENCE, height_factor=0.2)
+for seed, name in enumerate(("RandomCrop", "RandomContrast")):
+    case(name, pixels(1, 2, 2, 1), call=INFERENCE, seed=seed, note="seed", **VARIED[name])
+
+# Layers that change images at inference too
+FLAT = np.full((1, 3, 4, 2), 7, "float32")
+
+
+def flat_channel(*shape):
+    """Images of which the first channel has one value alone."""
+
+    def draw(rng):
+        x = rng.integers(0, 256, shape).astype("float32")
+        x[..., 0] = 9
+        return x
+
+    return draw
+
+
+for name, options in {
+    "AutoContrast": {},
+    "Equalization": {},
+    "ContrastLimitedAdaptiveHistogramEqualization": {"tile_grid_size": (2, 3)},
+}.items():
+    first = {"data_format": "channels_first"}
+    for shape in (2, 4, 6, 3), (1, 5, 7, 1), (4, 6, 2):
+        case(name, pixels(*shape), **options)
+    for shape in (2, 3, 4, 6), (3, 4, 6):
+        case(name, pixels(*shape), **first, **options)
+    case(name, flat_channel(2, 4, 6, 3), note="flat", **options)
+    case(name, FLAT, note="one-value", **options)
+    for dtype in "uint8", "int32", "float64":
+        case(name, pixels(1, 4, 6, 2, dtype=dtype), note=dtype, **options)
+    for value_range in (0, 1), (-1, 1), [5.0, 250.0]:
+        low, high = value_range
+        x = low + (high - low) * np.linspace(0, 1, 48, dtype="float32").reshape(1, 4, 6, 2) ** 3
+        case(name, x, value_range=value_range, **options)
+    x = {"images": pixels(2, 4, 6, 3), "labels": (2, 4)}
+    case(name, x, note="labels", **options)
+    for dtype in "float64", "float16", "mixed_bfloat16":
+        case(name, pixels(1, 4, 6, 2), dtype=dtype, **options)
+        case(name, pixels(1, 4, 6, 2, dtype="uint8"), dtype=dtype, note="uint8", **options)
+for bins in 2, 16, 100, 300:
+    case("Equalization", pixels(2, 4, 6, 2), bins=bins)
+case("Equalization", pixels(2, 4, 6, 2), call=INFERENCE)
+case("Equalization", pixels(2, 4, 6, 2, dtype="uint8"), call=INFERENCE, note="uint8")
+CLAHE = "ContrastLimitedAdaptiveHistogramEqualization"
+for clip_limit in 0.0, 1.0, 40.0:
+    case(CLAHE, pixels(1, 8, 8, 2), clip_limit=clip_limit, tile_grid_size=(2, 2))
+case(CLAHE, pixels(1, 16, 17, 1))
+case(CLAHE, pixels(2, 9, 6, 1), tile_grid_size=[3, 1])
+case(CLAHE, pixels(1, 5, 7, 1), tile_grid_size=(4, 2))
+BOXES = {"boxes": (2, 3, 4), "labels": (2, 3)}
+for max_number in 2, 3, 5:
+    x = {"images": pixels(2, 4, 5, 3), "labels": (2, 4), "bounding_boxes": BOXES}
+    options = {"max_number": max_number, "bounding_box_format": "xyxy"}
+    case("MaxNumBoundingBoxes", x, **options)
+    case("MaxNumBoundingBoxes", pixels(2, 4, 5, 3), note="alone", **options)
+x = pixels(2, 3, 4, 5, dtype="uint8")
+case("MaxNumBoundingBoxes", x, max_number=1, data_format="channels_first", note="uint8")
+
+# Pipeline
+for layers in (
+    [inner("Rescaling", scale=0.5), inner("RandomFlip"), inner("Resizing", height=3, width=2)],
+    [inner("Normalization", mean=1.0, variance=4.0), inner("Dense", units=3)],
+    [inner("Dense", units=3), inner("Pipeline", layers=[inner("ReLU"), inner("Dense", units=2)])],
+    [inner("Equalization"), inner("CenterCrop", height=2, width=2)],
+):
+    case("Pipeline", pixels(2, 4, 5, 3), layers=layers, call=INFERENCE)
+
+# MelSpectrogram, STFTSpectrogram
+short = {"fft_length": 16, "sequence_stride": 4, "num_mel_bins": 5, "sampling_rate": 1000}
+for shape in (2, 50), (40,), (1, 9), (2, 2, 30), (1, 400):
+    case("MelSpectrogram", shape, **short)
+for options in (
+    {"sequence_length": 12},
+    {"sequence_length": 11},
+    {"sequence_length": 1},
+    {"fft_length": 15},
+    {"fft_length": 64, "sequence_stride": 100},
+    {"window": "hamming"},
+    {"window": "hamming", "sequence_length": 9},
+    {"window": None},
+    {"window": [float(i % 3) for i in range(16)]},
+    {"sampling_rate": 8000},
+    {"num_mel_bins": 1},
+    {"num_mel_bins": 20},
+    {"min_freq": 100.0, "max_freq": 300},
+    {"power_to_db": False},
+    {"power_to_db": False, "mag_exp": 1.0},
+    {"mag_exp": 0.7},
+    {"top_db": 25.0},
+    {"min_power": 0.1, "ref_power": 7.0},
+    {"ref_power": -0.01},
+    {"dtype": "float16"},
+    {"dtype": "mixed_bfloat16"},
+):
+    case("MelSpectrogram", (2, 80), **{**short, **options})
+case("MelSpectrogram", (1, 1100), note="defaults")
+case("MelSpectrogram", integers(-9, 9, (2, 40), "int16"), note="int16", **short)
+case("MelSpectrogram", np.zeros((1, 40), "float32"), note="silence", **short)
+short = {"frame_length": 8}
+for mode in "log", "magnitude", "psd", "real", "imag", "angle", "stft":
+    for padding in "valid", "same":
+        for expand_dims in False, True:
+            options = {"padding": padding, "expand_dims": expand_dims, **short}
+            channels_first("STFTSpectrogram", (1, 13, 2), mode=mode, **options)
+    case("STFTSpectrogram", (1, 30, 1), mode=mode, frame_length=5, frame_step=2, fft_length=16)
+for scaling in "density", "spectrum", None:
+    case("STFTSpectrogram", (1, 20, 1), scaling=scaling, window="hamming", periodic=True, **short)
+case("STFTSpectrogram", (1, 20, 1), window=None, note="no-window", **short)
+for dtype in "float64", "float16":
+    case("STFTSpectrogram", (1, 20, 2), dtype=dtype, **short)
+
 # Lambda: with functions of Keras's own, which a file can name
 for function in keras.ops.tanh, keras.ops.logical_not, keras.activations.gelu, keras.ops.squeeze:
     case("Lambda", (2, 3, 1), function=function)

@@ -15,7 +15,11 @@ def random_weight(name, shape, rng):
             return rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-1]))
         case "embeddings" | "reverse_embeddings" | "vector_u":
             return rng.standard_normal(shape)
-        case "moving_variance" | "moving_stddev" | "renorm_stddev":
+        case "count":
+            return np.zeros(shape)
+        case "mean":
+            return rng.standard_normal(shape)
+        case "variance" | "moving_variance" | "moving_stddev" | "renorm_stddev":
             return rng.uniform(0.3, 2, shape)
         case "gamma" | "scale" | "concat_score_weight":
             return rng.uniform(0.5, 1.5, shape)

@@ -28,6 +28,7 @@ import numpy as np
 from keras.src.saving import saving_lib
 from random_weights import random_weight
 
+COMPUTED = {"real_kernel", "imag_kernel"}  # weights whose first values are the point
 CASES = {}  # class name -> list of (inputs, call kwargs, constructor options, note, jax)
 OPERATIONS = {  # "ops.Clip" -> the class; those of one module are recorded in one file
     f"ops.{name}": found
@@ -128,6 +129,8 @@ def draw(spec, rng):
     """The arrays that a case's inputs stand for."""
     if isinstance(spec, list):
         return type(spec)(draw(s, rng) for s in spec)
+    if isinstance(spec, dict):
+        return {key: draw(s, rng) for key, s in spec.items()}
     if isinstance(spec, tuple):
         return rng.standard_normal(spec, "float32")
     return spec(rng) if callable(spec) else spec
@@ -159,6 +162,11 @@ def plain(refusal):
     return " ".join(re.sub(r"\x1b\[\d*m", "", str(refusal)).split())[:240]
 
 
+def copied(args):
+    """The same arrays in other dicts: layers of images write into those they are given."""
+    return keras.tree.map_structure(lambda x: x, args)
+
+
 def class_of(name):
     return OPERATIONS.get(name) or getattr(keras.layers, name)
 
@@ -185,13 +193,18 @@ def run(class_name, inputs, call, options, note, jax):
     keras.utils.clear_session(free_memory=False)  # names of inner layers count from 0 again
     try:
         layer = class_of(class_name)(name="layer", **made(options))
-        layer(*args, **call)  # creates the weights
+        layer(*copied(args), **call)  # creates the weights
         weights = getattr(layer, "weights", [])  # an operation has none
         for variable in weights:
-            variable.assign(random_weight(variable.name, variable.shape, rng))
+            if variable.name not in COMPUTED:
+                variable.assign(random_weight(variable.name, variable.shape, rng))
         if getattr(layer, "stateful", False):
             layer.reset_state()
-        outputs = keras.tree.map_structure(keras.ops.convert_to_numpy, layer(*args, **call))
+        for part in layer._flatten_layers() if weights else ():
+            if hasattr(part, "finalize_state"):
+                part.finalize_state()
+        outputs = layer(*copied(args), **call)
+        outputs = keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
     except Exception as refusal:  # whatever a framework may raise for what it cannot compute
         return result | {"refused": plain(refusal)}
     saved = keras.saving.serialize_keras_object(layer)
@@ -238,6 +251,8 @@ def record(results):
     def store(value, key):
         if isinstance(value, (list, tuple)):
             return [store(v, f"{key}.{i}") for i, v in enumerate(value)]
+        if isinstance(value, dict):
+            return {k: store(value[k], f"{key}.{k}") for k in sorted(value)}
         if not isinstance(value, np.ndarray):
             return value
         leaf = {"array": key}
