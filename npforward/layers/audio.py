@@ -7,9 +7,9 @@ import math
 from npforward import ops
 from npforward.dtypes import floating
 from npforward.errors import BadInput, UnsupportedOption
+from npforward.inner import tap
 from npforward.layers.registry import Weight, layer, one_of, whole
 from npforward.layers.spatial import borders, channels_last
-from npforward.tape import tap
 
 EPSILON = 1e-7  # keras.config.epsilon()
 
