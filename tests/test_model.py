@@ -17,6 +17,7 @@ from npforward.errors import (
     UnsupportedOption,
     WeightMismatch,
 )
+from npforward.formats import keras_config
 from npforward.graph import Graph, Layer, Node, Ref, Stored
 from npforward.model import Model
 from npforward.verify import difference
@@ -427,6 +428,25 @@ def test_weights_that_do_not_fit():
         ("GlobalAveragePooling2D", {}, (None, 4)),
         ("Rescaling", {"scale": "big"}, (None, 4)),
         ("LeakyReLU", {"negative_slope": [1, 2, 3]}, (None, 4)),
+        ("Resizing", {"height": "3", "width": 2}, (None, 4, 4, 1)),
+        ("Resizing", {"height": -3, "width": 2}, (None, 4, 4, 1)),
+        ("Resizing", {"height": 3, "width": 2, "interpolation": "magic"}, (None, 4, 4, 1)),
+        ("Resizing", {"height": 3, "width": 2, "fill_mode": "wrap"}, (None, 4, 4, 1)),
+        ("Resizing", {"height": 3, "width": 2}, (None, 4)),
+        ("CenterCrop", {"height": 3, "width": 2.5}, (None, 4, 4, 1)),
+        ("Normalization", {"mean": 1.0}, (None, 4)),
+        ("Normalization", {"mean": "a", "variance": "b"}, (None, 4)),
+        ("Normalization", {"mean": [1, 2], "variance": [1, 2]}, (None, 4)),
+        ("Normalization", {"mean": [[1], [2, 3]], "variance": 1.0}, (None, 4)),
+        ("AutoContrast", {"value_range": 5}, (None, 4, 4, 1)),
+        ("AutoContrast", {"value_range": [5, "6"]}, (None, 4, 4, 1)),
+        ("Equalization", {"bins": 0}, (None, 4, 4, 1)),
+        ("ContrastLimitedAdaptiveHistogramEqualization", {"tile_grid_size": 0}, (None, 4, 4, 1)),
+        ("MelSpectrogram", {"fft_length": 4, "window": "kaiser"}, (None, 4)),
+        ("MelSpectrogram", {"fft_length": 4, "window": [1, 2]}, (None, 4)),
+        ("MelSpectrogram", {"fft_length": 4, "sequence_length": 5}, (None, 4)),
+        ("MelSpectrogram", {}, (None, 4)),
+        ("RandomFlip", {"made_up": 3}, (None, 4, 4, 1)),
         ("Add", {}, (None, 4)),
     ],
 )
@@ -435,6 +455,26 @@ def test_a_config_that_does_not_fit_names_its_layer(type_, config, shape):
     filled = tuple(n or 2 for n in shape)
     with pytest.raises(npf.NpforwardError, match=rf"layer 'odd' \({type_}\)"):
         model.predict(np.ones(filled))
+
+
+def test_a_random_crop_of_an_old_file_is_cut_and_resized():
+    size = {"height": 3, "width": 2}
+    crop = {"class_name": "RandomCrop", "module": "keras.layers", "config": {"name": "c", **size}}
+    described = {
+        "class_name": "Sequential",
+        "module": "keras",
+        "config": {"name": "s", "layers": [crop], "build_input_shape": [None, 4, 7, 1]},
+    }
+    x = np.arange(56, dtype="float32").reshape(2, 4, 7, 1)
+    resizing = chain(
+        Layer("r", "Resizing", {**size, "crop_to_aspect_ratio": True}), shape=(None, 4, 7, 1)
+    )
+    for version in "2.15.0", "3.0.5", "3.5.0":
+        old = Model(keras_config.graph(described, version=version))
+        np.testing.assert_array_equal(old.predict(x), resizing.predict(x))
+    for version in "3.6.0", "3.15.1":
+        new = Model(keras_config.graph(described, version=version))
+        np.testing.assert_array_equal(new.predict(x), x)
 
 
 def test_an_output_that_a_layer_does_not_have():

@@ -336,7 +336,9 @@ class _Reader:
         if functional:
             nodes, inputs, outputs = self.calls(config, found, where)
         else:
-            nodes = self.chain(layer for _, layer in found.values())
+            # To Equalization, which may be in a Pipeline, it makes a difference.
+            inference = {"training": False} if _type(entry) == "Pipeline" else {}
+            nodes = self.chain((layer for _, layer in found.values()), inference)
             inputs, outputs = nodes[0].address, Ref(nodes[-1].address)
         kept = {
             key: self.value(value, where)
@@ -378,13 +380,12 @@ class _Reader:
         return [{"class_name": "InputLayer", "config": config}, *layers]
 
     @staticmethod
-    def chain(layers: Iterable[Layer | Graph]) -> list[Node]:
-        """A Sequential: each layer is called on what the one before gave, not for training."""
+    def chain(layers: Iterable[Layer | Graph], kwargs: Mapping[str, Any]) -> list[Node]:
+        """A Sequential: each layer is called on what the one before gave, with `kwargs`."""
         nodes: list[Node] = []
         for layer in layers:
             args = (Ref(nodes[-1].address),) if nodes else ()
-            said = {"training": False} if nodes else {}
-            nodes.append(Node(numbered(layer.name, 1), layer, args, said))
+            nodes.append(Node(numbered(layer.name, 1), layer, args, kwargs if nodes else {}))
         return nodes
 
     def calls(

@@ -51,10 +51,11 @@ def mel_spectrogram(
     """
     n, step = whole("fft_length", fft_length), whole("sequence_stride", sequence_stride)
     length = n if sequence_length is None else whole("sequence_length", sequence_length)
-    if length > n or step < 1:
+    if not 1 <= length <= n or step < 1 or whole("num_mel_bins", num_mel_bins) < 1:
         raise UnsupportedOption(
-            f"fft_length={n}, sequence_length={length} and sequence_stride={step}, expected "
-            "sequence_length no longer than fft_length and a positive sequence_stride"
+            f"fft_length={n}, sequence_length={length}, sequence_stride={step} and num_mel_bins="
+            f"{num_mel_bins}, expected positive numbers, of which sequence_length is no larger "
+            "than fft_length"
         )
     x = ops.cast(inputs, dtype=dtype if dtype in ("float32", "float64") else "float32")
     at = x.ndim - 1
@@ -117,7 +118,9 @@ def stft_spectrogram(
     """
     one_of("mode", mode, "log", "magnitude", "psd", "real", "imag", "angle", "stft")
     one_of("padding", padding, "valid", "same")
-    step = whole("frame_step", frame_step or frame_length // 2)
+    step = whole("frame_step", frame_step or whole("frame_length", frame_length) // 2)
+    if step < 1:
+        raise UnsupportedOption(f"frame_step={step}, expected 1 or more")
     if inputs.ndim != 3 or not floating(inputs.dtype):
         raise BadInput(
             f"it takes floats of 3 axes, but its input is {inputs.dtype} of shape {inputs.shape}"

@@ -27,6 +27,13 @@ def _space(x, data_format):
     return first, first + 1
 
 
+def _positive(name, value):
+    """An option that counts something."""
+    if whole(name, value) < 1:
+        raise UnsupportedOption(f"{name}={value!r}, expected 1 or more")
+    return value
+
+
 def _part(x, axis, start, size):
     return ops.getitem(x, key=(*(slice(None),) * axis, slice(start, start + size)))
 
@@ -122,7 +129,7 @@ def resizing(
     The values come out in the dtype they came in: whole numbers are rounded.
     """
     one_of("fill_mode", fill_mode, "constant")
-    size = whole("height", height), whole("width", width)
+    size = _positive("height", height), _positive("width", width)
     if crop_to_aspect_ratio and pad_to_aspect_ratio:
         raise UnsupportedOption("crop_to_aspect_ratio and pad_to_aspect_ratio cannot both be true")
 
@@ -151,7 +158,7 @@ def center_crop(
     data, *, height, width, data_format=None, bounding_box_format=None, dtype="float32"
 ):
     """The middle of images; those that are smaller than it are cut and resized."""
-    size = whole("height", height), whole("width", width)
+    size = _positive("height", height), _positive("width", width)
 
     def cropped(x):
         axes = _space(x, data_format)
@@ -256,7 +263,7 @@ def random_crop(
     dtype="float32",
 ):
     """x itself.  Before Keras 3.6 (`resizes`) it cut to the same proportions and resized."""
-    size = whole("height", height), whole("width", width)
+    size = _positive("height", height), _positive("width", width)
     if isinstance(data, Mapping):
         raise UnsupportedOption("images along with other data are not supported")
     if not resizes:
@@ -360,7 +367,7 @@ def equalization(
         x = _scaled(ops.cast(x, dtype=dtype), (low, high), BYTES)
         axes = [*range(x.ndim)]
         order = [*axes[:-3], *axes[-2:], axes[-3]] if first else axes  # (..., H, W, C)
-        y = ops.equalize(ops.transpose(x, axes=tuple(order)), bins=whole("bins", bins))
+        y = ops.equalize(ops.transpose(x, axes=tuple(order)), bins=_positive("bins", bins))
         back = tuple(order.index(axis) for axis in axes)
         return _scaled(ops.transpose(y, axes=back), BYTES, (low, high))
 
@@ -388,6 +395,8 @@ def clahe(
     """Each channel of each image equalised within tiles, and blended between them."""
     span = _ends("value_range", value_range)
     grid = per_axis("tile_grid_size", tile_grid_size, 2)
+    if 0 in grid:
+        raise UnsupportedOption(f"tile_grid_size={tile_grid_size!r}, expected 1 or more tiles")
     one_of("data_format", data_format, None, "channels_last", "channels_first")
 
     def equalized(images):
