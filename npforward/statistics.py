@@ -168,7 +168,7 @@ def moments(value: np.ndarray, finite: int, low: float, high: float) -> tuple[fl
     mean = math.fsum(float(part.sum()) for part in scaled()) / finite
     spread = math.fsum(float(np.square(part - mean).sum()) for part in scaled()) / finite
     std = min(math.sqrt(spread), 0.999_999_999_999)  # rounding must not take it out of range
-    return min(max(math.ldexp(mean, exponent), low), high), math.ldexp(std, exponent)
+    return float(min(max(math.ldexp(mean, exponent), low), high)), math.ldexp(std, exponent)
 
 
 def is_numeric(dtype: np.dtype) -> bool:
