@@ -1498,6 +1498,15 @@ for function in keras.ops.tanh, keras.ops.logical_not, keras.activations.gelu, k
 case("Lambda", (2, 3), function=keras.ops.mean, arguments={"axis": 1, "keepdims": True})
 case("Lambda", (2, 3), function=keras.ops.expand_dims, arguments={"axis": -1}, output_shape=(3, 1))
 case("Lambda", (2, 3), function=keras.activations.relu, mask=np.array([[True, False, True]]))
+# LayerScale and CustomScaleLayer
+for shape in (2, 3, 4, 5), (1, 5), (0, 2, 5):
+    case("LayerScale", shape, init_values=1e-6, projection_dim=5)
+case("LayerScale", (2, 1), init_values=0.5, projection_dim=1)
+case("LayerScale", (2, 3, 5), init_values=0.5, projection_dim=5, dtype="float16")
+for shape in (2, 3, 4, 5), (1, 5), (0, 2, 5):
+    case("CustomScaleLayer", [shape, shape], scale=0.17)
+case("CustomScaleLayer", [(2, 3, 5), (2, 1, 5)], scale=-2)
+case("CustomScaleLayer", [(2, 5), (2, 5)], scale=1.0, dtype="mixed_float16")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import keras
 import numpy as np
+from keras.src.applications import convnext, inception_resnet_v2
 from keras.src.saving import saving_lib
 from random_weights import random_weight
 
@@ -38,6 +39,11 @@ OPERATIONS = {  # "ops.Clip" -> the class; those of one module are recorded in o
 }
 
 # ------------------------------------------------------------------------------- the language
+# Classes that models of keras.applications are made of, and keras.layers lacks.
+IN_APPLICATIONS = {
+    "LayerScale": convnext.LayerScale,
+    "CustomScaleLayer": inception_resnet_v2.CustomScaleLayer,
+}
 
 
 class Args(list):
@@ -168,7 +174,7 @@ def copied(args):
 
 
 def class_of(name):
-    return OPERATIONS.get(name) or getattr(keras.layers, name)
+    return OPERATIONS.get(name) or IN_APPLICATIONS.get(name) or getattr(keras.layers, name)
 
 
 def file_of(name):
