@@ -37,8 +37,10 @@ NO_EFFECT = frozenset(
 )
 NO_EFFECT_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 # What the shapes of the weights say already; the rules of `Weight` read and check these.
-IN_WEIGHTS = frozenset("""units filters kernel_size depth_multiplier input_dim input_length
-    projection_dim""".split())
+IN_WEIGHTS = frozenset(
+    """units filters kernel_size depth_multiplier input_dim input_length
+    projection_dim""".split()
+)
 # Arguments of a call without effect on inference.
 CALL_NO_EFFECT = frozenset({"training"})
 
