@@ -23,7 +23,7 @@ import numpy as np
 from drawn_weights import drawn, picture, scaled, summary
 from keras import layers
 from keras.src.applications.convnext import ConvNeXt, LayerScale
-from layers import places
+from recorder import places
 
 OUT = Path(__file__).parents[1] / "applications"
 

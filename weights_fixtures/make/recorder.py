@@ -37,13 +37,13 @@ OPERATIONS = {  # "ops.Clip" -> the class; those of one module are recorded in o
     for name, found in vars(importlib.import_module(f"keras.src.ops.{module}")).items()
     if inspect.isclass(found) and found.__module__ == f"keras.src.ops.{module}"
 }
-
-# ------------------------------------------------------------------------------- the language
 # Classes that models of keras.applications are made of, and keras.layers lacks.
 IN_APPLICATIONS = {
     "LayerScale": convnext.LayerScale,
     "CustomScaleLayer": inception_resnet_v2.CustomScaleLayer,
 }
+
+# ------------------------------------------------------------------------------- the language
 
 
 class Args(list):
