@@ -27,7 +27,9 @@ Weights = Callable[[str, tuple[str, ...], bool], tuple[Stored, ...]]
 
 # The Python class behind a public name, where they differ: files are laid out by the former.
 CLASS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
-PUBLIC_NAMES = {name: public for public, name in CLASS_NAMES.items()}  # Keras 3's .h5 has the former
+PUBLIC_NAMES = {
+    name: public for public, name in CLASS_NAMES.items()
+}  # Keras 3's .h5 has the former
 POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy")
 DTYPES = {"bool", "float16", "float32", "float64", "complex64", "complex128"}
 DTYPES |= {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}

@@ -39,8 +39,8 @@ SMALL = {
     "MobileNetV2": (keras.applications.MobileNetV2, {"alpha": 0.35}, (40, 48)),
     "MobileNetV3Small": (keras.applications.MobileNetV3Small, {"alpha": 0.75}, (40, 48)),
     "NASNetMobile": (keras.applications.NASNetMobile, {}, (96, 64)),
-    "EfficientNetB0": (keras.applications.EfficientNetB0, {}, (32, 32)),
-    "EfficientNetV2B0": (keras.applications.EfficientNetV2B0, {}, (32, 32)),
+    "EfficientNetB0": (keras.applications.EfficientNetB0, {}, (48, 48)),
+    "EfficientNetV2B0": (keras.applications.EfficientNetV2B0, {}, (48, 48)),
     "ConvNeXt": (small_convnext, {}, (32, 40)),
 }
 
@@ -55,7 +55,20 @@ def kind(layer, variable):
     """Which rule of `drawn_weights` an array of a layer follows."""
     if isinstance(layer, layers.DepthwiseConv2D):
         return {"kernel": "depthwise_kernel"}.get(variable.name, variable.name)
-    return "layer_scale" if isinstance(layer, LayerScale) else variable.name
+    if isinstance(layer, LayerScale):
+        return "layer_scale"
+    return "gamma_of_branch" if variable.name == "gamma" and of_branch(layer) else variable.name
+
+
+def of_branch(layer):
+    """Whether a normalisation is the last of a branch that is added to others."""
+    for node in layer._outbound_nodes:
+        after = node.operation
+        if isinstance(after, layers.Dropout) and of_branch(after):
+            return True
+        if type(after).__name__ == "Add":
+            return True
+    return False
 
 
 def owned(model):

@@ -25,6 +25,8 @@ def drawn(kind, shape, words):
             low, high = -0.4, 0.4
         case "gamma":
             low, high = 0.6, 1.4
+        case "gamma_of_branch":  # small, or a deep network makes much of every rounding
+            low, high = 0.15, 0.35
         case "moving_variance":
             low, high = 0.6, 1.6
         case "layer_scale":

@@ -740,9 +740,7 @@ case("RNN", (2, 4, 3), cell=inner("LSTMCell", units=3, dropout=0.5, recurrent_dr
 case("RNN", (0, 4, 3), cell=simple, return_state=True)
 for dtype in "float16", "mixed_float16":  # another than that of the cell
     case("RNN", (2, 4, 3), cell=lstm, return_state=True, dtype=dtype)
-case(
-    "RNN", (2, 4, 3), cell=gru, call={"initial_state": [typed("float16", 2, 2)]}, dtype="float16"
-)
+case("RNN", (2, 4, 3), cell=gru, call={"initial_state": [typed("float16", 2, 2)]}, dtype="float16")
 case("StackedRNNCells", (2, 3), cells=[gru, simple], call={"states": [(2, 2), (2, 4)]})
 case(
     "StackedRNNCells",
