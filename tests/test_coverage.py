@@ -4,6 +4,9 @@ import json
 
 import pytest
 from cases import FIXTURES, configs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layer_strategies import STRATEGIES
 
 from npforward.layers import LAYERS
 from npforward.layers.registry import NO_EFFECT, NO_EFFECT_ENDINGS
@@ -41,3 +44,25 @@ def test_every_argument_of_the_constructor_is_in_the_cases(class_name):
         assert all(name in config for config in found), name
     for name in CONSTRUCTORS[class_name]["not_saved"]:
         assert not any(name in config for config in found), name
+
+
+@pytest.mark.parametrize("class_name", CONSTRUCTORS)
+def test_every_argument_of_the_constructor_is_drawn_by_the_differential_test(class_name):
+    assert class_name in STRATEGIES, f"layer_strategies.py lacks a strategy for {class_name}"
+    shapes, draws = STRATEGIES[class_name]
+    told = CONSTRUCTORS[class_name]
+    missing = {
+        name
+        for name in told["optional"]
+        if name not in NO_EFFECT and not name.endswith(NO_EFFECT_ENDINGS)
+    }
+    missing |= set(told["required"])
+
+    @settings(max_examples=40, derandomize=True, database=None, deadline=None)
+    @given(st.data())
+    def draw(data):
+        call = draws(data.draw, class_name, data.draw(shapes(class_name)))
+        missing.difference_update(call.options)
+
+    draw()
+    assert not missing

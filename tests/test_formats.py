@@ -1189,3 +1189,12 @@ def test_changed_bytes_give_a_graph_or_our_own_error(file, seed, tmp_path_factor
 def test_a_changed_config_gives_a_graph_or_our_own_error(file, seed, tmp_path_factory):
     content = changed_config((FILES / file).read_bytes(), random.Random(seed))
     read_changed(content, tmp_path_factory.getbasetemp())
+
+
+def test_a_class_under_its_python_name_is_the_public_one():
+    """As Keras 3.15 writes a GroupQueryAttention into .h5."""
+    layer = {"module": "keras.layers", "class_name": "GroupedQueryAttention"}
+    layer |= {"registered_name": "GroupedQueryAttention", "config": {"name": "a"}}
+    config = {"name": "m", "layers": [layer], "build_input_shape": [None, 4, 2]}
+    model = {"module": "keras", "class_name": "Sequential", "config": config}
+    assert keras_config.graph(model).nodes[-1].layer.type == "GroupQueryAttention"

@@ -6,73 +6,21 @@ pytest -m reference tests/test_reference.py        (needs the extra `reference`)
 from __future__ import annotations
 
 import json
-import os
 
 import numpy as np
 import pytest
 from cases import FIXTURES
+from live import compare, randomised, values
 
 import npforward as npf
 from npforward.verify import difference
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-
-def values(model, inputs):
-    """Every value of the top level of a Keras model, by npforward's address."""
-    import keras
-
-    tensors = {}
-    for layer in model.layers:
-        for call, node in enumerate(layer._inbound_nodes[_first(layer, model) :], start=1):
-            for i, tensor in enumerate(node.output_tensors):
-                name = npf.addresses.numbered(layer.name, call)
-                tensors[f"{name}#{i}" if i else name] = tensor
-    found = keras.Model(model.inputs, tensors).predict(inputs, verbose=0)
-    return {address: np.asarray(value) for address, value in found.items()}
-
-
-def _first(layer, model):
-    """A nested model has a node of its own before its first call."""
-    import keras
-
-    return 1 if isinstance(layer, keras.Model) else 0
-
-
-def randomised(model, seed):
-    """Weights that keep signals alive, and statistics that are not trivial."""
-    rng = np.random.default_rng(seed)
-    for variable in model.variables:
-        shape, name = variable.shape, variable.path.rsplit("/", 1)[-1]
-        if name in ("moving_variance", "gamma"):
-            value = rng.uniform(0.5, 1.5, shape)
-        elif "kernel" in name:
-            fan_in = np.prod(shape[:-1]) if "depthwise" not in variable.path else np.prod(shape[:2])
-            value = rng.normal(0, np.sqrt(2 / fan_in), shape)
-        elif variable.dtype.startswith("float"):
-            value = rng.normal(0, 0.1, shape)
-        else:
-            continue
-        variable.assign(value)
-    return model
-
-
-def compare(model, path, inputs):
-    want = values(model, inputs)
+def check(model, path, inputs):
     model.save(path)
-    opened = npf.load_model(path)
-    trace = opened.trace(inputs)
-    assert set(want) <= set(trace)
-    truth = opened.astype("float64").trace(inputs)
-    for address in trace:
-        if address in want:
-            found = difference(trace[address], want[address])
-            # Deep networks amplify rounding: there ours may be as large as Keras's own.
-            ours, theirs = (np.max(np.abs(a[address] - truth[address])) for a in (trace, want))
-            assert found.within or ours <= 2.5 * theirs, (address, found, ours, theirs)
+    compare(values(model, inputs), path, inputs)
 
 
 @pytest.mark.parametrize("ending", ["keras", "h5"])
@@ -87,7 +35,7 @@ def test_applications(name, size, ending, tmp_path):
     build = getattr(keras.applications, name)
     model = build(weights=None, input_shape=(size, size, 3), classes=10)
     x = np.random.default_rng(1).normal(size=(2, size, size, 3)).astype("float32")
-    compare(randomised(model, 2), tmp_path / f"model.{ending}", [x])
+    check(randomised(model, 2), tmp_path / f"model.{ending}", [x])
 
 
 def random_layer(x, rng, layers):
@@ -136,8 +84,8 @@ def test_random_networks(seed, tmp_path):
     z = layers.GlobalMaxPooling2D(keepdims=True)(x)
     model = randomised(keras.Model(start, [y, z]), seed)
     picture = rng.normal(size=(2, *start.shape[1:])).astype("float32")
-    compare(model, tmp_path / "model.keras", [picture])
-    compare(model, tmp_path / "model.h5", [picture])
+    check(model, tmp_path / "model.keras", [picture])
+    check(model, tmp_path / "model.h5", [picture])
 
 
 def sequence_layer(x, rng, layers):
@@ -183,7 +131,7 @@ def test_random_sequence_networks(seed, tmp_path):
     model = randomised(keras.Model(start, layers.Dense(2, activation="softmax")(y)), seed)
     words = rng.integers(0, 7, (4, *start.shape[1:]))
     words[0, -2:] = 0
-    compare(model, tmp_path / "model.keras", [words])
+    check(model, tmp_path / "model.keras", [words])
 
 
 # Keras cannot open every file that it writes; where it cannot, the fixture says so.

@@ -27,6 +27,9 @@ Weights = Callable[[str, tuple[str, ...], bool], tuple[Stored, ...]]
 
 # The Python class behind a public name, where they differ: files are laid out by the former.
 CLASS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
+PUBLIC_NAMES = {
+    name: public for public, name in CLASS_NAMES.items()
+}  # Keras 3's .h5 has the former
 POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy")
 DTYPES = {"bool", "float16", "float32", "float64", "complex64", "complex128"}
 DTYPES |= {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
@@ -122,7 +125,7 @@ def _type(entry: Mapping[str, Any]) -> str:
         return class_name if ">" in class_name else f"{module or 'Custom'}>{class_name}"
     if module == "keras.ops" or module.startswith("keras.src.ops"):
         return f"ops.{class_name}"
-    return class_name
+    return PUBLIC_NAMES.get(class_name, class_name)
 
 
 def _is_keras(module: Any) -> bool:

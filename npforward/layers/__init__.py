@@ -3,6 +3,7 @@
 # Importing a module registers its layers: the decorator is the list.
 from npforward.layers import (
     activations,
+    applications,
     attention,
     audio,
     convolutional,

@@ -46,8 +46,8 @@ def global_max_pooling(inputs, *, data_format=None, keepdims=False):
     return ops.max(inputs, axis=_space(inputs, data_format), keepdims=keepdims)
 
 
-@layer("GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D")
-def global_average_pooling(inputs, mask=None, *, data_format=None, keepdims=False):
+@layer("GlobalAveragePooling1D")
+def masked_average_pooling(inputs, mask=None, *, data_format=None, keepdims=False):
     """The mean of each channel; steps that `mask` excludes are not counted."""
     axis = _space(inputs, data_format)
     if mask is None:
@@ -57,6 +57,12 @@ def global_average_pooling(inputs, mask=None, *, data_format=None, keepdims=Fals
     total = ops.sum(ops.where(mask, inputs, 0.0), axis=axis, keepdims=keepdims)
     count = ops.sum(ops.cast(mask, dtype=inputs.dtype), axis=axis, keepdims=keepdims)
     return total / count
+
+
+@layer("GlobalAveragePooling2D", "GlobalAveragePooling3D")
+def global_average_pooling(inputs, *, data_format=None, keepdims=False):
+    """The mean of each channel."""
+    return ops.mean(inputs, axis=_space(inputs, data_format), keepdims=keepdims)
 
 
 def _adapted(inputs, output_size, data_format, pool):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from npforward import ops
+from npforward.dtypes import promote
 from npforward.errors import BadInput, UnsupportedOption
 from npforward.graph import leaves, map_leaves
 from npforward.inner import recall, remember, shown_as, tap
@@ -310,14 +311,18 @@ def rnn(
 ):
     """A cell, or several one above the other, over time."""
     shapes = _state_shapes(cell, sequences.shape[0])
-    states = _initial(initial_state, shapes, dtype)
+    # The states are the cell's, in its precision; what comes out is in that of the layer.
+    states = map_leaves(
+        lambda state: ops.cast(state, dtype=cell.dtype), _initial(initial_state, shapes, cell.dtype)
+    )
 
     def step(states, x):
         y, *new = leaves(cell(x, states))
         flat = iter(new)
         return map_leaves(lambda _: next(flat), states), y
 
-    return _over_time(step, sequences, states, mask, **loop)
+    found = _over_time(step, sequences, states, mask, **loop)
+    return map_leaves(lambda y: ops.cast(y, dtype=dtype), found)
 
 
 @layer(
@@ -511,7 +516,14 @@ def _both_masks(config, inputs, mask):
 
 @layer("Bidirectional", mask=_both_masks)
 def bidirectional(
-    sequences, initial_state=None, mask=None, *, forward_layer, backward_layer, merge_mode="concat"
+    sequences,
+    initial_state=None,
+    mask=None,
+    *,
+    forward_layer,
+    backward_layer,
+    merge_mode="concat",
+    dtype="float32",
 ):
     """One layer forwards, one backwards over time, and their outputs merged."""
     sequence, state = (
@@ -525,6 +537,7 @@ def bidirectional(
         direction = direction.changed(zero_output_for_mask=sequence)
         outputs.append(direction(sequences, initial_state=start or None, mask=mask))
     (y, *states), (y_rev, *states_rev) = outputs if state else ([y] for y in outputs)
+    y, y_rev = ops.cast(y, dtype=dtype), ops.cast(y_rev, dtype=dtype)
     if sequence:
         y_rev = ops.flip(y_rev, axis=1)
     one_of("merge_mode", merge_mode, "concat", "sum", "ave", "mul", None)
@@ -557,8 +570,9 @@ def time_distributed(inputs, mask=None, *, layer):
     def shown(inner):
         return unfolded(inner) if inner.ndim > 1 and inner.shape[0] == n * t else inner
 
+    # Keras calls the inner layer past its own precision: inputs and weights meet as they are.
     with shown_as(shown, x):
-        y = layer(x, **kwargs)
+        y = layer.changed(dtype=promote(x, layer.dtype).name)(x, **kwargs)
     if isinstance(y, list):
         raise UnsupportedOption("its inner layer has several outputs")
     return unfolded(y)

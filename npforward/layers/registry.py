@@ -33,11 +33,14 @@ NO_EFFECT = frozenset(
     """name trainable dtype seed rate stddev noise_shape momentum synchronized renorm
     renorm_clipping renorm_momentum fused virtual_batch_size adjustment quantization_config
     lora_rank lora_alpha autocast implementation use_cudnn dropout recurrent_dropout
-    unit_forget_bias flash_attention power_iterations masks""".split()
+    unit_forget_bias flash_attention power_iterations init_values masks""".split()
 )
 NO_EFFECT_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 # What the shapes of the weights say already; the rules of `Weight` read and check these.
-IN_WEIGHTS = frozenset("units filters kernel_size depth_multiplier input_dim input_length".split())
+IN_WEIGHTS = frozenset(
+    """units filters kernel_size depth_multiplier input_dim input_length
+    projection_dim""".split()
+)
 # Arguments of a call without effect on inference.
 CALL_NO_EFFECT = frozenset({"training"})
 

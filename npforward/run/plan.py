@@ -239,9 +239,9 @@ class Recording:
         definition = self.bounds[layer].definition
         if definition is None:
             raise UnsupportedLayer(f"it is not one of Keras's own layers. {custom.HOW}")
-        dtype = compute_dtype(layer.config, self.precision)
         config = {k: v for k, v in layer.config.items() if k not in layer.children}
         config = {**config, **(changes or {})}
+        dtype = compute_dtype(config, self.precision)
         children = self._children(layer, address)
         options = definition.chosen(config, children)
         for name, child in children.items():
@@ -403,6 +403,11 @@ class Child:
     @property
     def config(self) -> Mapping[str, Any]:
         return {**self.layer.config, **self.changes}
+
+    @property
+    def dtype(self) -> np.dtype:
+        """What it computes in."""
+        return np.dtype(compute_dtype(self.config, self.recording.precision))
 
     @property
     def children(self) -> dict[str, Any]:

@@ -738,6 +738,9 @@ case("RNN", (2, 4, 3), cell=lstm, stateful=True, return_sequences=True)
 case("RNN", (2, 4, 3), cell=inner("StackedRNNCells", cells=[gru, lstm]), return_sequences=True)
 case("RNN", (2, 4, 3), cell=inner("LSTMCell", units=3, dropout=0.5, recurrent_dropout=0.5))
 case("RNN", (0, 4, 3), cell=simple, return_state=True)
+for dtype in "float16", "mixed_float16":  # another than that of the cell
+    case("RNN", (2, 4, 3), cell=lstm, return_state=True, dtype=dtype)
+case("RNN", (2, 4, 3), cell=gru, call={"initial_state": [typed("float16", 2, 2)]}, dtype="float16")
 case("StackedRNNCells", (2, 3), cells=[gru, simple], call={"states": [(2, 2), (2, 4)]})
 case(
     "StackedRNNCells",
@@ -792,6 +795,9 @@ for name, states in STATES.items():
     case("Bidirectional", (2, 4, 3), layer=inner(name, units=3, use_bias=False, activation="relu"))
 case("Bidirectional", (2, 4, 3), layer=inner("GRU", units=3, reset_after=False))
 case("Bidirectional", (2, 4, 3), layer=inner("RNN", cell=[gru, lstm], return_sequences=True))
+for merge_mode in "concat", "ave", None:  # another precision than that of the layer inside
+    turned = inner("LSTM", units=2, return_state=True)
+    case("Bidirectional", (2, 4, 3), layer=turned, merge_mode=merge_mode, dtype="float16")
 case(
     "Bidirectional",
     (2, 4, 3),
@@ -839,6 +845,10 @@ for layer, shapes in (
     for shape in shapes:
         case("TimeDistributed", shape, layer=layer)
 case("TimeDistributed", (4, 5, 3), layer=inner("Dense", units=2), call={"mask": KEPT["holes"]})
+for name in "GlobalAveragePooling2D", "GlobalMaxPooling2D":  # which take no mask
+    case("TimeDistributed", (4, 5, 3, 2, 2), layer=inner(name), call={"mask": KEPT["holes"]})
+case("TimeDistributed", (2, 4, 3), layer=inner("Dense", units=2), dtype="float16")
+case("TimeDistributed", (2, 4, 3), layer=inner("Dense", units=2, dtype="float16"))
 case("TimeDistributed", (2, 3, 4, 2), layer=inner("LSTM", units=2), call={"mask": mask(2, 3, 4)})
 case(
     "TimeDistributed",
@@ -1498,6 +1508,15 @@ for function in keras.ops.tanh, keras.ops.logical_not, keras.activations.gelu, k
 case("Lambda", (2, 3), function=keras.ops.mean, arguments={"axis": 1, "keepdims": True})
 case("Lambda", (2, 3), function=keras.ops.expand_dims, arguments={"axis": -1}, output_shape=(3, 1))
 case("Lambda", (2, 3), function=keras.activations.relu, mask=np.array([[True, False, True]]))
+# LayerScale and CustomScaleLayer
+for shape in (2, 3, 4, 5), (1, 5), (0, 2, 5):
+    case("LayerScale", shape, init_values=1e-6, projection_dim=5)
+case("LayerScale", (2, 1), init_values=0.5, projection_dim=1)
+case("LayerScale", (2, 3, 5), init_values=0.5, projection_dim=5, dtype="float16")
+for shape in (2, 3, 4, 5), (1, 5), (0, 2, 5):
+    case("CustomScaleLayer", [shape, shape], scale=0.17)
+case("CustomScaleLayer", [(2, 3, 5), (2, 1, 5)], scale=-2)
+case("CustomScaleLayer", [(2, 5), (2, 5)], scale=1.0, dtype="mixed_float16")
 
 
 if __name__ == "__main__":

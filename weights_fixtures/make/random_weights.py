@@ -21,7 +21,7 @@ def random_weight(name, shape, rng):
             return rng.standard_normal(shape)
         case "variance" | "moving_variance" | "moving_stddev" | "renorm_stddev":
             return rng.uniform(0.3, 2, shape)
-        case "gamma" | "scale" | "concat_score_weight":
+        case "gamma" | "scale" | "concat_score_weight" | "variable":  # the last of LayerScale
             return rng.uniform(0.5, 1.5, shape)
         case "alpha":
             return rng.uniform(-0.2, 0.6, shape)

@@ -25,6 +25,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import keras
 import numpy as np
+from keras.src.applications import convnext, inception_resnet_v2
 from keras.src.saving import saving_lib
 from random_weights import random_weight
 
@@ -35,6 +36,11 @@ OPERATIONS = {  # "ops.Clip" -> the class; those of one module are recorded in o
     for module in ("numpy", "nn", "math", "core", "linalg", "image", "einops")
     for name, found in vars(importlib.import_module(f"keras.src.ops.{module}")).items()
     if inspect.isclass(found) and found.__module__ == f"keras.src.ops.{module}"
+}
+# Classes that models of keras.applications are made of, and keras.layers lacks.
+IN_APPLICATIONS = {
+    "LayerScale": convnext.LayerScale,
+    "CustomScaleLayer": inception_resnet_v2.CustomScaleLayer,
 }
 
 # ------------------------------------------------------------------------------- the language
@@ -168,7 +174,7 @@ def copied(args):
 
 
 def class_of(name):
-    return OPERATIONS.get(name) or getattr(keras.layers, name)
+    return OPERATIONS.get(name) or IN_APPLICATIONS.get(name) or getattr(keras.layers, name)
 
 
 def file_of(name):
