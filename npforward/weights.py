@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from npforward.errors import BadFile, NpforwardError, WeightMismatch
 from npforward.graph import Graph, Layer, Stored
 from npforward.layers import LayerDef, Weight, definition
 from npforward.layers.custom import Given
+from npforward.layers.registry import quantization
 
 Known = Mapping[Layer, LayerDef | None]
 
@@ -97,16 +98,20 @@ def _in_order(layer: Layer, known: Known) -> Bound:
     if needed is None:
         return Bound(unnamed=stored)
     if len(needed) != len(stored):
+        said = quantization(layer.config)
+        forgotten = said.get("mode") in ("gptq", "awq") and len(stored) == len(needed) - 1
+        why = _FORGOTTEN if forgotten else _advice(layer, needed[0]) if needed else ""
         names = ", ".join(w.name for w in needed) or "none"
         found = ", ".join(f"{s.name} {s.shape}" for s in stored) or "none"
         error = WeightMismatch(
             f"layer {layer.name!r} ({layer.type}) needs {len(needed)} arrays ({names}) but the "
-            f"file stores {len(stored)} ({found}). The file may be damaged, or belong to another "
-            "model"
+            f"file stores {len(stored)} ({found}){why or _DAMAGED}"
         )
         return Bound(known[layer], unnamed=stored, error=error)
-    by_place = _by_place(needed, stored)
-    return Bound(known[layer], pairs=tuple(zip(needed, by_place or stored, strict=True)))
+    ordered = _by_place(needed, stored) or _by_name(needed, stored)
+    if ordered is None:
+        needed, ordered = _as_listed(layer, needed), tuple(stored)
+    return Bound(known[layer], pairs=tuple(zip(needed, ordered, strict=True)))
 
 
 def _of_one_kind(part: Graph | Layer, known: dict, given: Mapping[str, Any]) -> None:
@@ -144,6 +149,29 @@ def _by_place(needed: Sequence[Weight], stored: Sequence[Stored]) -> tuple[Store
             return None
         ordered.append(array)
     return tuple(ordered)
+
+
+def _by_name(needed: Sequence[Weight], stored: Sequence[Stored]) -> tuple[Stored, ...] | None:
+    """The arrays in the order of `needed` where the file calls them so: `dense/kernel_scale`."""
+    found = {held.name.rpartition("/")[2]: held for held in stored}
+    if len(found) < len(stored) or set(found) != {w.name for w in needed}:
+        return None
+    return tuple(found[w.name] for w in needed)
+
+
+def _as_listed(layer: Layer, weights: Iterable[Weight]) -> tuple[Weight, ...]:
+    """Weights in the order of Keras's lists: those of a layer that are trained, then the others.
+
+    A layer that is not trained lists each of its sub-layers by itself.
+    """
+    weights = list(weights)
+    trained = layer.config.get("trainable", True)
+    places = [] if trained else list(dict.fromkeys(w.path for w in weights))
+    if not any(w.part for w in weights):
+        return tuple(weights)
+    return tuple(
+        sorted(weights, key=lambda w: (places.index(w.path) if places else 0, not w.trainable))
+    )
 
 
 def _share_out(part: Graph | Layer, bounds: dict[Layer | Graph, Bound], known: Known) -> None:
@@ -203,7 +231,9 @@ def _slots(part: Any, seen: set, same: Mapping[Layer, Layer], known: Known) -> t
                 f"the file keeps one list of arrays for a model with the layer {part.name!r} of "
                 f"the unknown type {part.type!r}: which arrays are whose cannot be told"
             )
-        own = [(i, w) for i, w in enumerate(needed) if not w.of_child]  # kept once, by the child
+        numbers = {w: i for i, w in enumerate(needed)}
+        listed = _as_listed(part, needed)
+        own = [(numbers[w], w) for w in listed if not w.of_child]  # kept once, by the child
         for i, w in own:
             (trainable if w.trainable else other).append((part, i))
         if not part.config.get("trainable", True):
@@ -255,6 +285,27 @@ def parameters(root: Graph, bounds: Mapping[Layer | Graph, Bound]) -> list[Param
     return found
 
 
+_FORGOTTEN = (
+    ". Keras 3.15.1 forgets kernel_zero when it writes a model quantised by GPTQ or AWQ as .keras: "
+    "without it the kernel is lost. Save the model as .h5"
+)
+_DAMAGED = ". The file may be damaged, or belong to another model"
+
+
+def _advice(layer: Layer, weight: Weight) -> str:
+    """What to do about an array that is not packed as the config says."""
+    said = quantization(layer.config, weight.path)
+    if not said:
+        return ""
+    four = said["mode"] == "int4" or (said["mode"] in ("gptq", "awq") and said.get("bits", 4) == 4)
+    packing = ", two numbers of 4 bits in each byte" if four else ""
+    return (
+        f". The layer is quantised by mode {said['mode']!r}{packing}, and its arrays are packed "
+        "in another way: they belong to another model, or to another version of Keras. Load the "
+        "model that was not quantised in Keras 3.15, call model.quantize there and save it again"
+    )
+
+
 def check(layer: Layer, weight: Weight, stored: Stored, input_shape: Any) -> None:
     """Raise `WeightMismatch` unless a stored array is of the shape and kind that a layer needs."""
     if weight.shape is None:
@@ -266,11 +317,13 @@ def check(layer: Layer, weight: Weight, stored: Stored, input_shape: Any) -> Non
     if expected != stored.shape:
         raise WeightMismatch(
             f"weight {weight.name!r} should be of shape {expected} for an input of shape "
-            f"{input_shape}, but the file stores {stored.shape} ({stored.name}). The file may be "
-            "damaged, or belong to another model"
+            f"{input_shape}, but the file stores {stored.shape} ({stored.name})"
+            f"{_advice(layer, weight) or _DAMAGED}"
         )
-    if not floating(stored.dtype):
+    fits = floating(stored.dtype) if weight.kind == "float" else stored.dtype == weight.kind
+    if not fits:
+        kind = "a floating type" if weight.kind == "float" else f"type {weight.kind}"
         raise WeightMismatch(
-            f"weight {weight.name!r} should be of a floating type, but the file stores "
-            f"{stored.dtype} ({stored.name})"
+            f"weight {weight.name!r} should be of {kind}, but the file stores "
+            f"{stored.dtype} ({stored.name}){_advice(layer, weight)}"
         )

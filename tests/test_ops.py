@@ -22,6 +22,7 @@ def c(*args, **options):
 
 
 ONES, TWOS = (1, 1), (2, 2)
+BYTES = rng.integers(-128, 128, (3, 2), "int8")
 INDEX, WEIGHT = ops.resize_taps(4, 7, "bicubic")
 BEFORE, AFTER, SHARE = ops.neighbours(4, 7)
 CONDITION = np.arange(12).reshape(3, 4) % 3 == 0
@@ -58,6 +59,15 @@ EXAMPLES = {
     "cast": [c(x(3), dtype="float64")],
     "sum": [c(x(3, 4)), c(x(3, 4, 2), axis=(0, 2), keepdims=True), c(x(3, 4), axis=-1)],
     "mean": [c(x(3, 4)), c(x(3, 4, 2), axis=[1, 2]), c(x(3, 4), axis=0, keepdims=True)],
+    "abs_max_scale": [c(x(3, 4), axis=-1), c(x(2, 3, 4), axis=(0, 2), high=7, epsilon=0.1)],
+    "quantize": [c(x(3, 4), x(3, 1, low=20.0, high=90.0)), c(x(3), x(1) + 5.0, low=-8, high=7)],
+    "unpack_int4": [
+        c(BYTES, length=3, axis=-1),
+        c(BYTES, length=6, axis=0),
+        c(BYTES.view("uint8"), length=4, axis=1),
+    ],
+    "round_to_float8": [c(x(3, 4), 0.1), c(x(3, 4), 1e-3)],
+    "round_gradient_to_float8": [c(x(3, 4), 0.1)],
     "max": [c(x(3, 4)), c(x(3, 4, 2), axis=(0, 2), keepdims=True)],
     "nonzero": [c(np.array([[0.0, 3.0], [1.0, 0.0]]))],
     "reshape": [c(x(3, 4), shape=(2, 6)), c(x(3, 4), shape=(4, -1))],
@@ -167,7 +177,40 @@ def test_rules_agree_with_the_value(name, i, dtype):
             assert array.dtype == dtype
 
 
-@pytest.mark.parametrize(("name", "i"), CALLS)
+# Ops that round, whose gradients are what Keras takes for them instead.
+ROUNDED = {"abs_max_scale", "quantize", "round_to_float8", "round_gradient_to_float8"}
+
+
+def test_gradients_of_rounding_are_those_of_no_rounding():
+    a, scale, g = x(3, 4), x(3, 1, low=20.0, high=60.0), x(3, 4, low=-40.0, high=40.0)
+    pulled = ops.quantize.pulls([0, 1], g, ops.quantize(a, scale), (a, scale), {})
+    np.testing.assert_array_equal(pulled[0], g * scale)
+    assert not pulled[1].any()
+    assert not ops.abs_max_scale.pull(0, g, scale, (a,), {"axis": -1}).any()
+    assert ops.round_to_float8.pull(0, g, a, (a, 0.1), {}) is g
+    # 2 bits of mantissa in e5m2: 38.9 / 0.1 lies between 384 and 448.
+    ((rounded,),) = [ops.round_gradient_to_float8.pulls([0], np.array([38.9]), a, (a, 0.1), {})]
+    np.testing.assert_allclose(rounded, [38.4])
+
+
+def test_whole_numbers_and_float8_are_those_of_keras():
+    a = np.array([[0.5, -2.0, 1.0]], "float32")
+    scale = ops.abs_max_scale(a, axis=-1)
+    np.testing.assert_allclose(scale, [[63.5]], rtol=1e-6)
+    np.testing.assert_array_equal(ops.quantize(a, scale), [[32, -127, 64]])
+    found = ops.round_to_float8(np.array([1.1, 500.0, -3.3], "float32"), 1.0)
+    np.testing.assert_array_equal(found, np.array([1.125, 448.0, -3.25], "float32"))
+
+
+def test_unpacked_are_the_numbers_that_keras_packed():
+    packed = np.array([[45, -121], [1, 0]], "int8")  # the example of Keras's `pack_int4`
+    want = np.array([[-3, 7], [2, -8], [1, 0]])
+    np.testing.assert_array_equal(ops.unpack_int4(packed, length=3, axis=0), want)
+    unsigned = ops.unpack_int4(packed.view("uint8"), length=3, axis=0)
+    np.testing.assert_array_equal(unsigned, want % 16)
+
+
+@pytest.mark.parametrize(("name", "i"), [call for call in CALLS if call[0] not in ROUNDED])
 def test_vjp_agrees_with_finite_differences(name, i):
     op = OPS[name]
     args, options = EXAMPLES[name][i]

@@ -17,6 +17,7 @@ import numpy as np
 
 from npforward.addresses import numbered
 from npforward.errors import BadFile, UnsupportedLayer, nearest
+from npforward.formats import keras_policies
 from npforward.formats.keras_dialects import modern
 from npforward.graph import Graph, Layer, Node, Ref, Stored, leaves, map_leaves
 from npforward.limits import Limits
@@ -27,10 +28,9 @@ Weights = Callable[[str, tuple[str, ...], bool], tuple[Stored, ...]]
 
 # The Python class behind a public name, where they differ: files are laid out by the former.
 CLASS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
-PUBLIC_NAMES = {
-    name: public for public, name in CLASS_NAMES.items()
-}  # Keras 3's .h5 has the former
-POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy")
+PUBLIC_NAMES = {written: public for public, written in CLASS_NAMES.items()}
+# Layers that hold dense ones of which their config does not speak.
+ATTENTIONS = ("MultiHeadAttention", "GroupQueryAttention")
 DTYPES = {"bool", "float16", "float32", "float64", "complex64", "complex128"}
 DTYPES |= {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 # Keras names the attributes of a layer that hold other layers as its config does.  In files that
@@ -117,6 +117,7 @@ def _is_functional(entry: Mapping[str, Any]) -> bool:
 def _type(entry: Mapping[str, Any]) -> str:
     """The key under which a layer is looked up; package>name if the class is not Keras's own."""
     class_name, module = entry["class_name"], entry.get("module", "keras")
+    class_name = PUBLIC_NAMES.get(class_name, class_name)  # .h5 has the former
     registered = entry.get("registered_name")
     package = registered.partition(">")[0] if isinstance(registered, str) else ""
     if isinstance(registered, str) and ">" in registered and package not in KERAS:
@@ -192,9 +193,42 @@ class _Reader:
             return str(config.get("value")).encode()
         if kind == "function" or kind == "__lambda__":
             return self.function(tree)
-        if kind in POLICIES and isinstance(config, dict) and isinstance(config.get("name"), str):
+        if kind in keras_policies.PLAIN and isinstance(config, dict) and "name" in config:
             return config["name"]
         return {key: self.value(branch, where) for key, branch in tree.items()}
+
+    def policy(self, tree: Any, where: str, path: str = "") -> tuple[str, dict[str, Any]]:
+        """The dtype that a policy gives, and the quantisation."""
+        try:
+            return keras_policies.read(tree, path)
+        except BadFile as error:
+            raise BadFile(f"{self.source}: {where}: {error}") from None
+
+    def quantized(
+        self, entry: dict[str, Any], kind: str, names: tuple[str, ...], stored: tuple[Stored, ...]
+    ) -> dict[str, Any]:
+        """What the config of a layer says of its arrays when they are not simply its weights."""
+        config, where = entry["config"], f"layer {'/'.join(names)!r}"
+        found: dict[str, Any] = {}
+        policy = config.get("dtype")
+        if isinstance(policy, (str, dict)) and (
+            isinstance(policy, str) or keras_policies.is_policy(policy)
+        ):
+            found["dtype"], said = self.policy(policy, where, "/".join(names))
+            try:
+                said = keras_policies.with_quantizers(said, config.get("quantization_config"))
+            except BadFile as error:
+                raise BadFile(f"{self.source}: {where}: {error}") from None
+            if said:
+                found["quantization"] = said
+        if kind in ATTENTIONS:
+            said = keras_policies.of_sub_layers(stored, bool(config.get("use_bias", True)))
+            if said:
+                found["quantization"] = said
+        # A .keras file has the sum in the place of the kernel.
+        if config.get("lora_rank") and getattr(self.weights, "lora_apart", False):
+            found["lora_apart"] = True
+        return found
 
     def array(self, config: Mapping[str, Any], where: str) -> np.ndarray:
         dtype = config.get("dtype")
@@ -264,7 +298,9 @@ class _Reader:
             if isinstance(shape, int) or not sizes:
                 raise self.wrong(f"batch_shape of {where}", shape, "a list of sizes")
             config.setdefault("dtype", "float32")
-        return Layer(names[-1], kind, config, self.weights(place, names, False), children)
+        stored = self.weights(place, names, False)
+        config |= self.quantized(entry, kind, names, stored)
+        return Layer(names[-1], kind, config, stored, children)
 
     @staticmethod
     def is_layer(key: str, value: Any) -> bool:

@@ -58,6 +58,8 @@ class ByPlace:
 class ByName:
     """Keras 1 to 3 in `.h5`: one list of arrays for each layer of the outermost model."""
 
+    lora_apart = True  # the arrays of LoRA are beside the kernel that they change
+
     def __init__(self, file: hdf5.File, top: str = "") -> None:
         self.where = file.where
         self.lists: dict[str, tuple[Stored, ...]] = {}

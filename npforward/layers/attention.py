@@ -8,6 +8,7 @@ import math
 from npforward import ops
 from npforward.errors import BadInput, UnsupportedOption
 from npforward.inner import tap
+from npforward.layers.quantization import Layout, affine, kernel_weights
 from npforward.layers.registry import Weight, keep, layer, one_of
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -153,8 +154,7 @@ def _projected(x, kernel, bias, summed=1):
     """The last axes of x by a kernel, which sums over its first axes: one matrix product."""
     free, made = x.ndim - summed, kernel.ndim - summed
     a, z, c = LETTERS[:free], LETTERS[free : x.ndim], LETTERS[x.ndim : x.ndim + made]
-    y = ops.einsum(x, kernel, equation=f"{a}{z},{z}{c}->{a}{c}")
-    return y if bias is None else y + bias
+    return affine(x, kernel, bias, f"{a}{z},{z}{c}->{a}{c}")
 
 
 def _equations(rank, axes):
@@ -167,21 +167,36 @@ def _equations(rank, axes):
     return f"{key},{query}->{scores}", f"{scores},{key}->{query}"
 
 
+def _biased(config):
+    return config.get("use_bias", True)
+
+
 def _heads(name, heads, size, of=(), when=None):
     """Kernel and bias of one projection: (D, heads, size) and (heads, size)."""
-    present = when or (lambda c: True)
-    path = f"{name}_dense"
-    return (
-        Weight(
-            f"{name}_kernel", lambda c, x: (x[-1], c[heads], size(c)), present, path=path, of=of
-        ),
-        Weight(
-            f"{name}_bias",
-            lambda c, x: (c[heads], size(c)),
-            lambda c: present(c) and c.get("use_bias", True),
-            path=path,
-        ),
+
+    def layout(c, x):
+        made = c[heads], size(c)
+        return Layout((x[-1], *made), x[-1], (1,) * (len(x) - 1) + made)
+
+    return kernel_weights(
+        layout,
+        lambda c, x: (c[heads], size(c)),
+        _biased,
+        name=f"{name}_",
+        path=f"{name}_dense",
+        of=of,
+        when=when,
     )
+
+
+def _together(heads, size, out):
+    """Kernel and bias of the heads' way out: (heads, size, *out) and (*out)."""
+
+    def layout(c, x):
+        summed, made = (c[heads], size(c)), out(c, x)
+        return Layout((*summed, *made), math.prod(summed), (1,) * (len(x) - 1) + made)
+
+    return kernel_weights(layout, out, _biased, name="output_", path="output_dense")
 
 
 def _gated(config):
@@ -211,12 +226,7 @@ def _out(config, shape):
         *_heads("key", "num_heads", _key_size, of=("key", "value")),
         *_heads("gate", "num_heads", _value_size, when=_gated),
         *_heads("value", "num_heads", _value_size, of=("value",)),
-        Weight(
-            "output_kernel",
-            lambda c, x: (c["num_heads"], _value_size(c), *_out(c, x)),
-            path="output_dense",
-        ),
-        Weight("output_bias", _out, when="use_bias", path="output_dense"),
+        *_together("num_heads", _value_size, _out),
     ),
     mask=keep,
     implicit=("query_mask",),
@@ -328,12 +338,7 @@ def _head_size(config):
         *_heads("key", "num_key_value_heads", _head_size, of=("key", "value")),
         *_heads("gate", "num_query_heads", _head_size, when=_gated),
         *_heads("value", "num_key_value_heads", _head_size, of=("value",)),
-        Weight(
-            "output_kernel",
-            lambda c, x: (c["num_query_heads"], c["head_dim"], x[-1]),
-            path="output_dense",
-        ),
-        Weight("output_bias", lambda c, x: (x[-1],), when="use_bias", path="output_dense"),
+        *_together("num_query_heads", _head_size, lambda c, x: (x[-1],)),
     ),
     mask=keep,
 )

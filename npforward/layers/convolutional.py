@@ -5,6 +5,7 @@ from __future__ import annotations
 from npforward import ops
 from npforward.errors import BadInput
 from npforward.layers.activations import activate
+from npforward.layers.quantization import lora_weights, merged
 from npforward.layers.registry import Weight, layer, one_of, per_axis
 from npforward.layers.spatial import borders, channels_last, channels_restored
 
@@ -20,21 +21,19 @@ def _bias(size):
 _FILTERS = _bias(lambda c, x: (c["filters"],))
 
 
+def _kernel(config, shape):
+    inward = _channels(config, shape) // config.get("groups", 1)
+    return (*config["kernel_size"], inward, config["filters"])
+
+
+_KERNEL = lora_weights("kernel", _kernel)
+
+
 @layer(
     "Conv1D",
     "Conv2D",
     "Conv3D",
-    weights=(
-        Weight(
-            "kernel",
-            lambda c, x: (
-                *c["kernel_size"],
-                _channels(c, x) // c.get("groups", 1),
-                c["filters"],
-            ),
-        ),
-        _FILTERS,
-    ),
+    weights=(*_KERNEL[:2], _FILTERS, *_KERNEL[2:]),
     batch_axes=True,
 )
 def conv(
@@ -57,6 +56,7 @@ def conv(
     if extra:
         inputs = ops.reshape(inputs, shape=(-1, *inputs.shape[len(extra) + 1 :]))
     one_of("padding", padding, "valid", "same", "causal")
+    kernel = merged(kernel)
     x, strides, dilation = _padded(inputs, kernel, strides, padding, data_format, dilation_rate)
     y = ops.conv(x, kernel, strides=strides, dilation=dilation, groups=groups)
     y = y if bias is None else y + bias

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 from npforward import ops
 from npforward.layers.activations import activate
-from npforward.layers.registry import Weight, keep, layer
+from npforward.layers.quantization import (
+    Layout,
+    affine,
+    beside,
+    kernel_weights,
+    likeness,
+    merged,
+    reverse_weights,
+    rows,
+    rows_of,
+    table_weights,
+)
+from npforward.layers.registry import Packed, keep, layer
+
+
+def _biased(config):
+    return config.get("use_bias", True)
 
 
 @layer(
     "Dense",
-    weights=(
-        Weight("kernel", lambda c, x: (x[-1], c["units"])),
-        Weight("bias", lambda c, x: (c["units"],), when="use_bias"),
+    weights=kernel_weights(
+        lambda c, x: Layout((x[-1], c["units"]), x[-1], (c["units"],)),
+        lambda c, x: (c["units"],),
+        _biased,
     ),
     mask=keep,
 )
 def dense(inputs, kernel, bias=None, *, use_bias=True, activation=None):
     """x W + b over the last axis.  (..., C) -> (..., units)"""
-    y = ops.dense(inputs, kernel)
-    y = y if bias is None else y + bias
-    return activate(y, activation)
+    return activate(affine(inputs, kernel, bias), activation)
 
 
 def _einsum_letters(config, shape):
@@ -49,7 +64,9 @@ def _einsum_letters(config, shape):
 
 def _einsum_kernel(config, shape):
     of_w, _, sizes = _einsum_letters(config, shape)
-    return tuple(sizes[letter] for letter in of_w)
+    kernel = tuple(sizes[letter] for letter in of_w)
+    equation = config["equation"]
+    return Layout(kernel, rows_of(equation, kernel), beside(equation, len(shape), kernel))
 
 
 def _einsum_bias(config, shape):
@@ -65,18 +82,13 @@ def _einsum_bias(config, shape):
 
 @layer(
     "EinsumDense",
-    weights=(
-        Weight("kernel", _einsum_kernel),
-        Weight("bias", _einsum_bias, when=lambda c: bool(c.get("bias_axes"))),
-    ),
+    weights=kernel_weights(_einsum_kernel, _einsum_bias, lambda c: bool(c.get("bias_axes"))),
 )
 def einsum_dense(
     inputs, kernel, bias=None, *, equation, output_shape=None, activation=None, bias_axes=None
 ):
     """A dense layer over the axes that `equation` says: "abc,cd->abd"."""
-    y = ops.einsum(inputs, kernel, equation=equation)
-    y = y if bias is None else y + bias
-    return activate(y, activation)
+    return activate(affine(inputs, kernel, bias, equation), activation)
 
 
 def _ids(inputs):
@@ -90,29 +102,22 @@ def _nonzero(config, inputs, mask):
 
 @layer(
     "Embedding",
-    weights=(Weight("embeddings", lambda c, x: (c["input_dim"], c["output_dim"])),),
+    weights=table_weights(),
     autocast=False,
     mask=_nonzero,
 )
 def embedding(inputs, embeddings, *, output_dim=None, mask_zero=False):
     """The row of a table for each index.  (...) -> (..., output_dim)"""
-    return ops.take(embeddings, _ids(inputs), axis=0)
+    return rows(embeddings, _ids(inputs))
 
 
-def _tied(config):
-    return config.get("tie_weights", True)
+def _untied(config):
+    return not config.get("tie_weights", True)
 
 
 @layer(
     "ReversibleEmbedding",
-    weights=(
-        Weight("embeddings", lambda c, x: (c["input_dim"], c["output_dim"])),
-        Weight(
-            "reverse_embeddings",
-            lambda c, x: (c["output_dim"], c["input_dim"]),
-            when=lambda c: not _tied(c),
-        ),
-    ),
+    weights=table_weights() + reverse_weights(_untied),
     autocast=False,
     mask=_nonzero,
 )
@@ -130,11 +135,16 @@ def reversible_embedding(
 ):
     """The row of a table for each index; or, `reverse`, how much a vector is like each row."""
     if not reverse:
-        return ops.take(embeddings, _ids(inputs), axis=0)
-    kernel = ops.transpose(embeddings, axes=(1, 0)) if tie_weights else reverse_embeddings
-    if reverse_dtype is not None:
-        inputs, kernel = (ops.cast(a, dtype=reverse_dtype) for a in (inputs, kernel))
-    logits = ops.dense(inputs, kernel)
+        return rows(embeddings, _ids(inputs))
+    if isinstance(embeddings, Packed) and embeddings.said["quantization"]:
+        logits = likeness(inputs, embeddings, reverse_embeddings)
+    else:
+        kernel = reverse_embeddings
+        if tie_weights:
+            kernel = ops.transpose(merged(embeddings), axes=(1, 0))
+        if reverse_dtype is not None:
+            inputs, kernel = (ops.cast(a, dtype=reverse_dtype) for a in (inputs, kernel))
+        logits = ops.dense(inputs, kernel)
     if logit_soft_cap is None:
         return logits
     return ops.tanh(logits / float(logit_soft_cap)) * float(logit_soft_cap)

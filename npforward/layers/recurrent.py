@@ -555,6 +555,12 @@ def bidirectional(
 @layer("TimeDistributed", mask=keep)
 def time_distributed(inputs, mask=None, *, layer):
     """A layer on every time step: the steps are so many more samples."""
+    if layer.config.get("quantization"):
+        raise UnsupportedOption(
+            f"its inner layer {layer.config.get('name')!r} is quantised, which Keras forgets in a "
+            "TimeDistributed: it takes the packed numbers for the kernel.  Quantise a Dense "
+            "without TimeDistributed around it: that takes any number of axes"
+        )
     n, t, *rest = inputs.shape
     if mask is not None:
         if mask.shape[:2] != (n, t):

@@ -32,7 +32,8 @@ def drop(config: Mapping[str, Any], inputs: Any, mask: Any) -> Any:
 NO_EFFECT = frozenset(
     """name trainable dtype seed rate stddev noise_shape momentum synchronized renorm
     renorm_clipping renorm_momentum fused virtual_batch_size adjustment quantization_config
-    lora_rank lora_alpha autocast implementation use_cudnn dropout recurrent_dropout
+    lora_rank lora_alpha lora_apart gptq_unpacked_column_size autocast
+    implementation use_cudnn dropout recurrent_dropout
     unit_forget_bias flash_attention power_iterations init_values masks""".split()
 )
 NO_EFFECT_ENDINGS = ("_initializer", "_regularizer", "_constraint")
@@ -58,12 +59,39 @@ class Weight(NamedTuple):
     training_only: bool = False  # stored, but inference never reads it
     of_child: bool = False  # the same array as one of a layer inside
     autocast: bool = True  # cast to the layer's compute dtype
+    kind: str = "float"  # or the dtype of whole numbers
+    part: str = ""  # argument of the layer function that it is one array of, if of several
+    role: str = ""  # which: "values", "scale"
+    whole: Callable[[Mapping[str, Any], Any], tuple[int, ...]] | None = None  # unpacked, its shape
 
     def exists(self, config: Mapping[str, Any]) -> bool:
         """Whether a layer of this config has it."""
         if callable(self.when):
             return self.when(config)
         return not self.when or bool(config.get(self.when, True))
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A weight that is kept in several arrays: a quantised kernel, one with LoRA beside it."""
+
+    said: Mapping[str, Any]  # the layer's config, in which `quantization` is that of this weight
+    arrays: Mapping[str, Any]  # by their roles
+    shape: tuple[int, ...]  # of the weight itself
+
+    ndim = property(lambda self: len(self.shape))
+
+
+def quantization(config: Mapping[str, Any], path: str = "") -> Mapping[str, Any]:
+    """How a layer, or its sub-layer at `path`, is quantised: {"mode": "int8"}; {} if it is not.
+
+    Examples
+    --------
+    >>> quantization({"quantization": {"query_dense": {"mode": "int8"}}}, "query_dense")
+    {'mode': 'int8'}
+    """
+    said = config.get("quantization") or {}
+    return said.get(path, {}) if path else said
 
 
 @dataclass(frozen=True)
@@ -97,6 +125,7 @@ class LayerDef:
             and key not in self.arguments
             and key not in NO_EFFECT
             and key not in IN_WEIGHTS
+            and not (key == "quantization" and any(w.kind != "float" for w in self.weights))
             and not key.endswith(NO_EFFECT_ENDINGS)
         ]
         if unknown:
@@ -178,7 +207,7 @@ def layer(
     """
 
     def decorate(fn: Callable[..., Any]) -> Callable[..., Any]:
-        held = {w.name for w in weights}
+        held = {w.part or w.name for w in weights}
         parameters = inspect.signature(fn).parameters.values()
         positional = [
             p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)

@@ -14,6 +14,7 @@ from npforward.ops.histograms import *
 from npforward.ops.linear import *
 from npforward.ops.opaque import own
 from npforward.ops.pooling import *
+from npforward.ops.quantization import *
 from npforward.ops.resizing import *
 from npforward.ops.scan import output_of, scan
 from npforward.ops.searching import *

@@ -22,7 +22,7 @@ from npforward.errors import (
 )
 from npforward.graph import Graph, Layer, Node, Ref, leaves, map_leaves
 from npforward.layers import LayerDef, custom
-from npforward.layers.registry import CALL_NO_EFFECT
+from npforward.layers.registry import CALL_NO_EFFECT, Packed, quantization
 from npforward.limits import Limits
 from npforward.run.fusion import fused, in_passing, in_place
 from npforward.tape import Step, Tape, Var
@@ -348,18 +348,28 @@ class Recording:
         bound = self.bounds[layer]
         if bound.error is not None:
             raise bound.error
-        found = {}
+        found: dict[str, Any] = {}
+        arrays: dict[str, dict[str, Any]] = {}
         for i, (weight, stored) in enumerate(bound.pairs):
             if weight.training_only:
                 continue
             given = [shapes[name] for name in weight.of if shapes.get(name) is not None]
-            check(layer, weight, stored, given[0] if given else next(iter(shapes.values()), None))
+            shape = given[0] if given else next(iter(shapes.values()), None)
+            check(layer, weight, stored, shape)
             if (layer, i) not in self._vars:
                 var = self.tape.var(stored.shape, stored.dtype)
                 self._vars[layer, i], self.weights[var] = var, (layer, i)
             value = self._vars[layer, i]
             wanted = dtype if weight.autocast else self.precision or value.dtype
-            found[weight.name] = _autocast(value, wanted)
+            array = _autocast(value, wanted)
+            if not weight.part:
+                found[weight.name] = array
+                continue
+            arrays.setdefault(weight.part, {})[weight.role] = array
+            if weight.whole is not None:
+                said = {**layer.config, "quantization": quantization(layer.config, weight.path)}
+                whole = weight.whole(layer.config, shape)
+                found[weight.part] = Packed(said, arrays[weight.part], whole)
         return found
 
 

@@ -508,8 +508,36 @@ def stateful_lstm(keras):
     return keras.Model(wave, layers.Dense(2, name="answer")(x), name="stateful_lstm")
 
 
+def quantized(keras):
+    """Quantised layers: whole numbers of 8 and 4 bits, float8, in an attention, in a model."""
+    layers = keras.layers
+    words = keras.Input((6,), dtype="int32", name="words")
+    x = layers.Embedding(20, 8, name="embed")(words)
+    y = layers.MultiHeadAttention(2, 3, name="attend")(x, x)
+    y = layers.LayerNormalization(name="norm")(layers.Add(name="sum")([x, y]))
+    inner = [layers.Dense(7, activation="gelu", name="up"), layers.Dense(8, name="down")]
+    y = keras.Sequential([keras.Input((6, 8)), *inner], name="forward")(y)
+    y = layers.EinsumDense("abc,cd->abd", (6, 5), bias_axes="d", name="project")(y)
+    y = layers.TimeDistributed(layers.Dense(4, name="code"), name="each")(y)
+    y = layers.Flatten(name="flat")(y)
+    return keras.Model(words, layers.Dense(3, name="answer")(y), name="quantized")
+
+
+def lora(keras):
+    """Layers with LoRA, which .h5 keeps beside their kernels; one of them is quantised as well."""
+    layers = keras.layers
+    words = keras.Input((6,), dtype="int32", name="words")
+    x = layers.Embedding(20, 8, name="embed")(words)
+    x = layers.Conv1D(5, 3, activation="relu", name="conv")(x)
+    x = layers.EinsumDense("abc,cde->abde", (4, 2, 3), bias_axes="de", name="split")(x)
+    x = layers.Dense(4, name="dense")(layers.Flatten(name="flat")(x))
+    x = layers.Dense(4, activation="tanh", name="frozen", trainable=False)(x)
+    return keras.Model(words, layers.Dense(3, name="answer")(x), name="lora")
+
+
 ALL = [
     digits_cnn, lenet, cnn150, residual_bn, separable, mlp, siamese, multi_io, unet_small, volume,
     signal, text_lstm, seq2seq, transformer, transformer_ops, rnn_zoo, convlstm, masking,
     nested_deep, nested_shared, odd_names, slash_names, unbuilt, norms, stateful_lstm,
+    quantized, lora,
 ]  # fmt: skip

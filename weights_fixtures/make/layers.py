@@ -6,6 +6,7 @@ A case is one line of the table below: class, input shape(s), constructor option
 """
 
 import numpy as np
+from quantizing import Lora, quantized
 from recorder import (
     Args,
     case,
@@ -1517,6 +1518,109 @@ for shape in (2, 3, 4, 5), (1, 5), (0, 2, 5):
     case("CustomScaleLayer", [shape, shape], scale=0.17)
 case("CustomScaleLayer", [(2, 3, 5), (2, 1, 5)], scale=-2)
 case("CustomScaleLayer", [(2, 5), (2, 5)], scale=1.0, dtype="mixed_float16")
+
+# Quantised and with LoRA, as a `.keras` file keeps them
+in_tens = keras.quantizers.AbsMaxQuantizer(value_range=(-10, 10), epsilon=0.1)
+by_columns = keras.quantizers.AbsMaxQuantizer(axis=0, value_range=(-8, 7))
+MODES = (
+    quantized("int8"),
+    quantized("int8", "weights-only", activation_quantizer=None),
+    quantized("int8", "in-tens", activation_quantizer=in_tens),
+    quantized("int4"),
+    quantized("int4", "groups-of-2", block_size=2),
+    quantized("int4", "channels", block_size=None),
+    quantized(
+        "int4", "inputs", block_size=-1, activation_quantizer=keras.quantizers.AbsMaxQuantizer()
+    ),
+)
+FLOAT8 = quantized("float8")
+HESSIAN = (
+    quantized("gptq", group_size=-1),
+    quantized("gptq", "groups-of-2-ordered", group_size=2, activation_order=True),
+    quantized("gptq", "symmetric", group_size=4, symmetric=True),
+    quantized("gptq", "tensor", group_size=-1, per_channel=False),
+    quantized("gptq", "8-bits", group_size=3, weight_bits=8),
+    quantized("gptq", "3-bits", group_size=-1, weight_bits=3),
+    quantized("gptq", "2-bits", group_size=-1, weight_bits=2),
+    quantized("awq", group_size=-1, num_grid_points=4),
+    quantized("awq", "groups-of-2", group_size=2, num_grid_points=4),
+)
+for then in *MODES, FLOAT8, *HESSIAN:
+    case("Dense", (3, 7), units=5, activation="relu", then=then)
+    case("EinsumDense", (2, 4, 6), equation="abc,cd->abd", output_shape=(None, 5), then=then)
+for then in *MODES, FLOAT8, HESSIAN[0], HESSIAN[1], HESSIAN[4], HESSIAN[7]:
+    heads = {"equation": "abc,cde->abde", "output_shape": (None, 2, 3), "bias_axes": "de"}
+    case("EinsumDense", (2, 4, 7), **heads, then=then)
+    case("EinsumDense", (2, 4, 2, 3), equation="abcd,cde->abe", output_shape=(None, 7), then=then)
+    case("MultiHeadAttention", Args([(2, 4, 7), (2, 3, 7)]), num_heads=2, key_dim=3, then=then)
+for then in quantized("int8"), quantized("int4", "groups-of-3", block_size=3), FLOAT8:
+    case("Dense", (2, 3, 7), units=1, use_bias=False, then=then)
+    case("Dense", (1, 1), units=4, then=then)
+    case("Dense", (0, 7), units=4, then=then)
+    case("Dense", (3, 7), units=4, trainable=False, then=then)
+    for dtype in "bfloat16", "mixed_bfloat16", "float64":
+        case("Dense", (3, 7), units=5, dtype=dtype, then=then)
+        x = (2, 3, 7)
+        case(
+            "EinsumDense", x, equation="abc,cd->abd", output_shape=(None, 5), dtype=dtype, then=then
+        )
+    for equation, output_shape in {
+        "abc,dc->adb": (5, 4),
+        "abc,bd->adc": (5, 6),
+        "abc,cde->aebd": (3, 4, 2),
+        "abc,bcd->ad": 5,
+    }.items():
+        case("EinsumDense", (2, 4, 6), equation=equation, output_shape=output_shape, then=then)
+    x = Args([(2, 4, 7), (2, 3, 7)])
+    case("MultiHeadAttention", x, num_heads=2, key_dim=3, use_bias=False, then=then)
+    case("MultiHeadAttention", x, num_heads=2, key_dim=3, output_shape=(2, 3), then=then)
+    case("MultiHeadAttention", x, num_heads=1, key_dim=3, value_dim=1, use_gate=True, then=then)
+    case("GroupQueryAttention", x, head_dim=3, num_query_heads=4, num_key_value_heads=2, then=then)
+for dtype in "float16", "mixed_float16":
+    for then in quantized("int4"), quantized("int4", "channels", block_size=None), FLOAT8:
+        case("Dense", (3, 7), units=5, dtype=dtype, then=then)
+case("Dense", (3, 7), units=5, dtype="mixed_bfloat16", then=quantized("gptq", group_size=2))
+case("Dense", (3, 7), units=5, dtype="mixed_bfloat16", then=quantized("awq", group_size=2))
+short = keras.dtype_policies.QuantizedFloat8DTypePolicy("float8", "float32", 4)
+case("Dense", (3, 7), units=5, dtype=short, note="short-history")
+case("Dense", (3, 7), units=5, dtype="int8_from_mixed_bfloat16")
+case("Dense", (3, 7), units=5, dtype="int4_from_float32", note="without-groups")
+case("Dense", integers(-9, 9, (3, 7), "int32"), units=5, note="int32", then=MODES[0])
+case("Dense", integers(-9, 9, (3, 7), "int32"), units=5, note="int32", then=MODES[1])
+case("Dense", integers(-9, 9, (3, 7), "int32"), units=5, note="int32", then=FLOAT8)
+scaled = quantized("int8", "scaled-otherwise", weight_quantizer=by_columns)
+case("Dense", (3, 7), units=5, then=scaled)
+ids = integers(0, 9, (2, 3), "int32")
+for then in MODES:
+    case("Embedding", ids, input_dim=9, output_dim=5, then=then)
+    for call in {}, {"reverse": True}:
+        for tie_weights in True, False:
+            case(
+                "ReversibleEmbedding",
+                (2, 3, 5) if call else ids,
+                input_dim=9,
+                output_dim=5,
+                tie_weights=tie_weights,
+                call=call,
+                then=then,
+            )
+case("Embedding", ids, input_dim=9, output_dim=5, dtype="mixed_bfloat16", then=MODES[0])
+case("Embedding", ids, input_dim=9, output_dim=5, dtype="mixed_bfloat16", then=MODES[4])
+case("Embedding", ids, input_dim=9, output_dim=1, mask_zero=True, then=MODES[3])
+for then in MODES[0], MODES[4]:
+    soft = {"input_dim": 9, "output_dim": 5, "call": {"reverse": True}, "then": then}
+    case("ReversibleEmbedding", (2, 3, 5), **soft, logit_soft_cap=2.0, tie_weights=False)
+    case("ReversibleEmbedding", (2, 3, 5), **soft, dtype="mixed_bfloat16")
+    case("ReversibleEmbedding", (2, 3, 5), **soft, reverse_dtype="float64")
+for after in None, MODES[0], MODES[4], MODES[5]:
+    then = Lora(2, 8, after)
+    case("Dense", (3, 7), units=5, then=then)
+    case("EinsumDense", (2, 4, 7), **heads, then=then)
+    case("Embedding", ids, input_dim=9, output_dim=5, then=then)
+case("ReversibleEmbedding", ids, input_dim=9, output_dim=5, then=Lora(2, 8))
+case("Conv1D", (1, 5, 3), filters=2, kernel_size=2, then=Lora(2, 8))
+case("Conv2D", (1, 4, 4, 2), filters=3, kernel_size=2, dtype="mixed_bfloat16", then=Lora(2, 8))
+case("Conv3D", (1, 3, 3, 3, 2), filters=2, kernel_size=2, then=Lora(1, 2))
 
 
 if __name__ == "__main__":

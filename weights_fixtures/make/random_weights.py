@@ -3,11 +3,13 @@
 import numpy as np
 
 
-def random_weight(name, shape, rng):
-    """A value for one variable, by Keras's name for it.
+def random_weight(name, shape, rng, dtype="float32"):
+    """A value for one variable, by Keras's name for it and its dtype.
 
     Kernels keep the scale of their input; biases and statistics differ from their initial values.
     """
+    if dtype == "int8":
+        return rng.integers(-128, 128, shape)
     match name:
         case "depthwise_kernel":
             return rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-2]))
@@ -27,4 +29,10 @@ def random_weight(name, shape, rng):
             return rng.uniform(-0.2, 0.6, shape)
         case "bias" | "beta" | "moving_mean" | "renorm_mean":
             return 0.3 * rng.standard_normal(shape)
+        case "kernel_scale":
+            return rng.uniform(0.5, 2, shape)
+        case "inputs_scale" | "outputs_grad_scale":
+            return rng.uniform(0.002, 0.02, shape)
+        case "inputs_amax_history" | "kernel_amax_history" | "outputs_grad_amax_history":
+            return rng.uniform(0, 2, shape)
     raise ValueError(f"no rule for a weight called {name!r}")

@@ -30,7 +30,7 @@ from keras.src.saving import saving_lib
 from random_weights import random_weight
 
 COMPUTED = {"real_kernel", "imag_kernel"}  # weights whose first values are the point
-CASES = {}  # class name -> list of (inputs, call kwargs, constructor options, note, jax)
+CASES = {}  # class name -> list of (inputs, call kwargs, constructor options, note, jax, then)
 OPERATIONS = {  # "ops.Clip" -> the class; those of one module are recorded in one file
     f"ops.{name}": found
     for module in ("numpy", "nn", "math", "core", "linalg", "image", "einops")
@@ -78,15 +78,17 @@ def made(value):
     return value.made() if isinstance(value, Inner) else value
 
 
-def case(class_name, inputs, *, call=None, note="", jax="", **options):
+def case(class_name, inputs, *, call=None, note="", jax="", then=None, **options):
     """One line of the table.
 
     `inputs`, and the values of `call` (the call's keyword arguments): a tuple is the shape of a
     standard normal array, an array or constant is itself, a function draws from the generator it is
     given, and a list holds several of these; `Args` several positional arguments.  An option may
-    be an `inner` layer.  `jax` is the reason to record JAX's answer.
+    be an `inner` layer.  `jax` is the reason to record JAX's answer.  `then` is called with the
+    layer when it has weights, its arguments and the generator, and gives the layer to record.
     """
-    CASES.setdefault(class_name, []).append((inputs, call or {}, options, note, jax))
+    note = "-".join(filter(None, [note, str(then or "")]))
+    CASES.setdefault(class_name, []).append((inputs, call or {}, options, note, jax, then))
 
 
 def channels_first(class_name, shape, **options):
@@ -185,7 +187,7 @@ def file_of(name):
     return folder / "layers" / name
 
 
-def run(class_name, inputs, call, options, note, jax):
+def run(class_name, inputs, call, options, note, jax, then):
     """Build the genuine layer, give it weights, call it; everything as plain numpy."""
     # The seed depends on the case alone, so that adding a line changes no other case.
     seed = zlib.crc32(f"{class_name}-{identify([], {}, options, note)}".encode())
@@ -203,7 +205,9 @@ def run(class_name, inputs, call, options, note, jax):
         weights = getattr(layer, "weights", [])  # an operation has none
         for variable in weights:
             if variable.name not in COMPUTED:
-                variable.assign(random_weight(variable.name, variable.shape, rng))
+                variable.assign(random_weight(variable.name, variable.shape, rng, variable.dtype))
+        if then:
+            layer = then(layer, args, rng)
         if getattr(layer, "stateful", False):
             layer.reset_state()
         for part in layer._flatten_layers() if weights else ():
@@ -219,11 +223,7 @@ def run(class_name, inputs, call, options, note, jax):
         "module": saved["module"],
         "registered_name": saved["registered_name"],
         "config": saved["config"],
-        "weights": [
-            (v.name, path, keras.ops.convert_to_numpy(v))
-            for v in weights
-            for path in places(layer)[id(v)]
-        ],
+        "weights": written(layer) if weights else [],
         "outputs": outputs,
     }
 
@@ -235,16 +235,24 @@ class Places(saving_lib.NpzIOStore):
         self.contents = {}
 
 
-def places(layer):
-    """Where a `.weights.h5` holds each variable beneath the layer's group: often one place each."""
+def written(layer):
+    """Name, place in a `.weights.h5` and value of each array: a variable often has two places.
+
+    What is no variable of the layer, but made of several when it is written, comes last.
+    """
     store = Places()
     saving_lib._save_state(layer, store, None, "", set())
-    found = {}
-    for group, variables in store.contents.items():
-        for number, variable in variables.items():
-            path = f"{group}/vars/{number}".removeprefix("__root__/")
-            found.setdefault(id(variable), []).append(path)
-    return found
+    order = {id(variable): i for i, variable in enumerate(layer.weights)}
+    found = [
+        (variable, f"{group}/vars/{number}".removeprefix("__root__/"))
+        for group, variables in store.contents.items()
+        for number, variable in variables.items()
+        if id(variable) in order or not isinstance(variable, keras.Variable)  # a generator's seed
+    ]
+    return [
+        (getattr(v, "name", "merged"), path, keras.ops.convert_to_numpy(v))
+        for v, path in sorted(found, key=lambda pair: order.get(id(pair[0]), len(order)))
+    ]
 
 
 PARTS = "id", "backend", "reason", "class_name", "module", "registered_name", "config"
