@@ -823,3 +823,195 @@ def group_query_attention(draw, name, shape):
     if draw(booleans):
         args.append(array((steps, draw(st.integers(1, 4)))))
     return Call(options, args, kwargs)
+
+
+# ------------------------------------------------------------------------------- images and sounds
+
+# Classes of the registry that are not drawn, and why.
+NOT_DRAWN = {
+    "Lambda": "a file does not hold its function",
+    "MaxNumBoundingBoxes": "it takes no arrays, but a dictionary of boxes",
+}
+
+
+def pictures(name: str) -> st.SearchStrategy[Shape]:
+    return st.tuples(st.integers(2, 8), st.integers(2, 8), st.just(3))
+
+
+CHANCES = st.sampled_from([0.1, 0.4])
+IN_TRAINING = {  # what varies pictures in training only: option -> values
+    "factor": CHANCES,
+    "alpha": CHANCES,
+    "value_range": st.sampled_from([[0, 255], [0, 1]]),
+    "data_format": last_first,
+    "bounding_box_format": st.just("xyxy"),
+    "interpolation": st.sampled_from(["nearest", "bilinear"]),
+    "fill_mode": st.sampled_from(["constant", "nearest", "wrap", "reflect"]),
+    "fill_value": CHANCES,
+    "scale": CHANCES,
+    "num_chains": st.just(2),
+    "chain_depth": st.just(2),
+    "all_ops": booleans,
+    "num_ops": st.just(1),
+    "kernel_size": st.just(3),
+    "sigma": CHANCES,
+    "mode": st.sampled_from(["horizontal", "vertical"]),
+    **{f"{of}_factor": CHANCES for of in ("brightness", "contrast", "saturation", "hue")},
+    **{f"{of}_factor": CHANCES for of in ("x", "y", "width", "height", "addition", "threshold")},
+}
+REQUIRED = {
+    "RandomZoom": ["height_factor"],
+    "RandomTranslation": ["height_factor", "width_factor"],
+}
+VARY = {
+    "MixUp": "alpha bounding_box_format",
+    "CutMix": "factor",
+    "RandomBrightness": "factor value_range bounding_box_format",
+    "RandomColorDegeneration": "factor value_range bounding_box_format",
+    "RandomColorJitter": """brightness_factor contrast_factor saturation_factor hue_factor
+        value_range bounding_box_format""",
+    "RandomContrast": "factor value_range bounding_box_format",
+    "RandomGrayscale": "factor",
+    "RandomHue": "factor value_range bounding_box_format",
+    "RandomInvert": "factor value_range bounding_box_format",
+    "RandomPosterization": "factor value_range bounding_box_format",
+    "RandomSaturation": "factor value_range bounding_box_format",
+    "AugMix": """num_chains chain_depth factor alpha all_ops interpolation value_range
+        bounding_box_format""",
+    "RandAugment": "num_ops factor interpolation value_range bounding_box_format",
+    "RandomElasticTransform": "factor scale interpolation fill_mode fill_value value_range",
+    "RandomErasing": "factor scale fill_value value_range bounding_box_format",
+    "RandomGaussianBlur": "factor kernel_size sigma value_range bounding_box_format",
+    "RandomPerspective": "factor scale interpolation fill_value bounding_box_format",
+    "RandomRotation": "factor fill_mode interpolation fill_value bounding_box_format",
+    "RandomSharpness": "factor value_range bounding_box_format",
+    "RandomShear": """x_factor y_factor interpolation fill_mode fill_value
+        bounding_box_format""",
+    "RandomTranslation": """height_factor width_factor fill_mode interpolation fill_value
+        bounding_box_format""",
+    "RandomZoom": """height_factor width_factor fill_mode interpolation fill_value
+        bounding_box_format""",
+    "RandomFlip": "mode bounding_box_format",
+}
+
+
+@strategy(" ".join(VARY), pictures)
+def varied_in_training(draw, name, shape):
+    names = [*VARY[name].split(), "data_format"]
+    needed = REQUIRED.get(name, ["factor"] if "factor" in names else [])
+    options = {option: draw(IN_TRAINING[option]) for option in needed}
+    if "factor" in options and name == "RandomPosterization":
+        options["factor"] = 4
+    if name == "RandomErasing":
+        options["scale"] = [0.1, 0.3]
+    return Call(some(draw, **{o: IN_TRAINING[o] for o in names if o not in options}) | options)
+
+
+@strategy("Solarization", pictures)
+def solarization(draw, name, shape):
+    names = "addition_factor threshold_factor value_range bounding_box_format data_format".split()
+    return Call(some(draw, **{option: IN_TRAINING[option] for option in names}))
+
+
+@strategy("AutoContrast Equalization", pictures)
+def histogram(draw, name, shape):
+    options = {"value_range": IN_TRAINING["value_range"], "data_format": last_first}
+    if name == "Equalization":
+        options["bins"] = st.sampled_from([16, 256])
+    return Call(some(draw, **options), kind="bytes")
+
+
+@strategy("ContrastLimitedAdaptiveHistogramEqualization", pictures)
+def in_tiles(draw, name, shape):
+    return Call(
+        some(
+            draw,
+            value_range=st.just([0, 255]),
+            clip_limit=st.sampled_from([2.0, 8.0]),
+            tile_grid_size=st.sampled_from([[2, 2], [1, 3]]),
+            data_format=last_first,
+        ),
+        kind="bytes",
+    )
+
+
+def any_size(draw):
+    return {"height": draw(st.integers(1, 9)), "width": draw(st.integers(1, 9))}
+
+
+@strategy("CenterCrop RandomCrop", pictures)
+def cropped(draw, name, shape):
+    return Call(any_size(draw) | some(draw, data_format=last_first))
+
+
+@strategy("Resizing", pictures)
+def resizing(draw, name, shape):
+    kinds = ["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"]
+    aspect = draw(st.sampled_from(["", "", "crop_to_aspect_ratio", "pad_to_aspect_ratio"]))
+    options = {aspect: True} if aspect else {}
+    options |= some(
+        draw,
+        interpolation=st.sampled_from(kinds),
+        antialias=booleans,
+        fill_value=st.sampled_from([0.5, 3.0]),
+        fill_mode=st.just("constant"),
+        data_format=last_first,
+    )
+    return Call(any_size(draw) | options)
+
+
+@strategy("Normalization", of_axes(1, 3))
+def normalization(draw, name, shape):
+    n = len(shape)
+    options = some(draw, axis=st.one_of(an_axis(n), st.none()), invert=booleans)
+    if draw(booleans):
+        options |= {"mean": draw(st.sampled_from([0.5, -1.0])), "variance": 2.0}
+    return Call(options)
+
+
+@strategy("STFTSpectrogram", lambda name: st.tuples(st.integers(20, 60), st.integers(1, 2)))
+def stft(draw, name, shape):
+    length = draw(st.sampled_from([8, 13, 16]))
+    modes = st.sampled_from(["log", "magnitude", "psd", "real", "imag", "stft"])
+    return Call(
+        {"frame_length": length}
+        | some(
+            draw,
+            mode=modes,
+            frame_step=st.integers(1, length),
+            fft_length=st.sampled_from([length, 2 * length, 32]),
+            window=st.sampled_from(["hann", "hamming", None]),
+            periodic=booleans,
+            scaling=st.sampled_from(["density", "spectrum", None]),
+            padding=st.sampled_from(["valid", "same"]),
+            expand_dims=booleans,
+            data_format=st.sampled_from(["channels_last"]),
+        )
+    )
+
+
+@strategy("MelSpectrogram", lambda name: st.tuples(st.integers(200, 400)))
+def mel(draw, name, shape):
+    length = draw(st.sampled_from([32, 64]))
+    return Call(
+        {"fft_length": length, "sequence_length": length, "sequence_stride": length // 2}
+        | {"num_mel_bins": draw(st.integers(2, 8)), "sampling_rate": 8000}
+        | some(
+            draw,
+            window=st.sampled_from(["hann", "hamming"]),
+            min_freq=st.sampled_from([20.0, 300.0]),
+            max_freq=st.sampled_from([2000, 3999]),
+            power_to_db=booleans,
+            top_db=st.sampled_from([20.0, 80.0]),
+            mag_exp=st.sampled_from([1.0, 2.0]),
+            min_power=st.sampled_from([1e-10, 1e-3]),
+            ref_power=st.sampled_from([0.5, 1.0]),
+        )
+    )
+
+
+@strategy("Pipeline", pictures)
+def pipeline(draw, name, shape):
+    kinds = [layer("Rescaling", scale=0.1), layer("CenterCrop", height=2, width=2)]
+    kinds += [layer("Resizing", height=3, width=5), layer("RandomFlip"), layer("Dropout", rate=0.5)]
+    return Call({"layers": draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=3))})

@@ -280,3 +280,21 @@ def test_extreme_numbers_neither_warn_nor_overflow():
 def test_shapes_that_do_not_fit_are_said(call, words):
     with pytest.raises(ValueError, match=words):
         call(Tape())
+
+
+@pytest.mark.parametrize("axis", [0, (0, 1), (1, 2), (0, 2), (0, 3), (0, 1, 2, 3)])
+def test_a_sum_is_exact_along_any_axes(axis):
+    """Numbers added row to row would be wrong by ten units in the last place here."""
+    x = np.random.default_rng(0).normal(1, 2, (40, 50, 41, 3)).astype("float32")
+    exact = x.sum(axis=axis, dtype="float64")
+    unit = np.spacing(np.float32(np.max(np.abs(exact))))
+    for found in (ops.sum(x, axis=axis), ops.mean(x, axis=axis) * np.float32(x.size / exact.size)):
+        assert np.sqrt(np.mean(np.square(found - exact))) < unit
+
+
+@pytest.mark.parametrize("shape", [(0, 30, 2), (2, 0, 3), (30, 2, 0), (30, 30, 1)])
+def test_a_sum_over_nothing_is_0(shape):
+    for axis in 0, 1, 2, (0, 1), (0, 2), (1, 2), None:
+        for keepdims in True, False:
+            found = ops.sum(np.ones(shape, "float32"), axis=axis, keepdims=keepdims)
+            np.testing.assert_array_equal(found, np.ones(shape).sum(axis=axis, keepdims=keepdims))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -239,6 +240,43 @@ def _spread(g, x, axis, keepdims):
     return g if keepdims else np.expand_dims(g, axes_of(x, axis))
 
 
+def _total(x, axes):
+    """The sum over axes, which stay as axes of size 1.
+
+    Numpy adds in pairs along the last axis only; along others it adds row to row, and what is wrong
+    grows with their number.  So those are added in blocks, and then the blocks.
+    """
+    last = x.ndim
+    while last and last - 1 in axes:
+        last -= 1
+    if last < x.ndim:
+        x = np.sum(x, axis=tuple(range(last, x.ndim)), keepdims=True, dtype=x.dtype)
+    axes = sorted(a for a in axes if a < last)
+    while axes:
+        end = axes.pop()
+        first = end
+        while axes and axes[-1] == first - 1:
+            first = axes.pop()
+        before, after = x.shape[:first], x.shape[end + 1 :]
+        rows = x.reshape(*before, math.prod(x.shape[first : end + 1]), *after)
+        x = _rows_added(rows, first).reshape(*before, *(1,) * (end + 1 - first), *after)
+    return x
+
+
+def _rows_added(x, axis):
+    n = x.shape[axis]
+    block = math.isqrt(n)
+    if block < 4:
+        return np.sum(x, axis=axis, keepdims=True, dtype=x.dtype)
+    whole, before = n - n % block, (slice(None),) * axis
+    blocks = x[(*before, slice(whole))]
+    blocks = blocks.reshape(*x.shape[:axis], n // block, block, *x.shape[axis + 1 :])
+    y = _rows_added(np.sum(blocks, axis=axis + 1, dtype=x.dtype), axis)
+    if whole < n:
+        y += np.sum(x[(*before, slice(whole, None))], axis=axis, keepdims=True, dtype=x.dtype)
+    return y
+
+
 @op(
     lambda g, y, x, *, axis=None, keepdims=False: np.broadcast_to(
         _spread(g, x, axis, keepdims), x.shape
@@ -248,7 +286,9 @@ def _spread(g, x, axis, keepdims):
 )
 def sum(x, *, axis=None, keepdims=False):
     """The sum over axes."""
-    return np.sum(x, axis=axes_of(x, axis), keepdims=keepdims, dtype=x.dtype)
+    axes = axes_of(x, axis)
+    total = _total(x, axes)
+    return total if keepdims else np.squeeze(total, axes)
 
 
 def _mean_vjp(g, y, x, *, axis=None, keepdims=False):
@@ -261,7 +301,8 @@ def mean(x, *, axis=None, keepdims=False):
     """The mean over axes; NaN over nothing."""
     axes = axes_of(x, axis)
     count = int(np.prod([x.shape[a] for a in axes]))
-    total = np.asarray(np.sum(x, axis=axes, keepdims=keepdims, dtype=x.dtype))
+    total = np.asarray(_total(x, axes))
+    total = total if keepdims else np.squeeze(total, axes)
     with np.errstate(invalid="ignore"):
         return total / total.dtype.type(count)
 
