@@ -333,6 +333,7 @@ def replayed(example, name, folder):
 
 SINGLE_INPUT = sorted(
     set(STRATEGIES)
+    - set(NOT_DRAWN)
     - set("Masking Embedding ReversibleEmbedding Dot LSTMCell GRUCell SimpleRNNCell".split())
     - {"StackedRNNCells", "RepeatVector", "STFTSpectrogram", "MelSpectrogram"}
 )
