@@ -22,23 +22,79 @@ def floating(dtype: Any) -> bool:
 
 
 def promote(*args: Any, **options: Any) -> np.dtype:
-    """The dtype of an op on these arguments; Python scalars adapt to the arrays.
+    """The dtype of an op on these arguments: Keras's lattice, which is JAX's.
+
+    Python scalars adapt to the arrays; integers adapt to floats, where numpy makes float64 of
+    int32 and float32.  uint64 and complex128 never arise.
 
     Examples
     --------
-    >>> promote(np.ones(2, "float32"), 2.0)
-    dtype('float32')
+    >>> promote(np.ones(2, "float32"), 2.0), promote(np.ones(2, "int8"), np.ones(2, "uint8"))
+    (dtype('float32'), dtype('int16'))
+    >>> promote(np.ones(2, "int32"), 2.0), promote(np.ones(2, "bool"), 2)
+    (dtype('float32'), dtype('int32'))
     """
-    # Numpy's own float64 is a Python float too: what has a dtype has it.
-    kinds = [getattr(a, "dtype", a) for a in args if a is not None]
-    floats = [k for k in kinds if isinstance(k, np.dtype) and floating(k)]
-    # As in Keras: integers adapt to floats, where numpy makes float64 of int32 and float32; and a
-    # Python float makes float32 of integers.
+    kinds = [a.dtype if hasattr(a, "dtype") else a for a in args if a is not None]
+    strong = [k for k in kinds if isinstance(k, np.dtype)]
+    if any(k.kind == "c" for k in strong):
+        return np.dtype(np.complex64)
+    floats = [k for k in strong if floating(k)]
     if floats:
+        if {k.name for k in floats} >= HALF:  # neither holds the other
+            floats = [np.dtype(np.float32), *(k for k in floats if k.name not in HALF)]
         return np.result_type(*floats)
     if any(isinstance(k, float) for k in kinds):
         return np.dtype(np.float32)
-    return np.result_type(*kinds)
+    weak = any(isinstance(k, int) and not isinstance(k, bool) for k in kinds)
+    if weak and all(k == np.bool_ for k in strong):
+        return np.dtype(np.int32)
+    found = np.result_type(*strong) if strong else np.dtype(np.bool_)
+    if found.kind == "f":  # uint64 with a signed type
+        return np.dtype(np.float32)
+    return np.dtype(np.uint32) if found == np.uint64 else found
+
+
+def arithmetic(*args: Any, **options: Any) -> np.dtype:
+    """As `promote`, but truth values count as int32.
+
+    Examples
+    --------
+    >>> arithmetic(np.ones(1, "bool")), arithmetic(np.ones(1, "int8"))
+    (dtype('int32'), dtype('int8'))
+    """
+    found = promote(*args)
+    return np.dtype(np.int32) if found == np.bool_ else found
+
+
+def summed(x: Any, **options: Any) -> np.dtype:
+    """What a sum or product over axes is in: small integers become of 32 bits.
+
+    Examples
+    --------
+    >>> summed(np.ones(1, "int8")), summed(np.ones(1, "uint8")), summed(np.ones(1, "float16"))
+    (dtype('int32'), dtype('uint32'), dtype('float16'))
+    """
+    if x.dtype.kind == "b" or x.dtype.name in ("int8", "int16"):
+        return np.dtype(np.int32)
+    return np.dtype(np.uint32) if x.dtype.name in ("uint8", "uint16") else x.dtype
+
+
+def exact(*args: Any, **options: Any) -> np.dtype:
+    """As `promote`, with integers counted as float32, but those of 64 bits as float64.
+
+    Examples
+    --------
+    >>> exact(np.ones(1, "int32")), exact(np.ones(1, "int64"))
+    (dtype('float32'), dtype('float64'))
+    """
+    found = promote(*args)
+    if found.kind in "fc" or floating(found):
+        return found
+    return np.dtype(np.float64 if found == np.int64 else np.float32)
+
+
+# The rules by which arguments are brought to one dtype, that of the computation.
+COMPUTED_IN = (promote, arithmetic, summed, exact)
 
 
 def cast(a: Any, dtype: Any) -> Any:

@@ -166,8 +166,10 @@ def _shapes(inputs: Sequence[Any], record: Callable[[list], Recording]) -> dict[
         found.append(record([_sample(shape, spec.dtype, batch) for shape, spec in samples]).values)
     shapes = {}
     for address, a in found[0].items():
-        b = found[1][address]
-        if not isinstance(a, Failed) and not isinstance(b, Failed):
+        b = found[1].get(address)  # an operation on the batch axis can have fewer outputs
+        if b is None or isinstance(a, Failed) or isinstance(b, Failed):
+            continue
+        if a.ndim == b.ndim:
             shapes[address] = tuple(
                 m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)
             )

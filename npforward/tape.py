@@ -21,13 +21,13 @@ from npforward.limits import Limits
 OPS: dict[str, Any] = {}  # by name; an Op is made and entered by `ops.registry`
 
 
-def _operator(name: str) -> Callable[[Any, Any], Any]:
-    """What an operator means while recording: the op of this name."""
-    return lambda a, b: OPS[name](a, b)
-
-
-def _reflected(name: str) -> Callable[[Any, Any], Any]:
-    return lambda a, b: OPS[name](b, a)
+# Python's operators, by the ops that they mean while recording; Keras has & as "logical and".
+BINARY = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "power",
+          "floordiv": "floor_divide", "mod": "mod", "matmul": "matmul", "and": "logical_and",
+          "or": "logical_or", "xor": "logical_xor"}  # fmt: skip
+COMPARING = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
+             "eq": "equal", "ne": "not_equal"}  # fmt: skip
+UNARY = {"neg": "negative", "abs": "absolute", "invert": "logical_not"}
 
 
 class Var:
@@ -45,15 +45,6 @@ class Var:
     ndim = property(lambda self: len(self.shape))
     size = property(lambda self: math.prod(self.shape))
 
-    __add__, __radd__ = _operator("add"), _reflected("add")
-    __sub__, __rsub__ = _operator("subtract"), _reflected("subtract")
-    __mul__, __rmul__ = _operator("multiply"), _reflected("multiply")
-    __truediv__, __rtruediv__ = _operator("divide"), _reflected("divide")
-    __gt__, __ge__ = _operator("greater"), _operator("greater_equal")
-
-    def __neg__(self) -> Any:
-        return OPS["negative"](self)
-
     def __getitem__(self, key: Any) -> Any:
         return OPS["getitem"](self, key=key)
 
@@ -65,6 +56,12 @@ class Var:
 
     def __repr__(self) -> str:
         return f"Var({'x'.join(map(str, self.shape)) or 'scalar'} {self.dtype})"
+
+
+for _name, _op in {**BINARY, **COMPARING, **UNARY}.items():
+    setattr(Var, f"__{_name}__", lambda *args, op=_op: OPS[op](*args))  # hashed by identity still
+for _name, _op in BINARY.items():
+    setattr(Var, f"__r{_name}__", lambda b, a, op=_op: OPS[op](a, b))
 
 
 class Step(NamedTuple):

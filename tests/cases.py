@@ -77,6 +77,10 @@ class Case:
         if isinstance(tree, dict):
             if "array" in tree:
                 return leaf(self._array(tree))
+            if tree.get("class_name") == "__slice__":
+                return slice(*(tree["config"][key] for key in ("start", "stop", "step")))
+            if tree.get("class_name") == "__ellipsis__":
+                return ...
             return {k: self._resolved(v, leaf) for k, v in tree.items()}
         if isinstance(tree, list):
             return [self._resolved(v, leaf) for v in tree]

@@ -87,7 +87,7 @@ EXAMPLES = {
     "rfft": [c(x(2, 8)), c(x(2, 7)), c(x(6), n=9), c(x(3, 6), n=4)],
     "equalize": [c(x(2, 3, 4, 2, low=0.0, high=255.0), bins=16)],
     "equalize_tiles": [c(x(1, 4, 5, 2, low=0.0, high=255.0), grid=TWOS, clip_limit=2.0)],
-    "power": [c(x(3, 4, low=0.5), x(4)), c(x(3), 3.0)],
+    "power": [c(x(3, 4, low=0.5), x(4, low=0.1)), c(x(3), 3.0), c(x(3, low=0.5), -1.5)],
     "round": [c(x(3, 4))],
     "arctan2": [c(x(3, 4), x(4))],
     "conv": [
@@ -134,10 +134,70 @@ EXAMPLES = {
     "softmax": [c(x(3, 4)), c(x(2, 3, 4), axis=[0, 2]), c(x(3, 4), axis=0)],
     "log_softmax": [c(x(3, 4)), c(x(3, 4), axis=0)],
     "sparsemax": [c(x(3, 4) * 0.7), c(x(3, 5, low=-0.5, high=0.5), axis=0)],
+    "divide_no_nan": [c(x(3, 4), x(4, low=1.0)), c(x(3), x(3, low=0.5))],
+    "floor_divide": [c(x(3, 4), x(4, low=1.0))],
+    "mod": [c(x(3, 4), x(4, low=1.0)), c(x(3), 0.7)],
+    "fmod": [c(x(3, 4), x(4, low=1.0))],
+    "fmax": [c(x(3, 4), x(4, low=-1.9))],
+    "fmin": [c(x(3, 4), x(4, low=-1.9))],
+    "hypot": [c(x(3, 4), x(4))],
+    "logaddexp": [c(x(3, 4), x(4))],
+    "logaddexp2": [c(x(3, 4), x(4))],
+    "heaviside": [c(x(3, 4), x(4))],
+    "ldexp": [c(x(3), np.array([1, 2, -1]))],
+    "nextafter": [c(x(3), x(3, low=-1.9))],
+    "clip": [c(x(3, 4), low=np.float32(-1.01), high=np.float32(0.51))],
+    "isclose": [c(x(3), x(3, low=-1.9), rtol=0.5)],
+    "allclose": [c(x(3), x(3, low=-1.9), rtol=0.5)],
+    "isin": [c(x(3), x(3), invert=True)],
+    "prod": [c(x(3, 4)), c(x(3, 4, 2), axis=(0, 2), keepdims=True), c(x(3, 4), axis=-1)],
+    "min": [c(x(3, 4)), c(x(3, 4, 2), axis=(0, 2), keepdims=True), c(x(3, 4), axis=1, initial=0.1)],
+    "argmax": [c(x(3, 4)), c(x(3, 4), axis=1, keepdims=True)],
+    "argmin": [c(x(3, 4)), c(x(3, 4), axis=0)],
+    "all": [c(x(3, 4) > -1.0, axis=-1)],
+    "cumsum": [c(x(3, 4)), c(x(3, 4), axis=1)],
+    "cumprod": [c(x(3, 4)), c(x(3, 4), axis=-1), c(np.array([1.0, 0.0, 2.0, 3.0]), axis=0)],
+    "sort": [c(x(3, 4)), c(x(3, 4), axis=0)],
+    "argsort": [c(x(3, 4)), c(x(3, 4), axis=0)],
+    "argpartition": [c(x(7, high=30.0), kth=2), c(x(2, 3, high=30.0), kth=1, axis=None)],
+    "searchsorted": [c(np.sort(x(4)), x(2, 3))],
+    "take_along_axis": [
+        c(x(3, 4), np.array([[0, -1], [1, 1], [3, 2]]), axis=1),
+        c(x(3, 4), np.array([[0, 2, 1, 1]]), axis=0),
+    ],
+    "diagonal": [c(x(3, 4)), c(x(2, 3, 4), offset=-1, axis1=2, axis2=0), c(x(2, 3), offset=4)],
+    "diagonal_matrix": [c(x(3)), c(x(3), k=-1)],
+    "roll": [c(x(2, 3), shift=1), c(x(2, 3), shift=[1, -1], axis=[0, 1])],
+    "broadcast_to": [c(x(3, 1), shape=(2, 3, 4))],
+    "view": [c(x(2, 4), dtype="uint8")],
+    "slogdet": [c(x(3, 3) + 4 * np.eye(3)), c(x(2, 2, 2) + 3 * np.eye(2))],
+    "bincount": [c(np.array([0, 2, 2, 5])), c(np.array([[0, 1], [1, 1]]), minlength=4)],
+    "unique": [c(x(2, 3), axis=1), c(x(4))],
+    "unique_of_size": [
+        c(x(3), size=5),
+        c(x(3), size=2),
+        c(x(2, 3), size=4, axis=-1, sorted=False),
+    ],
+    "log10": [c(x(5, low=0.5))],
+    "log2": [c(x(5, low=0.5))],
+    "arccosh": [c(x(5, low=1.1, high=3.0))],
 }  # fmt: skip
 for name in """sigmoid tanh softplus softsign log_sigmoid tanh_shrink silu selu hard_tanh
     sparse_plus sparse_sigmoid mish""".split():
     EXAMPLES[name] = [c(x(3, 4))]
+for (
+    name
+) in """exp2 log1p cbrt reciprocal i0 sin cos tan sinh cosh arcsinh arctan deg2rad rad2deg sinc
+    sign floor ceil trunc isnan isfinite isinf isposinf isneginf isreal signbit conjugate copy real
+    imag angle""".split():
+    EXAMPLES[name] = [c(x(3, 4, low=-0.8, high=1.5))]
+for name in ("arcsin", "arccos", "arctanh"):
+    EXAMPLES[name] = [c(x(3, 4, low=-0.9, high=0.9))]
+for name in ("gcd", "lcm", "bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift"):
+    EXAMPLES[name] = [c(np.arange(12).reshape(3, 4), np.arange(1, 5))]
+for name in ("equal", "less", "less_equal", "logical_xor"):
+    EXAMPLES[name] = [c(x(3), x(3, low=-1.0))]
+EXAMPLES["bitwise_invert"] = [c(np.arange(5))]
 CALLS = [(name, i) for name, calls in EXAMPLES.items() for i in range(len(calls))]
 
 

@@ -140,8 +140,8 @@ class LayerDef:
                 continue
             value = config.get(key)
             if value is None and default is not _REQUIRED:
-                if key in config and isinstance(default, str):
-                    chosen[key] = None  # no activation, no merging
+                if key in config and (isinstance(default, str) or not self.policy):
+                    chosen[key] = None  # no activation, no merging; an operation's `axis=None`
                 continue  # else Keras takes None for its default
             if value is None:
                 raise UnsupportedOption(f"option {key} is missing")

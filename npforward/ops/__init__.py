@@ -7,15 +7,24 @@ Plain arrays in, plain array out: ``npforward.ops.relu(array)``.
 from npforward.ops.activations import *
 from npforward.ops.activations import linear as identity
 from npforward.ops.arithmetic import *
+from npforward.ops.arranging import *
+from npforward.ops.comparison import *
 from npforward.ops.convolution import *
 from npforward.ops.creation import *
+from npforward.ops.elementwise import *
 from npforward.ops.fourier import *
 from npforward.ops.histograms import *
+from npforward.ops.indexing import *
 from npforward.ops.linear import *
 from npforward.ops.opaque import own
 from npforward.ops.pooling import *
+from npforward.ops.products import *
 from npforward.ops.quantization import *
+from npforward.ops.reduction import *
 from npforward.ops.resizing import *
 from npforward.ops.scan import output_of, scan
 from npforward.ops.searching import *
+from npforward.ops.sequences import *
 from npforward.ops.shaping import *
+from npforward.ops.sorting import *
+from npforward.ops.statistics import *

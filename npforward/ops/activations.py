@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from npforward import kernels
-from npforward.ops.arithmetic import axes_of
+from npforward.ops.reduction import axes_of
 from npforward.ops.registry import op
 
 # G. Klambauer et al., Self-Normalizing Neural Networks (2017), in the digits that Keras uses.

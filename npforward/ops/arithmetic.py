@@ -1,13 +1,11 @@
-"""Arithmetic, comparison and reduction."""
+"""Arithmetic of two arrays, broadcast against each other."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 
-from npforward.dtypes import floating, promote
+from npforward.dtypes import arithmetic, exact, floating, promote
+from npforward.errors import BadInput
 from npforward.ops.registry import op
 
 
@@ -25,8 +23,23 @@ def unbroadcast(g, like):
     return g.sum(axis=stretched, keepdims=True)
 
 
-def _bool(*args, **options):
-    return np.dtype(bool)
+def _binary(to_a, to_b, **rules):
+    """An op on two arrays: what its derivatives broadcast is summed back; nothing warns."""
+
+    def summed_back(vjp, i):
+        return vjp and (
+            lambda g, y, *args: unbroadcast(np.asarray(vjp(g, y, *args)), args[i]).astype(g.dtype)
+        )
+
+    def decorate(fn):
+        def quiet(a, b):
+            with np.errstate(all="ignore"):
+                return fn(a, b)
+
+        quiet.__name__, quiet.__doc__ = fn.__name__, fn.__doc__
+        return op(summed_back(to_a, 0), summed_back(to_b, 1), **rules)(quiet)
+
+    return decorate
 
 
 @op(lambda g, y, a, b: unbroadcast(g, a), lambda g, y, a, b: unbroadcast(g, b))
@@ -47,111 +60,203 @@ def multiply(a, b):
     return np.multiply(a, b)
 
 
-@op(
-    lambda g, y, a, b: unbroadcast(g / b, a),
-    lambda g, y, a, b: unbroadcast(-g * y / b, b),
-    floats=True,
-)
+@_binary(lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b, floats=True)
 def divide(a, b):
     """a / b"""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.divide(a, b)
+    return np.divide(a, b)
 
 
-@op(lambda g, y, a: -g)
-def negative(a):
-    """-a"""
-    return np.negative(a)
+def _unless_zero(a, b):
+    return np.where(b == 0, 0, a / np.where(b == 0, 1, b))
 
 
-@op(
-    lambda g, y, a, b: unbroadcast(g * ((a > b) + 0.5 * (a == b)).astype(g.dtype), a),
-    lambda g, y, a, b: unbroadcast(g * ((b > a) + 0.5 * (a == b)).astype(g.dtype), b),
+@_binary(
+    lambda g, y, a, b: _unless_zero(g, b),
+    lambda g, y, a, b: -_unless_zero(g * y, b),
+    floats=True,
+    wide=True,
+)
+def divide_no_nan(a, b):
+    """a / b, and 0 where b is 0"""
+    return _unless_zero(a, b).astype(promote(a, b), copy=False)
+
+
+@_binary(
+    lambda g, y, a, b: g * b * np.power(a, b - 1),
+    lambda g, y, a, b: g * y * np.where(a > 0, np.log(a), 0),
+    wide=True,
+)
+def power(a, b):
+    """a to the power of b"""
+    if not floating(promote(a, b)) and np.any(np.less(b, 0)):
+        raise BadInput("whole numbers to a negative power are not whole: cast them to floats")
+    return np.power(a, b)
+
+
+# TensorFlow rounds the quotient down; numpy's own function corrects it by the remainder, so that
+# 1 // 0.1 is 9.
+@_binary(lambda g, y, a, b: g * 0, lambda g, y, a, b: g * 0, wide=True)
+def floor_divide(a, b):
+    """a / b rounded down"""
+    return np.floor(np.divide(a, b)) if floating(promote(a, b)) else np.floor_divide(a, b)
+
+
+@_binary(lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor(a / b), dtype=arithmetic, wide=True)
+def mod(a, b):
+    """What remains of a divided by b, of the sign of b"""
+    return np.mod(a, b)
+
+
+@_binary(lambda g, y, a, b: g, lambda g, y, a, b: -g * np.trunc(a / b), dtype=arithmetic, wide=True)
+def fmod(a, b):
+    """What remains of a divided by b, of the sign of a"""
+    return np.fmod(a, b)
+
+
+@_binary(
+    lambda g, y, a, b: g * ((a > b) + 0.5 * (a == b)),
+    lambda g, y, a, b: g * ((b > a) + 0.5 * (a == b)),
 )
 def maximum(a, b):
     """The larger of a and b; where they are equal, each gets half of the gradient."""
     return np.maximum(a, b)
 
 
-@op(
-    lambda g, y, a, b: unbroadcast(g * ((a < b) + 0.5 * (a == b)).astype(g.dtype), a),
-    lambda g, y, a, b: unbroadcast(g * ((b < a) + 0.5 * (a == b)).astype(g.dtype), b),
+@_binary(
+    lambda g, y, a, b: g * ((a < b) + 0.5 * (a == b)),
+    lambda g, y, a, b: g * ((b < a) + 0.5 * (a == b)),
 )
 def minimum(a, b):
     """The smaller of a and b; where they are equal, each gets half of the gradient."""
     return np.minimum(a, b)
 
 
-@op(lambda g, y, x: g * np.sign(x))
-def absolute(x):
-    """|x|"""
-    return np.abs(x)
-
-
-@op(lambda g, y, x: 2 * g * x)
-def square(x):
-    """x²"""
-    return np.square(x)
-
-
-@op(lambda g, y, x: g / (2 * y), floats=True)
-def sqrt(x):
-    """√x; NaN for negative numbers"""
-    with np.errstate(invalid="ignore"):
-        return np.sqrt(x)
-
-
-@op(lambda g, y, x: g * y, floats=True)
-def exp(x):
-    """eˣ; infinite where that overflows"""
-    with np.errstate(over="ignore"):
-        return np.exp(x)
-
-
-@op(lambda g, y, x: g * (y + 1), floats=True)
-def expm1(x):
-    """eˣ - 1, exact near 0"""
-    with np.errstate(over="ignore"):
-        return np.expm1(x)
-
-
-@op(lambda g, y, x: g / x, floats=True)
-def log(x):
-    """The natural logarithm; -inf at 0, NaN below"""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log(x)
-
-
-def _power_vjp_b(g, y, a, b):
-    # At a = 0 the limit: 0 for every b that a gradient of `y` exists for.
-    return unbroadcast(g * y * np.log(np.where(a > 0, a, 1)), b)
-
-
-@op(
-    lambda g, y, a, b: unbroadcast(g * b * np.power(a, b - 1), a),
-    _power_vjp_b,
-    floats=True,
+@_binary(
+    lambda g, y, a, b: g * ((a > b) + 0.5 * (a == b) + np.isnan(b)),
+    lambda g, y, a, b: g * ((b > a) + 0.5 * (a == b) + np.isnan(a)),
 )
-def power(a, b):
-    """aᵇ; NaN for a root of a negative number"""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return np.power(a, b)
+def fmax(a, b):
+    """The larger of a and b, the number where one is NaN"""
+    return np.fmax(a, b)
 
 
-@op(lambda g, y, x: np.zeros_like(g))
-def round(x):
-    """x rounded to the nearest integer, halves to the even one"""
-    return np.round(x)
+@_binary(
+    lambda g, y, a, b: g * ((a < b) + 0.5 * (a == b) + np.isnan(b)),
+    lambda g, y, a, b: g * ((b < a) + 0.5 * (a == b) + np.isnan(a)),
+)
+def fmin(a, b):
+    """The smaller of a and b, the number where one is NaN"""
+    return np.fmin(a, b)
 
 
-@op(
-    lambda g, y, a, b: unbroadcast(g * b / (a * a + b * b), a),
-    lambda g, y, a, b: unbroadcast(-g * a / (a * a + b * b), b),
+@_binary(
+    lambda g, y, a, b: g * b / (a * a + b * b),
+    lambda g, y, a, b: -g * a / (a * a + b * b),
     floats=True,
+    wide=True,
 )
 def arctan2(a, b):
-    """The angle from (1, 0) to (b, a), from -π to π"""
+    """The angle of the point (b, a), from -π to π"""
     return np.arctan2(a, b)
+
+
+@_binary(
+    lambda g, y, a, b: g * _unless_zero(a, y),
+    lambda g, y, a, b: g * _unless_zero(b, y),
+    dtype=exact,
+    wide=True,
+)
+def hypot(a, b):
+    """√(a² + b²)"""
+    return np.hypot(a, b)
+
+
+@_binary(
+    lambda g, y, a, b: g * np.exp(a - y),
+    lambda g, y, a, b: g * np.exp(b - y),
+    floats=True,
+    wide=True,
+)
+def logaddexp(a, b):
+    """log(eᵃ + eᵇ)"""
+    return np.logaddexp(a, b)
+
+
+@_binary(
+    lambda g, y, a, b: g * np.exp2(a - y),
+    lambda g, y, a, b: g * np.exp2(b - y),
+    floats=True,
+    wide=True,
+)
+def logaddexp2(a, b):
+    """log₂(2ᵃ + 2ᵇ)"""
+    return np.logaddexp2(a, b)
+
+
+@_binary(
+    lambda g, y, a, b: g * 0,
+    lambda g, y, a, b: np.where((a < 0) | (a > 0), 0, g),
+    dtype=exact,
+    wide=True,
+)
+def heaviside(a, b):
+    """0 where a is negative, 1 where it is positive, else b"""
+    return np.where(a < 0, 0, np.where(a > 0, 1, b)).astype(exact(a, b), copy=False)
+
+
+@_binary(lambda g, y, a, b: g * np.exp2(b), None, floats=True, wide=True)
+def ldexp(a, n):
+    """a · 2ⁿ"""
+    return np.where(np.isinf(a) | (a == 0), a, a * np.exp2(n)).astype(promote(a, n), copy=False)
+
+
+@_binary(lambda g, y, a, b: g, lambda g, y, a, b: g * 0, floats=True)
+def nextafter(a, b):
+    """The float64 next to a towards b, in the dtype of a"""
+    found = promote(a, b)
+    return np.nextafter(np.asarray(a, np.float64), np.asarray(b, np.float64)).astype(found)
+
+
+@_binary(None, None)
+def gcd(a, b):
+    """The greatest common divisor of whole numbers"""
+    return np.gcd(a, b)
+
+
+@_binary(None, None)
+def lcm(a, b):
+    """The least common multiple of whole numbers"""
+    return np.lcm(a, b)
+
+
+@_binary(None, None)
+def bitwise_and(a, b):
+    """The bits that are in both a and b"""
+    return np.bitwise_and(a, b)
+
+
+@_binary(None, None)
+def bitwise_or(a, b):
+    """The bits that are in a or b"""
+    return np.bitwise_or(a, b)
+
+
+@_binary(None, None)
+def bitwise_xor(a, b):
+    """The bits that are in one of a and b"""
+    return np.bitwise_xor(a, b)
+
+
+@_binary(None, None)
+def left_shift(a, b):
+    """The bits of a moved b places up"""
+    return np.left_shift(a, b)
+
+
+@_binary(None, None)
+def right_shift(a, b):
+    """The bits of a moved b places down, the sign kept"""
+    return np.right_shift(a, b)
 
 
 @op(
@@ -165,197 +270,8 @@ def where(condition, a, b):
     return np.where(condition, a, b).astype(promote(a, b), copy=False)
 
 
-@op(None, None, dtype=_bool)
-def greater(a, b):
-    """a > b"""
-    return np.greater(a, b)
-
-
-@op(None, None, dtype=_bool)
-def greater_equal(a, b):
-    """a >= b"""
-    return np.greater_equal(a, b)
-
-
-@op(None, None, dtype=_bool)
-def not_equal(a, b):
-    """a != b"""
-    return np.not_equal(a, b)
-
-
-@op(None, None, dtype=_bool)
-def logical_and(a, b):
-    """a and b"""
-    return np.logical_and(a, b)
-
-
-@op(None, None, dtype=_bool)
-def logical_or(a, b):
-    """a or b"""
-    return np.logical_or(a, b)
-
-
-@op(None, dtype=_bool)
-def logical_not(a):
-    """not a"""
-    return np.logical_not(a)
-
-
 @op(lambda g, y, x, *, dtype: g.astype(x.dtype), dtype=lambda x, *, dtype: np.dtype(dtype))
 def cast(x, *, dtype):
     """x in another dtype; a value that the dtype cannot hold becomes infinite or wraps"""
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(x).astype(dtype, copy=False)
-
-
-# ---- reductions -------------------------------------------------------------------------------
-
-
-def axes_of(x, axis):
-    """`axis` as a tuple of axes counted from 0; None is all of them.
-
-    Examples
-    --------
-    >>> axes_of(np.ones((2, 3, 4)), [-1, 0])
-    (2, 0)
-    """
-    if axis is None:
-        return tuple(range(x.ndim))
-    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
-    found = tuple(a + x.ndim if a < 0 else a for a in axes)
-    if not all(0 <= a < x.ndim for a in found):
-        raise ValueError(f"axis {axis} does not exist in an array of {x.ndim} axes")
-    return found
-
-
-def _reduced(x, *, axis=None, keepdims=False):
-    axes = axes_of(x, axis)
-    if keepdims:
-        return tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-    return tuple(n for i, n in enumerate(x.shape) if i not in axes)
-
-
-def _spread(g, x, axis, keepdims):
-    """A reduced array against the array that was reduced, ready to broadcast."""
-    return g if keepdims else np.expand_dims(g, axes_of(x, axis))
-
-
-def _total(x, axes):
-    """The sum over axes, which stay as axes of size 1.
-
-    Numpy adds in pairs along the last axis only; along others it adds row to row, and what is wrong
-    grows with their number.  So those are added in blocks, and then the blocks.
-    """
-    last = x.ndim
-    while last and last - 1 in axes:
-        last -= 1
-    if last < x.ndim:
-        x = np.sum(x, axis=tuple(range(last, x.ndim)), keepdims=True, dtype=x.dtype)
-    axes = sorted(a for a in axes if a < last)
-    while axes:
-        end = axes.pop()
-        first = end
-        while axes and axes[-1] == first - 1:
-            first = axes.pop()
-        before, after = x.shape[:first], x.shape[end + 1 :]
-        rows = x.reshape(*before, math.prod(x.shape[first : end + 1]), *after)
-        x = _rows_added(rows, first).reshape(*before, *(1,) * (end + 1 - first), *after)
-    return x
-
-
-def _rows_added(x, axis):
-    n = x.shape[axis]
-    block = math.isqrt(n)
-    if block < 4:
-        return np.sum(x, axis=axis, keepdims=True, dtype=x.dtype)
-    whole, before = n - n % block, (slice(None),) * axis
-    blocks = x[(*before, slice(whole))]
-    blocks = blocks.reshape(*x.shape[:axis], n // block, block, *x.shape[axis + 1 :])
-    y = _rows_added(np.sum(blocks, axis=axis + 1, dtype=x.dtype), axis)
-    if whole < n:
-        y += np.sum(x[(*before, slice(whole, None))], axis=axis, keepdims=True, dtype=x.dtype)
-    return y
-
-
-@op(
-    lambda g, y, x, *, axis=None, keepdims=False: np.broadcast_to(
-        _spread(g, x, axis, keepdims), x.shape
-    ),
-    shape=_reduced,
-    wide=True,
-)
-def sum(x, *, axis=None, keepdims=False):
-    """The sum over axes."""
-    axes = axes_of(x, axis)
-    total = _total(x, axes)
-    return total if keepdims else np.squeeze(total, axes)
-
-
-def _mean_vjp(g, y, x, *, axis=None, keepdims=False):
-    count = x.size // (np.size(y) or 1)
-    return np.broadcast_to(_spread(g, x, axis, keepdims) / count, x.shape).astype(x.dtype)
-
-
-@op(_mean_vjp, shape=_reduced, floats=True, wide=True)
-def mean(x, *, axis=None, keepdims=False):
-    """The mean over axes; NaN over nothing."""
-    axes = axes_of(x, axis)
-    count = int(np.prod([x.shape[a] for a in axes]))
-    total = np.asarray(_total(x, axes))
-    total = total if keepdims else np.squeeze(total, axes)
-    with np.errstate(invalid="ignore"):
-        return total / total.dtype.type(count)
-
-
-def _max_vjp(g, y, x, *, axis=None, keepdims=False):
-    largest = x == _spread(y, x, axis, keepdims)
-    count = largest.sum(axis=axes_of(x, axis), keepdims=True)
-    return _spread(g, x, axis, keepdims) * largest / count.astype(g.dtype)
-
-
-@op(_max_vjp, shape=_reduced)
-def max(x, *, axis=None, keepdims=False):
-    """The largest value over axes; equal ones share the gradient."""
-    if 0 in [x.shape[a] for a in axes_of(x, axis)]:
-        raise ValueError(f"the largest value over axis {axis} of an empty array {x.shape}")
-    return np.max(x, axis=axes_of(x, axis), keepdims=keepdims)
-
-
-@op(None, shape=_reduced, dtype=_bool)
-def any(x, *, axis=None, keepdims=False):
-    """Whether any value over axes is true."""
-    return np.any(x, axis=axes_of(x, axis), keepdims=keepdims)
-
-
-def lowest(dtype):
-    """A number below all others of a dtype: what padding must hold where the largest wins.
-
-    Examples
-    --------
-    >>> lowest("float32"), lowest("int8")
-    (-inf, -128)
-    """
-    return -np.inf if floating(dtype) else int(np.iinfo(dtype).min)
-
-
-def limits_of(dtype, within):
-    """The least and the greatest number of a dtype that another one has, too.
-
-    Examples
-    --------
-    >>> limits_of("uint8", "float32"), limits_of("int32", "float32")
-    ((0.0, 255.0), (-2147483648.0, 2147483520.0))
-    """
-    wide = np.dtype(within).type
-    if not floating(dtype):
-        info: Any = np.iinfo(dtype)
-        high = wide(info.max)
-        high = np.nextafter(high, wide(0)) if int(high) > info.max else high
-        return float(info.min), float(high)
-    if np.dtype(dtype).name == "bfloat16":
-        import ml_dtypes
-
-        info = ml_dtypes.finfo(dtype)
-    else:
-        info = np.finfo(dtype)
-    return float(info.min), float(info.max)

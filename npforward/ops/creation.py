@@ -20,6 +20,20 @@ def full(shape, value, dtype):
     return np.full(shape, value, dtype)
 
 
+def as_array(x):
+    """Numbers and lists of them as Keras makes arrays of them; arrays as they are.
+
+    Examples
+    --------
+    >>> as_array([1, 2]).dtype, as_array(0.5).dtype, as_array(True).dtype
+    (dtype('int32'), dtype('float32'), dtype('bool'))
+    """
+    if hasattr(x, "dtype"):
+        return x
+    array = np.asarray(x)
+    return array.astype({"i": np.int32, "f": np.float32}.get(array.dtype.kind, array.dtype))
+
+
 def causal_mask(queries, keys):
     """Which keys each query may see: those not after it.  -> (queries, keys) bool
 

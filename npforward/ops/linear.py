@@ -30,9 +30,9 @@ def matmul(a, b):
 
 def _einsum_parts(equation, a, b):
     """(of a, of b, of the answer) with "..." written out in letters."""
-    ins, _, out = equation.replace(" ", "").partition("->")
+    ins, arrow, out = equation.replace(" ", "").partition("->")
     parts = ins.split(",")
-    if len(parts) != 2 or not out:
+    if len(parts) != 2 or not arrow:
         raise ValueError(f"einsum equation {equation!r}: expected 'ab,bc->ac' with two inputs")
     spare = [c for c in string.ascii_letters if c not in equation]
     elided = (
@@ -101,7 +101,7 @@ def _einsum_vjp(i, g, y, a, b, *, equation):
 def einsum(a, b, *, equation):
     """Sums of products of two arrays over the axes that the answer lacks: "abc,cd->abd"."""
     of_a, of_b, out = _einsum_parts(equation, a, b)
-    return np.ascontiguousarray(_contracted(of_a, a, of_b, b, out))
+    return np.asarray(_contracted(of_a, a, of_b, b, out), order="C")
 
 
 def _dense_vjp_w(g, y, x, w):
@@ -125,3 +125,14 @@ def dense(x, w):
     """The last axis of x times a matrix.  (..., C), (C, F) -> (..., F)"""
     rows = x.reshape(-1, x.shape[-1]) if x.size else np.zeros((int(np.prod(x.shape[:-1])), len(w)))
     return np.matmul(rows.astype(x.dtype, copy=False), w).reshape(*x.shape[:-1], w.shape[1])
+
+
+def _slogdet_vjp(g, y, x):
+    return g[1][..., None, None] * np.swapaxes(np.linalg.inv(x), -1, -2)
+
+
+@op(_slogdet_vjp, shape=lambda x: [x.shape[:-2]] * 2, floats=True, wide=True)
+def slogdet(x):
+    """The sign of a determinant, and the logarithm of its size.  (..., N, N) -> (...), (...)"""
+    sign, log = np.linalg.slogdet(x)
+    return np.asarray(sign, x.dtype), np.asarray(log, x.dtype)

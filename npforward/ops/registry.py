@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from npforward.dtypes import HALF, cast, floating, promote, widened
+from npforward.dtypes import COMPUTED_IN, HALF, cast, floating, promote, widened
 from npforward.errors import NotDifferentiable
 from npforward.tape import OPS, Var
 
@@ -36,16 +36,16 @@ class Op:
     floats: bool  # integers count as float32
     wide: bool  # half types are computed in float32
     by_value: bool = False  # the shape rule needs arrays with data
-    promotes: bool = False  # its arguments are brought to one dtype
+    answer: str | None = None  # the dtype of the answer, where it is not that of the computation
 
     def __post_init__(self) -> None:
         functools.update_wrapper(self, self.fn)
-        rule = self.dtype
-        self.promotes = rule is promote
-        if self.floats:
-            self.dtype = lambda *args, **options: (
-                found if floating(found := rule(*args, **options)) else np.dtype("float32")
-            )
+        # Its arguments are brought to one dtype.
+        self.promotes = self.dtype in COMPUTED_IN
+        self.computed_in = functools.partial(_floats, self.dtype) if self.floats else self.dtype
+        of_computation = self.computed_in
+        answer = None if self.answer is None else np.dtype(self.answer)
+        self.dtype = of_computation if answer is None else lambda *args, **options: answer
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         tapes = [a.tape for a in args if isinstance(a, Var)]
@@ -59,12 +59,10 @@ class Op:
         """The function to call on arrays of the dtypes that `args` have."""
         if not self.promotes:
             return self.fn
-        found = promote(*args)
-        if self.floats and not floating(found):
-            found = np.dtype(np.float32)
+        found = self.computed_in(*args)
         if self.wide and found.name in HALF:
             return lambda *arrays, **options: _map(
-                lambda y: y.astype(found),
+                lambda y: np.asarray(y).astype(self.answer or found),
                 self.fn(*(cast(a, np.float32) for a in arrays), **options),
             )
         whole = found.name != "bfloat16" or all(hasattr(a, "dtype") for a in args)
@@ -88,11 +86,13 @@ class Op:
             raise NotDifferentiable(
                 f"op {self.fn.__name__} has no derivative for its argument number {i}"
             )
-        if promote(*args).name in HALF:
-            g, y = _map(widened, g), _map(widened, y)
-            wide = tuple(map(widened, args))
-            return np.asarray(vjp(g, y, *wide, **options)).astype(args[i].dtype)
-        return vjp(g, y, *args, **options)
+        arrays = args
+        found = self.computed_in(*args) if self.promotes else promote(*args)
+        if self.promotes:
+            arrays = tuple(cast(a, found) for a in args)
+        if found.name in HALF:
+            g, y, arrays = _map(widened, g), _map(widened, y), tuple(map(widened, arrays))
+        return np.asarray(vjp(g, y, *arrays, **options)).astype(args[i].dtype, copy=False)
 
 
 def op(
@@ -102,6 +102,7 @@ def op(
     floats: bool = False,
     wide: bool = False,
     by_value: bool = False,
+    answer: str | None = None,
     each: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Op]:
     """Make a numpy function an op: recordable and differentiable.
@@ -119,6 +120,8 @@ def op(
         Half types are computed in float32 and rounded once.
     by_value
         The answer's shape depends on what the arrays hold: the shape rule is called with data.
+    answer
+        The dtype of the answer, where it is not the one in which it is computed.
     each
         Instead of `vjps` for ops of any number of arrays: ``each(i, g, y, *args, **options)``.
 
@@ -133,11 +136,17 @@ def op(
     """
 
     def decorate(fn: Callable[..., Any]) -> Op:
-        made = Op(fn, each or vjps, shape, dtype, floats, wide, by_value)
+        made = Op(fn, each or vjps, shape, dtype, floats, wide, by_value, answer)
         OPS[fn.__name__] = made
         return made
 
     return decorate
+
+
+def _floats(rule: Callable[..., np.dtype], *args: Any, **options: Any) -> np.dtype:
+    """What a rule says, integers counted as float32."""
+    found = rule(*args, **options)
+    return found if found.kind == "c" or floating(found) else np.dtype(np.float32)
 
 
 def _map(function: Callable[[Any], Any], y: Any) -> Any:

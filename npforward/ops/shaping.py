@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from npforward.dtypes import promote
-from npforward.errors import BadInput
-from npforward.ops.arithmetic import axes_of
+from npforward.ops.arithmetic import unbroadcast
+from npforward.ops.reduction import axes_of
 from npforward.ops.registry import op
 
 
@@ -25,12 +25,19 @@ def reshape(x, *, shape):
     return np.reshape(x, shape)
 
 
+def _transposed(x, *, axes=None):
+    order = axes_of(x, axes)
+    if sorted(order) != list(range(x.ndim)):
+        raise ValueError(f"axes {axes} are not an order of the {x.ndim} axes")
+    return tuple(x.shape[a] for a in order)
+
+
 @op(
-    lambda g, y, x, *, axes: g.transpose(np.argsort(axes)),
-    shape=lambda x, *, axes: tuple(x.shape[a] for a in axes),
+    lambda g, y, x, *, axes=None: g.transpose(axes and np.argsort(axes_of(x, axes))),
+    shape=lambda x, *, axes=None: x.shape[::-1] if axes is None else _transposed(x, axes=axes),
 )
-def transpose(x, *, axes):
-    """The axes in another order."""
+def transpose(x, *, axes=None):
+    """The axes in another order, or in reverse order."""
     return np.transpose(x, axes)
 
 
@@ -103,60 +110,46 @@ def pad(x, *, widths, value=0):
     return y
 
 
-def _sliced(x, *, key):
-    return np.broadcast_to(np.empty((), bool), x.shape)[key].shape
-
-
-def _getitem_vjp(g, y, x, *, key):
-    dx = np.zeros(x.shape, g.dtype)
-    np.add.at(dx, key, g)
-    return dx
-
-
-@op(_getitem_vjp, shape=_sliced)
-def getitem(x, *, key):
-    """x[key], for slices, integers, None and integer arrays."""
-    return x[key]
-
-
-def _taken(x, index, *, axis):
-    return (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
-
-
-def _take_vjp(g, y, x, index, *, axis):
-    dx = np.zeros(x.shape, g.dtype)
-    np.add.at(dx, (slice(None),) * axis + (index,), g)
-    return dx
-
-
-@op(_take_vjp, None, shape=_taken, dtype=lambda x, index, *, axis: x.dtype)
-def take(x, index, *, axis):
-    """Slices of x along `axis` (counted from 0) by whole numbers; outside, an error says which."""
-    if index.size and not (index.min() >= 0 and index.max() < x.shape[axis]):
-        wrong = index[(index < 0) | (index >= x.shape[axis])].ravel()[0]
-        raise BadInput(f"index {wrong} is not in 0 to {x.shape[axis] - 1}")
-    return np.take(x, index, axis=axis)
-
-
 @op(
-    lambda g, y, x, *, repeats, axis: g.reshape(
-        *x.shape[:axis], x.shape[axis], repeats, *x.shape[axis + 1 :]
-    ).sum(axis=axis + 1),
-    shape=lambda x, *, repeats, axis: (
-        *x.shape[:axis],
-        x.shape[axis] * repeats,
-        *x.shape[axis + 1 :],
-    ),
+    lambda g, y, x, *, axis=None: np.flip(g, axis),
+    shape=lambda x, *, axis=None: x.shape,
 )
-def repeat(x, *, repeats, axis):
-    """Each slice along `axis` (counted from 0), `repeats` times in a row."""
-    return np.repeat(x, repeats, axis=axis)
-
-
-@op(
-    lambda g, y, x, *, axis: np.flip(g, axis),
-    shape=lambda x, *, axis: x.shape,
-)
-def flip(x, *, axis):
-    """The slices along `axis` in reverse order."""
+def flip(x, *, axis=None):
+    """The slices along `axis`, or along all, in reverse order."""
     return np.flip(x, axis)
+
+
+@op(
+    lambda g, y, x, *, shift, axis=None: np.roll(g, np.negative(shift), axis),
+    shape=lambda x, *, shift, axis=None: x.shape,
+)
+def roll(x, *, shift, axis=None):
+    """The slices moved on by `shift` places; those that fall out come in at the other end."""
+    return np.roll(x, shift, axis)
+
+
+def _broadcast_shape(x, *, shape):
+    if np.broadcast_shapes(x.shape, tuple(shape)) != tuple(shape):
+        raise ValueError(f"an array of shape {x.shape} cannot be broadcast to {tuple(shape)}")
+    return tuple(shape)
+
+
+@op(lambda g, y, x, *, shape: unbroadcast(g, x), shape=_broadcast_shape)
+def broadcast_to(x, *, shape):
+    """x repeated along new axes and those of size 1."""
+    return np.broadcast_to(x, tuple(shape))
+
+
+def _viewed(x, *, dtype):
+    old, new = x.dtype.itemsize, np.dtype(dtype).itemsize
+    if old == new:
+        return x.shape
+    if not x.shape or x.shape[-1] * old % new:
+        raise ValueError(f"{x.dtype} of shape {x.shape} cannot be viewed as {dtype}")
+    return (*x.shape[:-1], x.shape[-1] * old // new)
+
+
+@op(None, shape=_viewed, dtype=lambda x, *, dtype: np.dtype(dtype))
+def view(x, *, dtype):
+    """The same bytes read as another dtype."""
+    return np.ascontiguousarray(x).view(dtype).reshape(_viewed(x, dtype=dtype))

@@ -161,8 +161,15 @@ def identify(args, call, options, note):
     """A readable id: every option, then the shapes."""
     arrays = keras.tree.flatten(args)
     parts = [f"{key}_{text(value)}" for key, value in options.items()]
-    parts += [note] * bool(note) + [text(array.shape) or "scalar" for array in arrays] + [*call]
+    parts += [note] * bool(note) + [shown(array) for array in arrays] + [*call]
     return "-".join(parts)
+
+
+def shown(leaf):
+    """An argument of a call as part of a case's id: the shape of an array."""
+    if not hasattr(leaf, "shape"):
+        return "slice" if isinstance(leaf, slice) else text(leaf)
+    return text(leaf.shape) or "scalar"
 
 
 def plain(refusal):
@@ -202,7 +209,7 @@ def run(class_name, inputs, call, options, note, jax, then):
     try:
         layer = class_of(class_name)(name="layer", **made(options))
         layer(*copied(args), **call)  # creates the weights
-        weights = getattr(layer, "weights", [])  # an operation has none
+        weights = [] if class_name in OPERATIONS else layer.weights
         for variable in weights:
             if variable.name not in COMPUTED:
                 variable.assign(random_weight(variable.name, variable.shape, rng, variable.dtype))
@@ -215,9 +222,9 @@ def run(class_name, inputs, call, options, note, jax, then):
                 part.finalize_state()
         outputs = layer(*copied(args), **call)
         outputs = keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
-    except Exception as refusal:  # whatever a framework may raise for what it cannot compute
+        saved = keras.saving.serialize_keras_object(layer)
+    except Exception as refusal:  # whatever a framework may raise for what it cannot do
         return result | {"refused": plain(refusal)}
-    saved = keras.saving.serialize_keras_object(layer)
     return result | {
         **({"class_name": saved["class_name"]} if class_name in OPERATIONS else {}),
         "module": saved["module"],
@@ -267,6 +274,10 @@ def record(results):
             return [store(v, f"{key}.{i}") for i, v in enumerate(value)]
         if isinstance(value, dict):
             return {k: store(value[k], f"{key}.{k}") for k in sorted(value)}
+        if isinstance(value, slice) or value is ...:
+            return keras.saving.serialize_keras_object(value)
+        if isinstance(value, np.generic):  # a number of a dtype
+            value = np.asarray(value)
         if not isinstance(value, np.ndarray):
             return value
         leaf = {"array": key}
