@@ -111,3 +111,23 @@ def test_taps_are_named_in_the_scope_of_their_layer():
     x = tape.var((2,), "float32")
     assert tap("pre", x) is x
     assert tape.taps == {"conv1:pre": x}
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a, b: a + b - a * b / b,
+        lambda a, b: a**2.0 // b + 7.0 % b + 2.0**a,
+        lambda a, b: (a @ b) @ np.ones((2, 2)) + np.ones((2, 2)) @ a,
+        lambda a, b: (a < b) & (a <= 1.0) | ~(a > b) ^ (a >= b),
+        lambda a, b: (a == b) | (a != 1.0),
+        lambda a, b: abs(-a),
+    ],
+)
+def test_operators_mean_what_they_mean_on_arrays(f):
+    a, b = np.array([[1.0, 2.5], [-1.0, 3.0]]), np.array([[2.0, 2.5], [1.0, 4.0]])
+    tape = Tape()
+    x, z = tape.var((2, 2), "float64"), tape.var((2, 2), "float64")
+    y = f(x, z)
+    np.testing.assert_allclose(replay(tape, {x: a, z: b})[y], f(a, b))
+    assert {x: 1}[x] == 1
