@@ -321,6 +321,12 @@ def max(x, *, axis=None, keepdims=False):
     return np.max(x, axis=axes_of(x, axis), keepdims=keepdims)
 
 
+@op(lambda g, y, x, **o: -_max_vjp(-g, y, x, **o), shape=_reduced)
+def min(x, *, axis=None, keepdims=False):
+    """The smallest value over axes; equal ones share the gradient."""
+    return np.min(x, axis=axes_of(x, axis), keepdims=keepdims)
+
+
 @op(None, shape=_reduced, dtype=_bool)
 def any(x, *, axis=None, keepdims=False):
     """Whether any value over axes is true."""

@@ -265,7 +265,7 @@ class Recording:
         for name, value in kwargs.items():
             if name in definition.arguments:
                 named[name] = value
-            elif name in definition.options and not definition.policy:
+            elif definition.further or (name in definition.options and not definition.policy):
                 options |= {} if _absent(value) else {name: _map_values(lambda v: v.array, value)}
             elif name not in CALL_NO_EFFECT and name != "mask" and not _absent(value):
                 raise UnsupportedOption(f"argument {name} of its call is not supported")
