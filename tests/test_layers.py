@@ -57,7 +57,8 @@ DROWNED = re.compile(
     "extreme|Attention/all-masked|reverse_dtype_b?float16"
     "|mode_angle"  # jumps by 2π where a sine is 0, as that of frequency 0 always is
     # Infinite, or nearly:
-    "|Segment(Max|Min)/num_segments_6|-nothing-|Logdet/negative|Erfinv/limits"
+    "|SegmentMax/gap|Segment(Max|Min)/num_segments_6|-nothing-|Logdet/negative|Erfinv/limits"
+    "|SaturateCast/dtype_float16"
     "|Pinv/one"  # its rank is another after any change
 )
 

@@ -143,6 +143,7 @@ EXAMPLES = {
     "segment_min": [c(x(4, 3), IDS, num=3), c(x(2, 3), np.array([[0, 1, -1], [1, 1, 0]]), num=2)],
     "segment_prod": [c(x(4, 3), IDS, num=4), c(np.array([0.0, 2, 0, 3, 0, 5]),
                                                np.array([0, 0, 1, 1, 2, 2]), num=3)],
+    "segment_numbers": [c(IDS, distinct=False), c(np.array([5, 1, 5]), distinct=True)],
     "flat_indices": [c(np.array([[1, 2], [0, 0]]), shape=(2, 3, 4))],
     "replace_rows": [c(x(4, 3), x(4, 3, low=0.1), IDS), c(x(3), x(2), np.array([2, 2]))],
     "slice_at": [c(x(4, 5), np.array([1, 2]), shape=(3, 1))],

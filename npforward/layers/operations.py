@@ -13,7 +13,7 @@ from typing import Any
 
 from npforward import ops
 from npforward.errors import BadInput, UnsupportedOption
-from npforward.layers import attention, convolutional, normalization, pooling, spatial
+from npforward.layers import attention, audio, convolutional, image, normalization, pooling, spatial
 from npforward.layers.image_operations import IMAGES
 from npforward.layers.registry import layer, one_of, per_axis
 
@@ -170,9 +170,16 @@ def _top_k(x, *, k, sorted=True):
 
 def _segments(function):
     def operation(data, segment_ids, *, num_segments=None, sorted=False):
-        if num_segments is None:
-            raise UnsupportedOption("num_segments is missing: the shape depends on values")
-        return function(data, segment_ids, num=num_segments)
+        if num_segments is not None:
+            return function(data, segment_ids, num=num_segments)
+        # TensorFlow sums over as many segments as there are different numbers.
+        distinct = function is ops.segment_sum and not sorted
+        num = ops.segment_numbers(segment_ids, distinct=distinct).shape[0]
+        y = function(data, segment_ids, num=num)
+        if not sorted or function is ops.segment_prod:
+            return y
+        ones = ops.full(data.shape, 1, data.dtype)
+        return ops.where(ops.greater(ops.segment_sum(ones, segment_ids, num=num), 0), y, 0)
 
     return operation
 
@@ -210,14 +217,14 @@ def _irfft(x, *, fft_length=None):
 def _stft(x, *, sequence_length, sequence_stride, fft_length, window="hann", center=True):
     if fft_length < sequence_length:
         raise UnsupportedOption(f"fft_length={fft_length} below sequence_length={sequence_length}")
-    weights = _window(window, sequence_length)
+    weights = audio.window_weights(window, sequence_length)
     return list(ops.stft(x, n=fft_length, step=sequence_stride, window=weights, center=center))
 
 
 def _istft(
     x, *, sequence_length, sequence_stride, fft_length, length=None, window="hann", center=True
 ):
-    weights = _window(window, sequence_length)
+    weights = audio.window_weights(window, sequence_length)
     return ops.istft(
         *_pair(x),
         n=fft_length,
@@ -226,18 +233,6 @@ def _istft(
         length=length,
         center=center,
     )
-
-
-def _window(window, n):
-    """The weights of a piece of n numbers; None if it is cut out as it is."""
-    if window is None:
-        return None
-    if isinstance(window, str):
-        return ops.window(one_of("window", window, "hann", "hamming"), n)
-    weights = ops.constant(window, "float32")
-    if weights.shape != (n,):
-        raise UnsupportedOption(f"window of shape {weights.shape}, expected {n} numbers")
-    return weights
 
 
 # ---- keras.ops.core -----------------------------------------------------------------------------
@@ -443,6 +438,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     # keras.ops.core
     "Cast": ops.cast,
     "ConvertToTensor": _convert_to_tensor,
+    "SaturateCast": ops.saturate_cast,
     "Scatter": _scatter,
     "ScatterUpdate": _scatter_update,
     "Slice": _slice,
@@ -467,8 +463,19 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "SolveTriangular": ops.solve_triangular,
     # keras.ops.image
     **IMAGES,
+    "Resize": image.resize,
     # keras.ops.einops
     "Rearrange": _rearrange,
+}
+_FUNCTION = "it calls a function of Python, which is never taken from a file"
+# Operations that cannot be replayed, and why.
+WITHOUT = {
+    **{
+        f"ops.{name}": _FUNCTION
+        for name in """AssociativeScan Cond ForiLoop JVP Map Scan Switch VectorizedMap
+        WhileLoop""".split()
+    },
+    "ops.ElasticTransform": "it draws random numbers",
 }
 # By the names of Keras's functions: "logical_and".
 FUNCTIONS = {

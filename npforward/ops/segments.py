@@ -54,7 +54,7 @@ def _extreme_vjp(g, y, x, ids, *, num):
 @op(_extreme_vjp, None, shape=_segmented, dtype=_like_first)
 def segment_max(x, ids, *, num):
     """The largest of the rows that have the same number; without any, the dtype's least number."""
-    y = np.full(_segmented(x, ids, num=num), _limits(x.dtype)[0], x.dtype)
+    y = np.full(_segmented(x, ids, num=num), limits(x.dtype)[0], x.dtype)
     np.maximum.at(y, *_rows(x, ids, num))
     return y
 
@@ -62,7 +62,7 @@ def segment_max(x, ids, *, num):
 @op(_extreme_vjp, None, shape=_segmented, dtype=_like_first)
 def segment_min(x, ids, *, num):
     """The smallest of the rows that have the same number; without any, the dtype's greatest."""
-    y = np.full(_segmented(x, ids, num=num), _limits(x.dtype)[1], x.dtype)
+    y = np.full(_segmented(x, ids, num=num), limits(x.dtype)[1], x.dtype)
     np.minimum.at(y, *_rows(x, ids, num))
     return y
 
@@ -85,7 +85,19 @@ def segment_prod(x, ids, *, num):
     return y
 
 
-def _limits(dtype):
+def _numbers_shape(ids, *, distinct):
+    if not ids.size:
+        raise ValueError("without any segment number their count is not known")
+    return (len(np.unique(ids)) if distinct else max(int(ids.max()) + 1, 0),)
+
+
+@op(None, shape=_numbers_shape, by_value=True)
+def segment_numbers(ids, *, distinct):
+    """The number of each segment: up to the largest of `ids`, or as many as these differ."""
+    return np.arange(_numbers_shape(ids, distinct=distinct)[0], dtype=ids.dtype)
+
+
+def limits(dtype):
     """The least and the greatest finite number of a dtype."""
     if dtype.name == "bfloat16":
         import ml_dtypes

@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from npforward import kernels, ops
-from npforward.dtypes import HALF
+from npforward.dtypes import HALF, floating
 from npforward.ops.registry import op
+from npforward.ops.segments import limits
 
 
 @op(lambda g, y, x: -0.5 * g * y / x, floats=True, wide=True)
@@ -100,3 +101,27 @@ def normalize(x, *, axis=-1, order=2, epsilon=None):
         square = ops.sum(ops.square(x), axis=axis, keepdims=True)
         return x * ops.minimum(rsqrt(square), 1.0 / epsilon)
     return x / ops.maximum(ops.norm(x, ord=order, axis=axis, keepdims=True), epsilon)
+
+
+def _held(own, other):
+    """The least and the greatest number of a dtype that another one has, too."""
+    low, high = (0, 1) if other.kind == "b" else limits(other)
+    own_low, own_high = limits(own)
+    if not floating(own) and not floating(other):
+        return max(int(own_low), int(low)), min(int(own_high), int(high))
+    kind = own.type
+    least, most = kind(max(float(own_low), float(low))), kind(min(float(own_high), float(high)))
+    # Rounded to the own dtype, a limit may be beyond the other's.
+    if float(least) < float(low):
+        least = np.nextafter(least, kind(0))
+    if floating(own) and not floating(other) and int(most) > int(high):
+        most = np.nextafter(most, kind(0))
+    return least, most
+
+
+def saturate_cast(x, *, dtype):
+    """x in another dtype; what that cannot hold becomes the nearest number that it can."""
+    if x.dtype.kind != "b":
+        low, high = (np.asarray(a, x.dtype) for a in _held(x.dtype, np.dtype(dtype)))
+        x = ops.minimum(ops.maximum(x, low), high)
+    return ops.cast(x, dtype=dtype)

@@ -158,6 +158,10 @@ SEGMENTS = np.array([0, 2, 0, 4, 2], "int32")
 for name in "SegmentSum", "SegmentMax", "SegmentMin", "SegmentProd":
     case(f"ops.{name}", Args([(5, 3), SEGMENTS]), num_segments=6)
     case(f"ops.{name}", Args([integers(-9, 9, (5,), "int32"), SEGMENTS]), num_segments=5)
+for name in "SegmentSum", "SegmentMax", "SegmentMin", "SegmentProd":
+    case(f"ops.{name}", Args([(4, 2), np.array([0, 1, 1, 2], "int32")]))
+    case(f"ops.{name}", Args([(4, 2), np.array([0, 1, 1, 3], "int32")]), sorted=True)
+case("ops.SegmentMax", Args([(4, 2), np.array([3, 0, 3, 1], "int32")]), note="gap")
 case("ops.TopK", (3, 5), k=2)
 case("ops.TopK", integers(0, 4, (2, 3, 6), "int32"), k=4)
 case("ops.TopK", (6,), k=6)
@@ -220,6 +224,11 @@ case("ops.Unstack", (2, 3, 2), num=2, axis=-1)
 case("ops.Cast", (2, 3), dtype="int32")
 case("ops.Cast", (2, 3), dtype="float16")
 case("ops.Cast", integers(0, 3, (2, 3), "int32"), dtype="bool")
+case("ops.SaturateCast", lambda rng: 300 * rng.standard_normal((3, 4), "float32"), dtype="uint8")
+case("ops.SaturateCast", integers(-300, 300, (3, 4), "int32"), dtype="int8")
+# Not int32: with numpy 2, Keras takes 2**31 for its greatest number, which then wraps round.
+case("ops.SaturateCast", np.array([-9e9, -3.7, 2.5, 9e9], "float32"), dtype="int16")
+case("ops.SaturateCast", np.array([-9e9, -3.7, 2.5, 9e9], "float32"), dtype="float16")
 case("ops.ConvertToTensor", (2, 3))
 case("ops.ConvertToTensor", (2, 3), dtype="int32", sparse=False, ragged=False)
 
@@ -278,6 +287,13 @@ for name in "RGBToGrayscale", "RGBToHSV", "HSVToRGB":
 case("ops.RGBToGrayscale", integers(0, 256, (2, 3, 4, 3), "uint8"), note="uint8")
 case("ops.RGBToGrayscale", (2, 3, 4, 1))
 case("ops.RGBToHSV", integers(0, 3, (2, 4, 4, 3), "float32"), note="few")
+
+for interpolation in "bilinear", "nearest", "bicubic", "lanczos3", "lanczos5", "area":
+    case("ops.Resize", (2, 5, 6, 2), size=[3, 8], interpolation=interpolation)
+case("ops.Resize", (2, 5, 6, 2), size=[3, 4], antialias=True)
+case("ops.Resize", (5, 6, 2), size=[3, 4], crop_to_aspect_ratio=True)
+case("ops.Resize", (2, 2, 5, 9), size=[4, 4], pad_to_aspect_ratio=True, fill_value=1.5, **FIRST)
+case("ops.Resize", integers(0, 256, (1, 5, 6, 2), "uint8"), size=[7, 4], interpolation="bicubic")
 
 TURN = np.array([0.9, 0.3, -0.7, -0.2, 1.1, 0.6, 0.01, -0.02], "float32")
 TURNS = np.stack([TURN, TURN + np.float32(0.05)])
