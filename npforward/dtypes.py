@@ -21,6 +21,20 @@ def floating(dtype: Any) -> bool:
     return dtype.kind == "f" or dtype.name == "bfloat16"
 
 
+def differentiable(dtype: Any) -> bool:
+    """Whether numbers of a dtype can have a gradient: floating ones, and complex ones.
+
+    A complex gradient has that for the real part as its real, that for the imaginary as its
+    imaginary part.
+
+    Examples
+    --------
+    >>> differentiable("complex64"), differentiable("int32")
+    (True, False)
+    """
+    return floating(dtype) or np.dtype(dtype).kind == "c"
+
+
 def promote(*args: Any, **options: Any) -> np.dtype:
     """The dtype of an op on these arguments: Keras's lattice, which is JAX's.
 

@@ -665,7 +665,7 @@ def _fitted(spec: InputSpec, x: Any) -> np.ndarray:
     if spec.dtype.kind == "U":
         if array.dtype.kind not in "US":
             raise BadInput(f"{where} takes strings, got {array.dtype}")
-    elif array.dtype.kind not in "biuf" and not floating(array.dtype):
+    elif array.dtype.kind not in "biuf" + spec.dtype.kind and not floating(array.dtype):
         raise BadInput(f"{where} takes {spec.dtype} numbers of shape {shown}, got {array.dtype}")
     if spec.shape is not None:
         rank = len(spec.shape)

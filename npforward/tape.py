@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from npforward.dtypes import floating
+from npforward.dtypes import differentiable
 from npforward.errors import UnsupportedOption
 from npforward.limits import Limits
 
@@ -176,7 +176,7 @@ def backward(
         paths = [
             i
             for i, a in enumerate(step.args)
-            if isinstance(a, Var) and a in leads and floating(a.dtype)
+            if isinstance(a, Var) and a in leads and differentiable(a.dtype)
         ]
         parts = step.op.pulls(paths, g, y, args, step.options)
         for i, part in zip(paths, parts, strict=True):

@@ -73,6 +73,8 @@ def difference(got: np.ndarray, want: np.ndarray, allowed: Tolerance | None = No
         return Difference(np.inf, f"shape {got.shape}, expected {want.shape}")
     if got.dtype != want.dtype:
         return Difference(np.inf, f"dtype {got.dtype}, expected {want.dtype}")
+    if want.dtype.kind == "c":
+        got, want = (np.stack([x.real, x.imag]) for x in (got, want))
     rtol, atol = allowed or tolerance(want.dtype)
     if not rtol and not atol:
         unequal = int(np.sum(got != want))

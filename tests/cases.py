@@ -118,6 +118,7 @@ class Case:
             "class_name": self.class_name,
             "registered_name": self._case["registered_name"],
             "config": self.config,
+            "name": "layer",  # some operations have none in their config
         }
         config = {"name": "case", "layers": [entry]}
         model = {"module": "keras", "class_name": "Sequential", "config": config}

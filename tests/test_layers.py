@@ -9,6 +9,7 @@ from cases import Case, case_names
 import npforward as npf
 from npforward.addresses import layer_part
 from npforward.dtypes import floating
+from npforward.errors import NotDifferentiable
 from npforward.model import Model
 from npforward.tape import Var, backward
 from npforward.verify import difference
@@ -53,8 +54,17 @@ def kinked(case):
 
 ROUNDED = {"abs_max_scale", "quantize", "round_to_float8", "round_gradient_to_float8"}
 # Differences of 1e-6 drown in half types, and in the 1e9 that attention takes from masked scores.
-# An angle jumps by 2π where a sine is 0, as that of frequency 0 always is.
-DROWNED = re.compile("extreme|Attention/all-masked|reverse_dtype_b?float16|mode_angle")
+DROWNED = re.compile(
+    "extreme|Attention/all-masked|reverse_dtype_b?float16"
+    "|mode_angle"  # jumps by 2π where a sine is 0, as that of frequency 0 always is
+    # Infinite, or nearly:
+    "|SegmentMax/gap|Segment(Max|Min)/num_segments_6|-nothing-|Logdet/negative|Erfinv/limits"
+    "|SaturateCast/dtype_float16"
+    "|Pinv/one"  # its rank is another after any change
+)
+
+# What no framework differentiates: columns that a matrix leaves open, exchanged rows.
+WITHOUT = re.compile("ops.(Qr/mode_complete|Qr/2x5|LuFactor)")
 
 
 @pytest.mark.parametrize("name", [n for n in CASES[::3] if not DROWNED.search(n)])
@@ -74,6 +84,10 @@ def test_gradient_of_layer_is_that_of_finite_differences(name):
     seed = rng.normal(size=y.shape)
     wanted = [*recording.inputs, *recording.weights]
     given = [*wanted, *(first for first, _ in recording.tape.states.values())]
+    if WITHOUT.search(name):
+        with pytest.raises(NotDifferentiable):
+            backward(recording.tape.steps, values, {y: seed}, wanted)
+        return
     grads = backward(recording.tape.steps, values, {y: seed}, wanted)
     moving = [v for v in wanted if floating(v.dtype) and not _numbers_groups(model, recording, v)]
     along = {v: rng.normal(size=v.shape) for v in moving}
@@ -83,7 +97,8 @@ def test_gradient_of_layer_is_that_of_finite_differences(name):
         return float(np.sum(seed * _replay(recording, start)[y]))
 
     h = 1e-6
-    numeric = (moved(h) - moved(-h)) / (2 * h)
+    held = case.class_name == "StopGradient"
+    numeric = 0.0 if held else (moved(h) - moved(-h)) / (2 * h)
     exact = sum(float(np.sum(grads[v] * d)) for v, d in along.items())
     scale = max(1.0, abs(numeric), float(np.sum(np.abs(seed))))
     assert abs(numeric - exact) < 1e-6 * scale

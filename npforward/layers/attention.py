@@ -8,6 +8,7 @@ import math
 from npforward import ops
 from npforward.errors import BadInput, UnsupportedOption
 from npforward.inner import tap
+from npforward.layers.normalization import wide
 from npforward.layers.quantization import Layout, affine, kernel_weights
 from npforward.layers.registry import Weight, keep, layer, one_of
 
@@ -325,6 +326,41 @@ def _multi_head(query, value, key, allowed, kernels, axes, share, dropout, retur
     kernel, bias = kernels["output"]
     y = _projected(y, kernel, bias, summed=2)
     return [y, weights] if return_scores else y
+
+
+def dot_product_attention(
+    query,
+    key,
+    value,
+    bias=None,
+    mask=None,
+    scale=None,
+    *,
+    is_causal=False,
+    flash_attention=None,
+    attn_logits_soft_cap=None,
+):
+    """softmax(q kᵀ scale + bias) v for heads that are there already.  (N, T, heads, size)
+
+    Keras on TensorFlow never caps the scores.
+    """
+    if query.ndim != 4:
+        raise BadInput(f"it takes queries of 4 axes, but has {query.shape}")
+    groups = query.shape[2] // key.shape[2]
+    if groups > 1:
+        key, value = (ops.repeat(x, repeats=groups, axis=2) for x in (key, value))
+    of_scores, of_values = _equations(4, (1,))
+    scale = 1.0 / math.sqrt(key.shape[-1]) if scale is None else scale
+    scores = wide(ops.einsum(key, query, equation=of_scores)) * scale
+    if bias is not None:
+        scores = scores + bias
+    allowed = None if mask is None else ops.cast(mask, dtype="bool")
+    if is_causal:
+        causal = ops.causal_mask(*scores.shape[-2:])[None, None]
+        allowed = causal if allowed is None else ops.logical_and(allowed, causal)
+    weights = _softmax(tap("scores", scores), allowed, (3,), fused=True)
+    weights = tap("weights", ops.cast(weights, dtype=key.dtype))
+    return ops.einsum(weights, value, equation=of_values)
 
 
 def _head_size(config):

@@ -14,7 +14,7 @@ from npforward.layers.spatial import borders, channels_last
 EPSILON = 1e-7  # keras.config.epsilon()
 
 
-def _window(window, n):
+def window_weights(window, n):
     """The weights of the numbers of a piece; None if it is cut out as it is."""
     if isinstance(window, str):
         return ops.window(one_of("window", window, "hann", "hamming"), n)
@@ -61,13 +61,8 @@ def mel_spectrogram(
     at = x.ndim - 1
     if x.shape[at] <= n // 2:
         raise BadInput(f"a sound of {x.shape[at]} numbers is too short for fft_length={n}")
-    x = ops.take(x, ops.reflected(x.shape[at], n // 2, n // 2), axis=at)
-    x = ops.frames(x, length=n, step=step)  # (..., frames, n)
-    weights = _window(window, length)
-    if weights is not None:
-        before = (n - length) // 2
-        x = x * ops.cast(ops.pad(weights, widths=((before, n - length - before),)), dtype=x.dtype)
-    real, imaginary = ops.rfft(x, n=n)
+    weights = window_weights(window, length)
+    real, imaginary = ops.stft(x, n=n, step=step, window=weights)  # (..., frames, n // 2 + 1)
     magnitude = tap("magnitude", ops.sqrt(ops.square(real) + ops.square(imaginary)))
     high = int(sampling_rate / 2) if max_freq is None else max_freq
     bands = ops.mel_weights(

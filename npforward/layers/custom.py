@@ -128,7 +128,7 @@ def _constant(config, inputs, mask):
 @layer("Lambda", mask=_constant)
 def lambda_(inputs, *, function, arguments=None, output_shape=None, mask=None):
     """A function of Keras's own; any other is Python code, which has to be given."""
-    known = {**ACTIVATIONS, **FUNCTIONS}
+    known = {**FUNCTIONS, **ACTIVATIONS}  # as Keras looks: gelu of both differs by a default
     if not isinstance(function, str) or function not in known:
         raise UnsupportedLayer(f"it holds Python code, which is never taken from a file. {HOW}")
     return known[function](inputs, **(arguments or {}))

@@ -109,6 +109,38 @@ def _without_boxes(data):
         )
 
 
+def resize(
+    images,
+    *,
+    size,
+    interpolation="bilinear",
+    antialias=False,
+    crop_to_aspect_ratio=False,
+    pad_to_aspect_ratio=False,
+    fill_mode="constant",
+    fill_value=0.0,
+    data_format=None,
+):
+    """Images of another size, cut or extended to its proportions if asked for.
+
+    The values come out in the dtype they came in: whole numbers are rounded.
+    """
+    one_of("fill_mode", fill_mode, "constant")
+    if crop_to_aspect_ratio and pad_to_aspect_ratio:
+        raise UnsupportedOption("crop_to_aspect_ratio and pad_to_aspect_ratio cannot both be true")
+    x, axes = images, _space(images, data_format)
+    cut, extended = _fitting(x, axes, size)
+    for i, axis in enumerate(axes):
+        if crop_to_aspect_ratio:
+            x = _middle(x, axis, cut[i])
+        if pad_to_aspect_ratio:
+            border = (extended[i] - x.shape[axis]) // 2
+            widths = [(0, 0)] * x.ndim
+            widths[axis] = border, border  # an odd pixel is not added at all
+            x = ops.pad(x, widths=tuple(widths), value=fill_value)
+    return _saturated(_resized(x, axes, size, interpolation, antialias), images)
+
+
 @layer("Resizing")
 def resizing(
     data,
@@ -124,27 +156,21 @@ def resizing(
     data_format=None,
     bounding_box_format=None,
 ):
-    """Images of another size, cut or extended to its proportions if asked for.
-
-    The values come out in the dtype they came in: whole numbers are rounded.
-    """
-    one_of("fill_mode", fill_mode, "constant")
+    """Images of another size, and masks by the nearest pixel."""
     size = _positive("height", height), _positive("width", width)
-    if crop_to_aspect_ratio and pad_to_aspect_ratio:
-        raise UnsupportedOption("crop_to_aspect_ratio and pad_to_aspect_ratio cannot both be true")
 
     def resized(x, interpolation=interpolation):
-        axes, before = _space(x, data_format), x
-        cut, extended = _fitting(x, axes, size)
-        for i, axis in enumerate(axes):
-            if crop_to_aspect_ratio:
-                x = _middle(x, axis, cut[i])
-            if pad_to_aspect_ratio:
-                border = (extended[i] - x.shape[axis]) // 2
-                widths = [(0, 0)] * x.ndim
-                widths[axis] = border, border  # an odd pixel is not added at all
-                x = ops.pad(x, widths=tuple(widths), value=fill_value)
-        return _saturated(_resized(x, axes, size, interpolation, antialias), before)
+        return resize(
+            x,
+            size=size,
+            interpolation=interpolation,
+            antialias=antialias,
+            crop_to_aspect_ratio=crop_to_aspect_ratio,
+            pad_to_aspect_ratio=pad_to_aspect_ratio,
+            fill_mode=fill_mode,
+            fill_value=fill_value,
+            data_format=data_format,
+        )
 
     _without_boxes(data)
     if not isinstance(data, Mapping):

@@ -26,7 +26,7 @@ def _along(w, axes, ndim):
     return ops.reshape(w, shape=tuple(sizes.get(a, 1) for a in range(ndim)))
 
 
-def _wide(x):
+def wide(x):
     """Half types are normalised in float32, as in Keras: their squares overflow."""
     return ops.cast(x, dtype="float32") if x.dtype.name in HALF else x
 
@@ -74,10 +74,10 @@ def batch_normalization(
 
     S. Ioffe and C. Szegedy, Batch Normalization (2015).
     """
-    x = _wide(inputs)
+    x = wide(inputs)
     axes = _axes(axis, x.ndim)
     mu, variance, gamma, beta = (
-        _along(None if w is None else _wide(w), axes, x.ndim)
+        _along(None if w is None else wide(w), axes, x.ndim)
         for w in (moving_mean, moving_variance, gamma, beta)
     )
     mu, variance = tap("mean", mu), tap("variance", variance)
@@ -110,9 +110,9 @@ def layer_normalization(
 
     J. Ba, J. Kiros and G. Hinton, Layer Normalization (2016).  `rms_scaling` leaves out μ and β.
     """
-    x = _wide(inputs)
+    x = wide(inputs)
     axes = _axes(axis, x.ndim)
-    gamma, beta = (_along(None if w is None else _wide(w), axes, x.ndim) for w in (gamma, beta))
+    gamma, beta = (_along(None if w is None else wide(w), axes, x.ndim) for w in (gamma, beta))
     mu = tap("mean", ops.mean(x, axis=axes, keepdims=True))
     variance = tap("variance", ops.mean(ops.square(x - mu), axis=axes, keepdims=True))
     centred = x if rms_scaling else x - mu
@@ -156,7 +156,7 @@ def group_normalization(
     if not groups or channels % groups:
         raise UnsupportedOption(f"{channels} channels cannot be divided into {groups} groups")
     split = (*inputs.shape[:at], groups, channels // groups, *inputs.shape[at + 1 :])
-    x = _wide(ops.reshape(inputs, shape=split))
+    x = wide(ops.reshape(inputs, shape=split))
     axes = [a for a in range(1, x.ndim) if a != at]
     mu = tap("mean", ops.mean(x, axis=axes, keepdims=True))
     variance = tap("variance", ops.mean(ops.square(x - mu), axis=axes, keepdims=True))
@@ -164,7 +164,7 @@ def group_normalization(
     shape = [1] * x.ndim
     shape[at], shape[at + 1] = groups, channels // groups
     gamma, beta = (
-        None if w is None else ops.reshape(_wide(w), shape=tuple(shape)) for w in (gamma, beta)
+        None if w is None else ops.reshape(wide(w), shape=tuple(shape)) for w in (gamma, beta)
     )
     y = ops.reshape(_scaled(x_hat, gamma, beta), shape=inputs.shape)
     return ops.cast(ops.cast(y, dtype=inputs.dtype), dtype=dtype)
@@ -176,19 +176,20 @@ def rms_normalization(inputs, scale, *, axis=-1, epsilon=1e-6):
 
     B. Zhang and R. Sennrich, Root Mean Square Layer Normalization (2019).
     """
-    x = _wide(inputs)
+    x = wide(inputs)
     axes = _axes(axis, x.ndim)
     square = tap("mean_square", ops.mean(ops.square(x), axis=axes, keepdims=True))
     x_hat = tap("normalized", x / ops.sqrt(square + epsilon))
     # Keras multiplies along the last axes whatever `axis` is (seen in 3.15).
-    return ops.cast(_wide(scale) * x_hat, dtype=inputs.dtype)
+    return ops.cast(
+        _scaled(x_hat, None if scale is None else wide(scale), None), dtype=inputs.dtype
+    )
 
 
 @layer("UnitNormalization", mask=keep)
 def unit_normalization(inputs, *, axis=-1):
     """x scaled to length 1 along axes."""
-    square = ops.sum(ops.square(inputs), axis=axis, keepdims=True)
-    return inputs * ops.minimum(1.0 / ops.sqrt(square), 1e12)
+    return ops.normalize(inputs, axis=axis, epsilon=1e-12)
 
 
 @layer(

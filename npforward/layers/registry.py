@@ -108,6 +108,7 @@ class LayerDef:
     ndim: int | None  # axes that its input must have, where that does not vary
     mask: MaskRule  # what becomes of its input's mask
     implicit: tuple[str, ...]  # masks that are taken from the inputs even if given otherwise
+    further: bool = False  # its call takes further arguments, whatever they are called
 
     def declared(self, config: Mapping[str, Any]) -> tuple[Weight, ...]:
         """The weights that a layer of this config has, in Keras's order."""
@@ -214,6 +215,7 @@ def layer(
         ]
         arguments = tuple(p.name for p in positional if p.name not in held)
         variadic = any(p.kind is p.VAR_POSITIONAL for p in positional)
+        further = not also and any(p.kind is p.VAR_KEYWORD for p in parameters)
         handed_on = inspect.signature(also).parameters.values() if also else ()
         options = {p.name: p.default for p in (*parameters, *handed_on) if p.kind is p.KEYWORD_ONLY}
         for type_ in types:
@@ -230,6 +232,7 @@ def layer(
                 ndim,
                 mask,
                 implicit,
+                further,
             )
         return fn
 

@@ -98,7 +98,7 @@ class Op:
 def op(
     *vjps: Callable[..., Any] | None,
     shape: Callable[..., Any] = broadcast,
-    dtype: Callable[..., np.dtype] = promote,
+    dtype: Callable[..., Any] = promote,
     floats: bool = False,
     wide: bool = False,
     by_value: bool = False,
@@ -113,7 +113,8 @@ def op(
         One vector-Jacobian product per array argument, called as ``vjp(g, y, *args, **options)``
         with the gradient ``g`` of the answer ``y``; None where there is no derivative.
     shape, dtype
-        Rules called like the op itself; a list of shapes says that the op has several outputs.
+        Rules called like the op itself; a list of shapes says that the op has several outputs,
+        and a list of dtypes that these differ in it.
     floats
         Integer arguments count as float32, as Keras has it.
     wide

@@ -21,7 +21,7 @@ from npforward.errors import (
     UnsupportedOption,
 )
 from npforward.graph import Graph, Layer, Node, Ref, leaves, map_leaves
-from npforward.layers import LayerDef, custom
+from npforward.layers import LayerDef, custom, operations
 from npforward.layers.registry import CALL_NO_EFFECT, Packed, quantization
 from npforward.limits import Limits
 from npforward.run.fusion import fused, in_passing, in_place
@@ -238,7 +238,8 @@ class Recording:
             return self._graph(layer, address, inputs)
         definition = self.bounds[layer].definition
         if definition is None:
-            raise UnsupportedLayer(f"it is not one of Keras's own layers. {custom.HOW}")
+            why = operations.WITHOUT.get(layer.type, "it is not one of Keras's own layers")
+            raise UnsupportedLayer(f"{why}. {custom.HOW}")
         config = {k: v for k, v in layer.config.items() if k not in layer.children}
         config = {**config, **(changes or {})}
         dtype = compute_dtype(config, self.precision)
@@ -265,7 +266,7 @@ class Recording:
         for name, value in kwargs.items():
             if name in definition.arguments:
                 named[name] = value
-            elif name in definition.options and not definition.policy:
+            elif definition.further or (name in definition.options and not definition.policy):
                 options |= {} if _absent(value) else {name: _map_values(lambda v: v.array, value)}
             elif name not in CALL_NO_EFFECT and name != "mask" and not _absent(value):
                 raise UnsupportedOption(f"argument {name} of its call is not supported")
@@ -576,6 +577,8 @@ def _goals(recording: Recording, wanted: Iterable[str]) -> dict[str, Var]:
     goals: dict[str, Var] = {}
     for address in sorted(set(wanted), key=_position(recording)):
         value = recording.values.get(address, recording.tape.taps.get(address))
+        if value is None:  # a call that failed has one value for all of its outputs
+            value = recording.values.get(address.partition("#")[0])
         if isinstance(value, Failed):
             raise value.error
         if value is None:

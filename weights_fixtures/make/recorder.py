@@ -126,6 +126,20 @@ def negative(*shape):
     return lambda rng: -1 - rng.random(shape, "float32")
 
 
+def uniform(low, high, *shape):
+    return lambda rng: rng.uniform(low, high, shape).astype("float32")
+
+
+def positive_definite(*shape):
+    """Symmetric matrices with eigenvalues above 0: (*shape, the last again)."""
+
+    def draw(rng):
+        a = rng.standard_normal((*shape, shape[-1])).astype("float32")
+        return a @ a.swapaxes(-1, -2) + np.eye(shape[-1], dtype="float32")
+
+    return draw
+
+
 def typed(dtype, *shape):
     return lambda rng: rng.standard_normal(shape).astype(dtype)
 
@@ -135,7 +149,7 @@ def typed(dtype, *shape):
 
 def draw(spec, rng):
     """The arrays that a case's inputs stand for."""
-    if isinstance(spec, list):
+    if isinstance(spec, list) and not all(isinstance(s, int) for s in spec):
         return type(spec)(draw(s, rng) for s in spec)
     if isinstance(spec, dict):
         return {key: draw(s, rng) for key, s in spec.items()}
@@ -221,6 +235,8 @@ def run(class_name, inputs, call, options, note, jax, then):
             if hasattr(part, "finalize_state"):
                 part.finalize_state()
         outputs = layer(*copied(args), **call)
+        if isinstance(outputs, tuple):  # of a class of the framework's own
+            outputs = list(outputs)
         outputs = keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
         saved = keras.saving.serialize_keras_object(layer)
     except Exception as refusal:  # whatever a framework may raise for what it cannot do
