@@ -503,7 +503,10 @@ def plan(
     behind.
     """
     goals = dict(wanted) if isinstance(wanted, Mapping) else _goals(recording, wanted)
-    kept_states = [last for _, last in recording.tape.states.values()] if keep_states else []
+    states = recording.tape.states.values()
+    kept_states = (
+        {last for _, last in states} if keep_states else set()
+    )  # a list would compare Vars
     needed = {*goals.values(), *kept_states}
     kept: list[tuple[int, Step]] = []
     for i in range(len(recording.tape.steps) - 1, -1, -1):
