@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from npforward import ops
 from npforward.dtypes import HALF, floating
 from npforward.errors import BadInput, UnsupportedOption
-from npforward.layers.registry import layer, one_of, per_axis, whole
+from npforward.layers.registry import layer, one_of, per_axis, positive, whole
 from npforward.layers.spatial import channels_last, channels_restored
 
 
@@ -25,13 +25,6 @@ def _space(x, data_format):
         raise BadInput(f"it takes images of 3 axes, or 4 with a batch, but its input has {x.shape}")
     first = x.ndim - (2 if data_format == "channels_first" else 3)
     return first, first + 1
-
-
-def _positive(name, value):
-    """An option that counts something."""
-    if whole(name, value) < 1:
-        raise UnsupportedOption(f"{name}={value!r}, expected 1 or more")
-    return value
 
 
 def _part(x, axis, start, size):
@@ -157,7 +150,7 @@ def resizing(
     bounding_box_format=None,
 ):
     """Images of another size, and masks by the nearest pixel."""
-    size = _positive("height", height), _positive("width", width)
+    size = positive("height", height), positive("width", width)
 
     def resized(x, interpolation=interpolation):
         return resize(
@@ -184,7 +177,7 @@ def center_crop(
     data, *, height, width, data_format=None, bounding_box_format=None, dtype="float32"
 ):
     """The middle of images; those that are smaller than it are cut and resized."""
-    size = _positive("height", height), _positive("width", width)
+    size = positive("height", height), positive("width", width)
 
     def cropped(x):
         axes = _space(x, data_format)
@@ -289,7 +282,7 @@ def random_crop(
     dtype="float32",
 ):
     """x itself.  Before Keras 3.6 (`resizes`) it cut to the same proportions and resized."""
-    size = _positive("height", height), _positive("width", width)
+    size = positive("height", height), positive("width", width)
     if isinstance(data, Mapping):
         raise UnsupportedOption("images along with other data are not supported")
     if not resizes:
@@ -393,7 +386,7 @@ def equalization(
         x = _scaled(ops.cast(x, dtype=dtype), (low, high), BYTES)
         axes = [*range(x.ndim)]
         order = [*axes[:-3], *axes[-2:], axes[-3]] if first else axes  # (..., H, W, C)
-        y = ops.equalize(ops.transpose(x, axes=tuple(order)), bins=_positive("bins", bins))
+        y = ops.equalize(ops.transpose(x, axes=tuple(order)), bins=positive("bins", bins))
         back = tuple(order.index(axis) for axis in axes)
         return _scaled(ops.transpose(y, axes=back), BYTES, (low, high))
 

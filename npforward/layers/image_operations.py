@@ -8,7 +8,7 @@ from typing import Any
 
 from npforward import ops
 from npforward.errors import BadInput, UnsupportedOption
-from npforward.layers.registry import one_of, per_axis
+from npforward.layers.registry import one_of, per_axis, positive
 from npforward.layers.spatial import borders, channels_last, channels_restored
 
 IMAGES: dict[str, Callable[..., Any]] = {}  # Keras's class -> what it computes
@@ -203,7 +203,7 @@ def ssim(
         image1,
         ops.cast(image2, dtype=image1.dtype),
         max_val=max_val,
-        filter_size=filter_size,
+        filter_size=positive("filter_size", filter_size),
         filter_sigma=filter_sigma,
         k1=k1,
         k2=k2,

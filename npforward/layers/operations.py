@@ -16,7 +16,7 @@ from npforward import ops
 from npforward.errors import BadInput, UnsupportedOption
 from npforward.layers import attention, audio, convolutional, image, normalization, pooling, spatial
 from npforward.layers.image_operations import IMAGES
-from npforward.layers.registry import layer, one_of, per_axis
+from npforward.layers.registry import layer, one_of, per_axis, positive
 
 
 def _weak(function):
@@ -358,7 +358,8 @@ def _cdist(x, y):
 
 
 def _extract_sequences(x, *, sequence_length, sequence_stride):
-    return ops.frames(x, length=sequence_length, step=sequence_stride)
+    length = positive("sequence_length", sequence_length)
+    return ops.frames(x, length=length, step=positive("sequence_stride", sequence_stride))
 
 
 def _fourier(axes, inverse=False):
@@ -383,15 +384,21 @@ def _irfft(x, *, fft_length=None):
 
 
 def _stft(x, *, sequence_length, sequence_stride, fft_length, window="hann", center=True):
-    if fft_length < sequence_length:
-        raise UnsupportedOption(f"fft_length={fft_length} below sequence_length={sequence_length}")
+    _pieces(sequence_length, sequence_stride, fft_length)
     weights = audio.window_weights(window, sequence_length)
     return list(ops.stft(x, n=fft_length, step=sequence_stride, window=weights, center=center))
+
+
+def _pieces(sequence_length, sequence_stride, fft_length):
+    positive("sequence_stride", sequence_stride)
+    if positive("sequence_length", sequence_length) > positive("fft_length", fft_length):
+        raise UnsupportedOption(f"fft_length={fft_length} below sequence_length={sequence_length}")
 
 
 def _istft(
     x, *, sequence_length, sequence_stride, fft_length, length=None, window="hann", center=True
 ):
+    _pieces(sequence_length, sequence_stride, fft_length)
     weights = audio.window_weights(window, sequence_length)
     return ops.istft(
         *_pair(x),

@@ -265,6 +265,19 @@ def whole(name: str, value: Any) -> int:
     return value
 
 
+def positive(name: str, value: Any) -> int:
+    """`value`, which must be a whole number of at least 1.
+
+    Examples
+    --------
+    >>> positive("height", 2)
+    2
+    """
+    if whole(name, value) < 1:
+        raise UnsupportedOption(f"{name}={value!r}, expected 1 or more")
+    return value
+
+
 def per_axis(name: str, value: Any, n: int) -> tuple[int, ...]:
     """An option for `n` space axes, given as one number or one for each.
 

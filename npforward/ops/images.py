@@ -64,8 +64,9 @@ def hsv_to_rgb(x):
 def _bell(size, sigma, dtype):
     """`size` weights of a normal distribution around their middle, with sum 1."""
     x = np.arange(size, dtype=dtype) - (size - 1) / 2
-    y = np.exp(-0.5 * (x / sigma) ** 2)
-    return (y / y.sum()).astype(dtype)
+    with np.errstate(divide="ignore", invalid="ignore"):  # no spread at all is NaN, as in Keras
+        y = np.exp(-0.5 * (x / sigma) ** 2)
+        return (y / y.sum()).astype(dtype)
 
 
 def _filtered(x, kernel):
