@@ -1547,8 +1547,9 @@ HESSIAN = (
 )
 for then in *MODES, FLOAT8, *HESSIAN:
     case("Dense", (3, 7), units=5, activation="relu", then=then)
+for then in *MODES, FLOAT8, HESSIAN[1]:
     case("EinsumDense", (2, 4, 6), equation="abc,cd->abd", output_shape=(None, 5), then=then)
-for then in *MODES, FLOAT8, HESSIAN[0], HESSIAN[1], HESSIAN[4], HESSIAN[7]:
+for then in *MODES, FLOAT8, HESSIAN[4], HESSIAN[8]:
     heads = {"equation": "abc,cde->abde", "output_shape": (None, 2, 3), "bias_axes": "de"}
     case("EinsumDense", (2, 4, 7), **heads, then=then)
     case("EinsumDense", (2, 4, 2, 3), equation="abcd,cde->abe", output_shape=(None, 7), then=then)
