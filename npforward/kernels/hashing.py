@@ -7,6 +7,7 @@ arithmetic wraps around, as it must.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -112,7 +113,7 @@ def _farm(s: np.ndarray) -> np.ndarray:
     return np.full(len(s), K2, np.uint64)
 
 
-def _pair(u: np.ndarray, v: np.ndarray, m: np.ndarray) -> np.ndarray:
+def _pair(u: np.ndarray, v: np.ndarray, m: Any) -> np.ndarray:
     """One number of two, by Murmur's multiplications."""
     a = _mixed((u ^ v) * m)
     return _mixed((v ^ a) * m) * m
