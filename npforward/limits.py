@@ -30,6 +30,7 @@ class Limits:
     zip_ratio: int = 100  # uncompressed / compressed, above 16 MiB
     zip_members: int = 10_000
     config_bytes: int = 64 * MiB
+    asset_bytes: int = 16 * MiB  # a vocabulary
     depth: int = 64  # nesting of JSON
     model_depth: int = 16  # models within models
     layers: int = 100_000

@@ -663,8 +663,9 @@ def _fitted(spec: InputSpec, x: Any) -> np.ndarray:
     except (ValueError, TypeError) as error:
         raise BadInput(f"{where}: not an array of numbers: {error}") from None
     if spec.dtype.kind == "U":
-        if array.dtype.kind not in "US":
-            raise BadInput(f"{where} takes strings, got {array.dtype}")
+        array = _strings(array, where)
+    elif array.dtype.kind in "UST":
+        raise BadInput(f"{where} takes {spec.dtype} numbers of shape {shown}, got strings")
     elif array.dtype.kind not in "biuf" + spec.dtype.kind and not floating(array.dtype):
         raise BadInput(f"{where} takes {spec.dtype} numbers of shape {shown}, got {array.dtype}")
     if spec.shape is not None:
@@ -682,6 +683,22 @@ def _fitted(spec: InputSpec, x: Any) -> np.ndarray:
     if spec.dtype.kind in "iub" and array.dtype.kind == "f" and not np.isfinite(array).all():
         raise BadInput(f"{where} takes {spec.dtype} numbers, got NaN or infinity among them")
     return array.astype(spec.dtype, copy=False)
+
+
+def _strings(array: np.ndarray, where: str) -> np.ndarray:
+    """An array of text: bytes are read as UTF-8."""
+    if array.dtype.kind == "O" and all(isinstance(item, (str, bytes)) for item in array.flat):
+        items = [item.encode() if isinstance(item, str) else item for item in array.flat]
+        array = np.array(items, np.bytes_).reshape(array.shape)
+    if array.dtype.kind not in "UST":
+        raise BadInput(f"{where} takes strings, got {array.dtype}")
+    try:
+        if array.dtype.kind == "S":
+            return np.char.decode(array, "utf-8")
+        np.char.encode(array.astype(str), "utf-8")  # half of a pair of code units is no text
+        return array.astype(str)
+    except UnicodeError as error:
+        raise BadInput(f"{where} takes text, got what is not Unicode: {error}") from None
 
 
 def _agrees(expected: tuple[int | None, ...], found: tuple[int, ...]) -> bool:

@@ -94,7 +94,8 @@ class Case:
             if self.inputs and array.shape[:1] != self.inputs[0].shape[:1]:
                 return array  # no input of a model: those have one sample each
             name = f"x{len(nodes)}"
-            config = {"batch_shape": (None,) * array.ndim, "dtype": array.dtype.name}
+            dtype = "string" if array.dtype.kind == "U" else array.dtype.name
+            config = {"batch_shape": (None,) * array.ndim, "dtype": dtype}
             nodes.append(Node(name, Layer(name, "InputLayer", config)))
             self.inputs.append(array)
             return Ref(name)

@@ -1016,3 +1016,110 @@ def pipeline(draw, name, shape):
     kinds = [layer("Rescaling", scale=0.1), layer("CenterCrop", height=2, width=2)]
     kinds += [layer("Resizing", height=3, width=5), layer("RandomFlip"), layer("Dropout", rate=0.5)]
     return Call({"layers": draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=3))})
+
+
+# ---------------------------------------------------------------------------- categories and text
+
+# What an input of kind "text" holds.
+WORDS = ["a", "b", "The cat", "the cat, sat", "", " a  b\t", "ß 日本", "x" * 70, "12"]
+ENCODED = st.sampled_from(["one_hot", "multi_hot", "count"])
+SALTS = st.sampled_from([None, 7, [1, 2]])
+
+
+@strategy("Discretization", of_axes(1, 3))
+def discretization(draw, name, shape):
+    options = some(draw, output_mode=st.one_of(st.just("int"), ENCODED), epsilon=st.just(0.1))
+    if not draw(st.integers(0, 9)):  # refused: it has not been adapted
+        return Call(options | {"num_bins": 3})
+    bounds = st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.1, 0.7, 2.0]), min_size=1, max_size=4)
+    return Call(options | {"bin_boundaries": sorted(draw(bounds))})
+
+
+@strategy("CategoryEncoding", of_axes(1, 3))
+def category_encoding(draw, name, shape):
+    options = {"num_tokens": draw(st.integers(1, 7)), **some(draw, output_mode=ENCODED)}
+    return Call(options, kind="whole", high=draw(st.integers(1, 8)))
+
+
+@strategy("Hashing", of_axes(1, 3))
+def hashing(draw, name, shape):
+    kind = draw(st.sampled_from(["text", "whole"]))
+    masks = st.sampled_from([None, "a"] if kind == "text" else [None, 2])
+    options = some(draw, mask_value=masks, salt=SALTS, output_mode=ENCODED)
+    return Call({"num_bins": draw(st.integers(1, 9)), **options}, kind=kind, high=5)
+
+
+@strategy("HashedCrossing", lambda name: st.just((1,)))
+def hashed_crossing(draw, name, shape):
+    kinds = st.lists(st.sampled_from(["text", "whole"]), min_size=1, max_size=2)
+    others = [array(shape, kind, 5) for kind in draw(kinds)]
+    options = {"num_bins": draw(st.integers(1, 9)), "output_mode": "one_hot"}
+    if not draw(st.integers(0, 2)):
+        options["output_mode"] = "int"
+    kind = draw(st.sampled_from(["text", "whole"]))
+    return Call(options, args=[[THE_INPUT, *others]], kind=kind, high=5)
+
+
+def looking_up(draw, vocabulary, masks, oov_tokens) -> dict[str, Any]:
+    """Options of a lookup layer that go together."""
+    options = some(draw, num_oov_indices=st.integers(1, 3), oov_token=oov_tokens)
+    mode = draw(st.one_of(st.just("int"), ENCODED, st.just("tf_idf")))
+    options |= {"vocabulary": vocabulary, "output_mode": mode, **some(draw, mask_token=masks)}
+    if mode == "tf_idf":
+        options["idf_weights"] = [0.5 + i for i in range(len(vocabulary))]
+    if draw(booleans):
+        options |= {"max_tokens": 12, **some(draw, pad_to_max_tokens=booleans)}
+    if mode == "int" and not draw(st.integers(0, 3)):
+        options["invert"] = True
+    return options
+
+
+def some_of(draw, values):
+    return draw(st.lists(st.sampled_from(values), min_size=1, max_size=5, unique=True))
+
+
+@strategy("StringLookup", of_axes(1, 3))
+def string_lookup(draw, name, shape):
+    known = some_of(draw, [word for word in WORDS if word])
+    options = looking_up(draw, known, st.sampled_from([None, ""]), st.sampled_from(["[UNK]", "?"]))
+    options |= some(draw, salt=SALTS, oov_method=st.just("farmhash"))
+    return Call(options, kind="whole" if "invert" in options else "text", high=9)
+
+
+@strategy("IntegerLookup", of_axes(1, 3))
+def integer_lookup(draw, name, shape):
+    known = some_of(draw, [1, 2, 3, 5, 70])
+    options = looking_up(draw, known, st.sampled_from([None, 0]), st.sampled_from([-1, -7]))
+    if draw(booleans):
+        options |= {"oov_method": "farmhash", **some(draw, salt=SALTS)}
+    return Call(options | some(draw, vocabulary_dtype=st.just("int64")), kind="whole", high=9)
+
+
+@strategy("TextVectorization", lambda name: st.just((1,)))
+def text_vectorization(draw, name, shape):
+    known = some_of(draw, ["a", "b", "the", "cat", "the cat", "sat", "日本", "t"])
+    mode = draw(st.one_of(st.just("int"), ENCODED, st.just("tf_idf")))
+    options = {"vocabulary": known, "output_mode": mode} | some(
+        draw,
+        standardize=st.sampled_from([None, "lower", "strip_punctuation"]),
+        split=st.sampled_from([None, "character"]),
+        ngrams=st.integers(1, 3),
+        ragged=st.just(False),
+    )
+    if mode == "tf_idf":
+        options["idf_weights"] = [0.5 + i for i in range(len(known))]
+    if mode == "int":
+        options |= some(draw, output_sequence_length=st.integers(0, 5))
+    if draw(booleans):
+        options |= {"max_tokens": 12, **some(draw, pad_to_max_tokens=booleans)}
+    return Call(options, kind="text")
+
+
+@strategy("TFDConcat", of_axes(1, 3))
+def tfd_concat(draw, name, shape):
+    return Call({"axis": draw(st.sampled_from([-1, 1]))}, args=[[THE_INPUT, array(shape)]])
+
+
+@strategy("TFDIdentity", anything)
+def tfd_identity(draw, name, shape):
+    return Call()

@@ -25,7 +25,14 @@ def values(model, inputs, eager=False):
                 tensors[f"{name}#{i}" if i else name] = tensor
     asked = keras.Model(model.inputs, tensors)
     found = asked(inputs, training=False) if eager else asked.predict(inputs, verbose=0)
-    return {address: np.asarray(value) for address, value in found.items()}
+    return {address: array_of(value) for address, value in found.items()}
+
+
+def array_of(tensor):
+    """A tensor as numpy's array: strings as such, and rows of any length filled up."""
+    tensor = tensor.to_tensor() if hasattr(tensor, "to_tensor") else tensor
+    array = np.asarray(tensor)
+    return np.char.decode(array.astype(bytes), "utf-8") if array.dtype.kind == "O" else array
 
 
 def _first(layer, model):

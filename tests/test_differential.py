@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
-from layer_strategies import NOT_DRAWN, STRATEGIES, dtypes, pictures
+from layer_strategies import NOT_DRAWN, STRATEGIES, WORDS, dtypes, pictures
 from live import compare, randomised, values
 
 from npforward.layers import LAYERS
@@ -72,8 +72,9 @@ def made(tree):
 def layer_class(name):
     import keras
     from keras.src.applications import convnext, inception_resnet_v2
+    from keras.src.layers.preprocessing import feature_space
 
-    for place in (keras.layers, convnext, inception_resnet_v2):
+    for place in (keras.layers, convnext, inception_resnet_v2, feature_space):
         if hasattr(place, name):
             return getattr(place, name)
     raise LookupError(name)
@@ -87,6 +88,8 @@ def drawn(shape, kind, high, rng):
         return keep
     if kind == "whole":
         return rng.integers(0, high, shape).astype("int32")
+    if kind == "text":
+        return rng.choice(WORDS, shape)
     if kind == "bytes":  # pixels
         return rng.integers(0, 256, shape).astype("float32")
     if kind == "halves":  # where equal numbers matter
@@ -111,7 +114,8 @@ class Built:
 
         array = drawn((self.batch, *shape), kind, high, self.rng)
         name, batch = f"x{len(self.inputs)}", self.batch if self.fixed else None
-        made = keras.Input(batch_shape=(batch, *shape), dtype=array.dtype.name, name=name)
+        dtype = "string" if array.dtype.kind == "U" else array.dtype.name
+        made = keras.Input(batch_shape=(batch, *shape), dtype=dtype, name=name)
         self.arrays.append(array)
         self.inputs.append(made)
         return made
@@ -277,7 +281,9 @@ def single(draw, name):
     shape = draw(shapes(name))
     call = draws(draw, name, shape)
     step = {"of": 0, "class": name, "call": dataclasses.asdict(call), "dtype": draw(dtypes)}
-    if name.startswith("SpatialDropout") and step["dtype"].startswith("mixed"):
+    if name.startswith(("SpatialDropout", "Discretization", "HashedCrossing")) and step[
+        "dtype"
+    ].startswith("mixed"):
         step["dtype"] = "float16"  # of a policy, Keras 3.15 saves the dtype of variables alone
     if name == "TimeDistributed" and step["dtype"].startswith("mixed"):
         step["dtype"] = "float16"  # whose inner layer Keras 3.15 runs in the wrapper's policy

@@ -644,6 +644,12 @@ STEPS = [
         entry("Add") | {"inbound_nodes": [{"args": [[tensor("x"), tensor("h")]], "kwargs": {}}]},
     ),
     (
+        "categories",
+        entry("StringLookup", output_mode="count"),
+        entry("StringLookup", output_mode="count", output_dtype="float32"),
+    ),
+    ("categories", entry("StringLookup"), entry("StringLookup")),
+    (
         "operations",
         entry("Add", name="add") | {"inbound_nodes": []},
         entry("Add", name="add") | {"inbound_nodes": [], "module": "keras.ops"},

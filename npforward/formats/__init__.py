@@ -45,8 +45,16 @@ def read(
     weights = _existing(weights)
     config, version = _format(path).architecture(path, limits)
     held = _format(weights).weights(weights, limits)
+    words = [_format(file).vocabularies(file, limits) for file in (weights, path)]
     source = f"{path.name} + {weights.name}"
-    graph = keras_config.graph(config, held, version=version, source=source, limits=limits)
+    graph = keras_config.graph(
+        config,
+        held,
+        lambda place: next((found for one in words if (found := one(place)) is not None), None),
+        version=version,
+        source=source,
+        limits=limits,
+    )
     held.check()
     return graph
 

@@ -83,6 +83,9 @@ class Zip:
         """All members, in the archive's order."""
         return list(self.members)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.members
+
     def view(self, name: str, limit: str = "member_bytes") -> memoryview:
         """The bytes of one member, no more of them than the limit called `limit`."""
         where = f"{self.path}: member {name!r}"
@@ -129,6 +132,15 @@ class Folder:
     def names(self) -> list[str]:
         """All files directly in the folder."""
         return sorted(entry.name for entry in self.path.iterdir() if entry.is_file())
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such a file, reached by names alone: no link and no way out."""
+        file = self.path
+        for part in str(name).split("/"):
+            file /= part
+            if part in ("", ".", "..") or "\\" in part or ":" in part or file.is_symlink():
+                return False
+        return file.is_file()
 
     def view(self, name: str, limit: str = "member_bytes") -> memoryview:
         """The bytes of one file, no more of them than the limit called `limit`."""

@@ -6,6 +6,7 @@ called: a class is a name, and one that is not Keras's own keeps its package in 
 
 from __future__ import annotations
 
+import functools
 import heapq
 import json
 import re
@@ -19,6 +20,7 @@ from npforward.addresses import numbered
 from npforward.errors import BadFile, UnsupportedLayer, nearest
 from npforward.formats import keras_policies
 from npforward.formats.keras_dialects import modern
+from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies, settled
 from npforward.graph import Graph, Layer, Node, Ref, Stored, leaves, map_leaves
 from npforward.limits import Limits
 
@@ -48,6 +50,7 @@ def no_weights(place: str, names: tuple[str, ...], model: bool) -> tuple[Stored,
 def graph(
     config: Any,
     weights: Weights = no_weights,
+    vocabularies: Vocabularies = no_vocabularies,
     *,
     version: str = "",
     source: str = "config",
@@ -55,6 +58,7 @@ def graph(
 ) -> Graph:
     """The model that a Keras config describes, with the arrays that `weights` gives to its layers.
 
+    `vocabularies` gives what lookup layers know where the config does not say it.
     `version` is the Keras that wrote it ("" if unknown) and `source` names the file in messages.
 
     Examples
@@ -65,11 +69,14 @@ def graph(
     >>> [(node.address, node.args) for node in graph(model).nodes]
     [('input_layer', ()), ('d', (Ref(node='input_layer', output=0),))]
     """
-    reader = _Reader(weights, source, limits or Limits())
+    reader = _Reader(weights, vocabularies, source, limits or Limits())
     entry = reader.entry(modern(config, version), "the model")
     if not _is_model(entry):
         if _type(entry) in ("Functional", "Sequential"):
             raise reader.wrong("layers of the model", entry["config"].get("layers"), "a list")
+        space = "keras.Model(space.get_inputs(), space.get_encoded_features())"
+        if entry["class_name"] == "FeatureSpace":
+            raise UnsupportedLayer(f"{source}: a FeatureSpace alone. Save {space} instead.")
         raise UnsupportedLayer(
             f"{source}: the model is a {entry['class_name']}, whose layers and calls are Python "
             "code that the file does not hold. Build it as a Functional or Sequential model in "
@@ -136,8 +143,11 @@ def _is_keras(module: Any) -> bool:
 class _Reader:
     """One reading of one file: what it has met so far, and the words for what is wrong with it."""
 
-    def __init__(self, weights: Weights, source: str, limits: Limits) -> None:
-        self.weights, self.source, self.limits = weights, source, limits
+    def __init__(
+        self, weights: Weights, vocabularies: Vocabularies, source: str, limits: Limits
+    ) -> None:
+        self.weights, self.vocabularies = weights, vocabularies
+        self.source, self.limits = source, limits
         self.met: dict[tuple[str, str, str], Layer | Graph] = {}
         self.layers = self.edges = 0
         self.sizes: dict[
@@ -300,6 +310,8 @@ class _Reader:
             config.setdefault("dtype", "float32")
         stored = self.weights(place, names, False)
         config |= self.quantized(entry, kind, names, stored)
+        words, said = functools.partial(self.vocabularies, place), f"{self.source}: {where}"
+        config, stored = settled(kind, config, stored, words, said, self.limits)
         return Layer(names[-1], kind, config, stored, children)
 
     @staticmethod

@@ -350,6 +350,21 @@ def masks(entry: Entry) -> Entry:
     return entry
 
 
+def categories(entry: Entry) -> Entry:
+    """Keras 2 counts tokens in floats and numbers bins in int64; Keras 3 has int64 and int32.
+
+
+    >>> categories({"class_name": "Discretization", "config": {"output_mode": "int"}})["config"]
+    {'output_mode': 'int', 'output_dtype': 'int64'}
+    """
+    kind, counts = entry["class_name"], entry["config"].get("output_mode", "int") != "int"
+    if kind in ("StringLookup", "IntegerLookup", "TextVectorization") and counts:
+        return _with(entry, output_dtype="float32")
+    if kind == "Discretization" and not counts:
+        return _with(entry, output_dtype="int64")
+    return entry
+
+
 def reset_after(entry: Entry) -> Entry:
     """Before Keras 2.1.3 had `reset_after`, a GRU did not; today's default is that it does.
 
@@ -406,5 +421,6 @@ KERAS_2 = (
     single_axis,
     reset_after,
     masks,
+    categories,
     without_obsolete,
 )

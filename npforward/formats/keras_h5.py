@@ -7,6 +7,7 @@ from typing import Any
 
 from npforward.errors import BadFile
 from npforward.formats import archive, guarded_json, hdf5, keras_config
+from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
 from npforward.formats.keras_weights import ByName, ByPlace, some
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
@@ -37,6 +38,11 @@ def architecture(path: Path, limits: Limits) -> tuple[Any, str]:
 def weights(path: Path, limits: Limits) -> ByPlace | ByName:
     """The arrays in an HDF5 file, with a model around them or not, for an architecture."""
     return _weights(hdf5.File.open(path, limits))
+
+
+def vocabularies(path: Path, limits: Limits) -> Vocabularies:
+    """There are none but those in the config."""
+    return no_vocabularies
 
 
 def arrays(path: Path, limits: Limits) -> dict[str, Stored]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from npforward.errors import BadFile
 from npforward.formats import guarded_json, keras_config
+from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
 
@@ -47,6 +48,11 @@ def weights(path: Path, limits: Limits) -> Any:
     raise BadFile(
         f"{path}: holds an architecture, no weights. Give a .weights.h5, .h5 or .keras file."
     )
+
+
+def vocabularies(path: Path, limits: Limits) -> Vocabularies:
+    """There are none but those in the config."""
+    return no_vocabularies
 
 
 def arrays(path: Path, limits: Limits) -> dict[str, Stored]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from npforward.errors import BadFile
 from npforward.formats import archive, guarded_json, hdf5, keras_config
+from npforward.formats.keras_preprocessing import InArchive, Vocabularies
 from npforward.formats.keras_weights import ByPlace, some
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
@@ -26,7 +27,14 @@ def read(path: Path, limits: Limits) -> Graph:
     members = _open(path, limits)
     config, version = _architecture(members, limits)
     place = _weights(members, limits)
-    graph = keras_config.graph(config, place, version=version, source=path.name, limits=limits)
+    graph = keras_config.graph(
+        config,
+        place,
+        InArchive(members),
+        version=version,
+        source=path.name,
+        limits=limits,
+    )
     place.check()
     return graph
 
@@ -39,6 +47,11 @@ def architecture(path: Path, limits: Limits) -> tuple[Any, str]:
 def weights(path: Path, limits: Limits) -> ByPlace:
     """The arrays in a `.keras` file, to be given to the layers of an architecture."""
     return _weights(_open(path, limits), limits)
+
+
+def vocabularies(path: Path, limits: Limits) -> Vocabularies:
+    """What the preprocessing layers in a `.keras` file know."""
+    return InArchive(_open(path, limits))
 
 
 def arrays(path: Path, limits: Limits) -> dict[str, Stored]:

@@ -2,6 +2,7 @@
 
 from npforward.kernels.conv import conv, conv_dw, conv_dx, depthwise_conv, windows
 from npforward.kernels.elementwise import erf, sigmoid, softplus
+from npforward.kernels.hashing import fingerprint64, fingerprint_pair, siphash24
 from npforward.kernels.pool import max_pool, max_pool_dx, sum_pool, sum_pool_dx
 from npforward.kernels.recurrent import gru, lstm
 from npforward.kernels.registry import KERNELS, Kernel, kernel, numpy_only, which
@@ -14,6 +15,8 @@ __all__ = [
     "conv_dx",
     "depthwise_conv",
     "erf",
+    "fingerprint64",
+    "fingerprint_pair",
     "gru",
     "kernel",
     "lstm",
@@ -21,6 +24,7 @@ __all__ = [
     "max_pool_dx",
     "numpy_only",
     "sigmoid",
+    "siphash24",
     "softplus",
     "sum_pool",
     "sum_pool_dx",

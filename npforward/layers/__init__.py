@@ -6,6 +6,7 @@ from npforward.layers import (
     applications,
     attention,
     audio,
+    categories,
     convolutional,
     core,
     custom,
@@ -16,6 +17,7 @@ from npforward.layers import (
     pooling,
     recurrent,
     reshaping,
+    text,
 )
 from npforward.layers.custom import definition
 from npforward.layers.registry import LAYERS, LayerDef, Weight, layer

@@ -32,8 +32,8 @@ def drop(config: Mapping[str, Any], inputs: Any, mask: Any) -> Any:
 NO_EFFECT = frozenset(
     """name trainable dtype seed rate stddev noise_shape momentum synchronized renorm
     renorm_clipping renorm_momentum fused virtual_batch_size adjustment quantization_config
-    lora_rank lora_alpha lora_apart gptq_unpacked_column_size autocast
-    implementation use_cudnn dropout recurrent_dropout
+    lora_rank lora_alpha lora_apart gptq_unpacked_column_size autocast sparse encoding
+    has_input_vocabulary implementation use_cudnn dropout recurrent_dropout
     unit_forget_bias flash_attention power_iterations init_values masks""".split()
 )
 NO_EFFECT_ENDINGS = ("_initializer", "_regularizer", "_constraint")

@@ -20,6 +20,7 @@ from npforward.ops.images import *
 from npforward.ops.indexing import *
 from npforward.ops.linalg import *
 from npforward.ops.linear import *
+from npforward.ops.lookup import *
 from npforward.ops.losses import *
 from npforward.ops.opaque import own
 from npforward.ops.patches import *
@@ -38,3 +39,4 @@ from npforward.ops.signals import *
 from npforward.ops.sorting import *
 from npforward.ops.special import *
 from npforward.ops.statistics import *
+from npforward.ops.text import *

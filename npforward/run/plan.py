@@ -108,6 +108,15 @@ def compute_dtype(config: Mapping[str, Any], precision: str | None) -> str:
     return precision if precision and floating(dtype) else name
 
 
+def variable_dtype(config: Mapping[str, Any], precision: str | None) -> str:
+    """The dtype of a layer's weights, in which some layers without any give their output."""
+    policy = config.get("dtype")
+    if isinstance(policy, Mapping):
+        policy = policy.get("config", {}).get("name")
+    mixed = str(policy).startswith("mixed_")
+    return precision or "float32" if mixed else compute_dtype(config, precision)
+
+
 @dataclass(eq=False)
 class Recording:
     """A model recorded on inputs of given shapes: every op, and every value by its address."""
@@ -255,6 +264,10 @@ class Recording:
                 options[key] = value if function is None else ops.own(function)
         if "dtype" in definition.options and (definition.policy or config.get("dtype")):
             options["dtype"] = dtype
+        if "variable_dtype" in definition.options:
+            options["variable_dtype"] = variable_dtype(layer.config, self.precision)
+        if "floatx" in definition.options:  # what Keras computes in where no policy says
+            options["floatx"] = self.precision or "float32"
         if definition.variadic:
             args = [args]
         if len(args) > len(definition.arguments):

@@ -535,9 +535,73 @@ def lora(keras):
     return keras.Model(words, layers.Dense(3, name="answer")(x), name="lora")
 
 
+def text_classifier(keras):
+    """Tells from which of scikit-learn's data sets a line of a description is, by its words."""
+    layers = keras.layers
+    words = layers.TextVectorization(max_tokens=250, output_sequence_length=12, name="words")
+    return keras.Sequential(
+        [
+            keras.Input((1,), dtype="string", name="line"),
+            words,
+            layers.Embedding(250, 6, name="embedding"),
+            layers.GlobalAveragePooling1D(name="mean"),
+            layers.Dense(4, activation="softmax", name="data_set"),
+        ],
+        name="text_classifier",
+    )
+
+
+def tabular(keras):
+    """Rows of a table as a dict: numbers, categories as strings and integers, and their crosses."""
+    layers = keras.layers
+    inputs = {
+        "age": keras.Input((1,), name="age"),
+        "city": keras.Input((1,), dtype="string", name="city"),
+        "days": keras.Input((3,), dtype="int32", name="days"),
+        "job": keras.Input((1,), dtype="string", name="job"),
+        "visits": keras.Input((1,), dtype="int64", name="visits"),
+    }
+    ages = layers.Discretization(num_bins=4, output_mode="one_hot", name="ages")
+    ages.adapt(keras.ops.convert_to_numpy([18, 22, 25, 31, 38, 44, 57, 63, 80]))
+    scaled = layers.Normalization(mean=42.0, variance=400.0, name="scaled")
+    cities = ["Praha", "Brno", "Plzeň", "Zürich"]
+    city = layers.StringLookup(
+        vocabulary=cities, mask_token="", num_oov_indices=2, name="city_index"
+    )
+    names = layers.StringLookup(
+        vocabulary=["", "[UNK]", "[UNK]", *cities],
+        mask_token="",
+        num_oov_indices=2,
+        invert=True,
+        name="city_name",
+    )
+    hashed = layers.Hashing(5, salt=[3, 4], output_mode="one_hot", name="job_hash")
+    crossed = layers.HashedCrossing(6, output_mode="one_hot", name="city_job")
+    visits = layers.IntegerLookup(
+        vocabulary=[1, 2, 5], output_mode="tf_idf", idf_weights=[0.5, 1.0, 2.0], name="visits_idf"
+    )
+    week = layers.CategoryEncoding(7, output_mode="count", name="week")
+    index = city(inputs["city"])
+    name = names(index)
+    parts = [
+        ages(inputs["age"]),
+        scaled(inputs["age"]),
+        hashed(inputs["job"]),
+        crossed([name, inputs["job"]]),
+        visits(inputs["visits"]),
+        week(inputs["days"]),
+        layers.Flatten(name="flat")(layers.Embedding(7, 3, name="place")(index)),
+    ]
+    x = layers.Concatenate(name="row")(parts)
+    x = layers.Dense(8, activation="tanh", name="hidden")(x)
+    outputs = {"buys": layers.Dense(1, activation="sigmoid", name="buys")(x)}
+    return keras.Model(inputs, outputs, name="tabular")
+
+
 ALL = [
     digits_cnn, lenet, cnn150, residual_bn, separable, mlp, siamese, multi_io, unet_small, volume,
     signal, text_lstm, seq2seq, transformer, transformer_ops, rnn_zoo, convlstm, masking,
     nested_deep, nested_shared, odd_names, slash_names, unbuilt, norms, stateful_lstm,
     quantized, lora,
 ]  # fmt: skip
+KERAS3 = [text_classifier, tabular]  # their lookups are not those of tf.keras

@@ -42,6 +42,12 @@ def outputs(keras, model):
             yield address + (f"#{number}" if number else ""), tensor
 
 
+def array_of(tensor):
+    """A tensor as numpy's array; strings as such."""
+    array = np.asarray(tensor)
+    return np.char.decode(array.astype(bytes), "utf-8") if array.dtype.kind == "O" else array
+
+
 def record(keras, model, inputs, prefix=""):
     """Address -> array for all values of `model` on `inputs` (a list, in the model's own order)."""
     graph, nested = graph_of(model), []
@@ -53,7 +59,7 @@ def record(keras, model, inputs, prefix=""):
     wanted = list(found.values()) + [tensor for *_, takes in nested for tensor in takes]
     # A model of its own, so that each value is what the framework computes in one run.
     values = keras.Model(graph.inputs, wanted)(list(inputs), training=False)
-    arrays = dict(zip(found, map(np.asarray, values[: len(found)]), strict=True))
+    arrays = dict(zip(found, map(array_of, values[: len(found)]), strict=True))
     at = len(found)
     for address, layer, takes in nested:
         # As they are: with the masks that the framework has attached to them.
@@ -65,6 +71,8 @@ def record(keras, model, inputs, prefix=""):
 def check(name, arrays):
     """Refuse a golden from which nothing could be learned: dead, constant, not finite."""
     for address, value in arrays.items():
+        if value.dtype.kind == "U":
+            continue
         if not np.isfinite(value).all():
             raise ValueError(f"{name}: {address} is not finite")
         if value.size > 4 and not 1e-3 < value.std() < 1e3:

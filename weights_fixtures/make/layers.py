@@ -1623,6 +1623,236 @@ case("Conv1D", (1, 5, 3), filters=2, kernel_size=2, then=Lora(2, 8))
 case("Conv2D", (1, 4, 4, 2), filters=3, kernel_size=2, dtype="mixed_bfloat16", then=Lora(2, 8))
 case("Conv3D", (1, 3, 3, 3, 2), filters=2, kernel_size=2, then=Lora(1, 2))
 
+# ---- categories and text: strings run in TensorFlow alone ------------------------------------
+
+LETTERS = np.array([["a", "b", "zz"], ["", "ß日本", "b"]])
+MANY = np.array([[["a"], ["b"], ["c"]], [["longer than eight"], [""], ["a" * 40]]])
+CODES = np.array([[0, 3, 1], [2, 2, 7]], "int32")
+CUBE = np.array([[[0, 1, 1], [3, 2, 9]], [[1, 1, 0], [2, 0, 2]]], "int64")
+DTYPES = "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"
+MODES = "one_hot", "multi_hot", "count"
+
+
+def everywhere(class_name, array, **options):
+    """The same for an array, a row, a column, one axis more, no samples and no columns."""
+    for note, x in {
+        "": array,
+        "row": array[0],
+        "column": array[..., :1],
+        "cube": np.stack([array, array[::-1]], 1),
+        "empty": array[:0],
+        "narrow": array[:, :0],
+    }.items():
+        case(class_name, x, note=note, **options)
+
+
+case("Discretization", (3, 4), bin_boundaries=[-1.0, 0.0, 0.5])
+case("Discretization", (3, 4), bin_boundaries=[0.1])
+case("Discretization", (2, 3), bin_boundaries=[-1, 2], output_mode="count")
+case("Discretization", (2, 3), bin_boundaries=[0.0, 0.0, 0.5], note="equal")
+case("Discretization", (2, 3), num_bins=3, epsilon=0.1, adapt=np.arange(9.0) ** 2 / 9 - 1)
+EDGES = np.array([[np.nan, np.inf, -np.inf], [0.5, 0.1, np.nextafter(np.float32(0.1), 1)]], "f4")
+for output_mode in "int", *MODES:
+    options = {"bin_boundaries": [-0.5, 0.1, 0.5], "output_mode": output_mode}
+    everywhere("Discretization", EDGES, **options)
+    case("Discretization", np.array(0.3, "float32"), note="scalar", **options)
+    case("Discretization", (2, 3, 2, 2), **options)
+    case("Discretization", (2, 3), sparse=output_mode != "int", note="sparse", **options)
+for dtype in "float16", "bfloat16", "float64":
+    for output_mode in "int", "one_hot":
+        options = {"bin_boundaries": [0.1, 0.5], "output_mode": output_mode, "dtype": dtype}
+        case("Discretization", EDGES.astype("float64"), note="float64-in", **options)
+        case("Discretization", EDGES, **options)
+for dtype in "int32", "int64", "uint8", "float16":
+    case("Discretization", CODES.astype(dtype), bin_boundaries=[1.0, 2.5], note=dtype)
+case("Discretization", CODES > 1, bin_boundaries=[0.5], note="bool")
+
+for output_mode in MODES:
+    everywhere("CategoryEncoding", CODES, num_tokens=4, output_mode=output_mode)
+    case("CategoryEncoding", np.array(2), num_tokens=4, output_mode=output_mode, note="scalar")
+    case("CategoryEncoding", CUBE, num_tokens=3, output_mode=output_mode)
+    case("CategoryEncoding", CODES - 1, num_tokens=4, output_mode=output_mode, note="negative")
+    case("CategoryEncoding", CODES, num_tokens=1, output_mode=output_mode)
+    for dtype in *DTYPES, "float32", "float64", "float16", "bool":
+        x = CODES.astype(dtype)
+        case("CategoryEncoding", x, num_tokens=4, output_mode=output_mode, note=dtype)
+    for dtype in "float16", "bfloat16", "float64", "int32", "int64", "mixed_float16":
+        case("CategoryEncoding", CODES, num_tokens=4, output_mode=output_mode, dtype=dtype)
+case("CategoryEncoding", CODES + np.float32(0.7), num_tokens=4, note="between")
+for x, weights in (CODES, (2, 3)), (CUBE, (2, 2, 3)), (CODES[0], (3,)), (CODES[:, :1], (2, 1)):
+    options = {"num_tokens": 4, "output_mode": "count", "call": {"count_weights": weights}}
+    case("CategoryEncoding", x, **options)
+case(
+    "CategoryEncoding",
+    CODES,
+    num_tokens=4,
+    output_mode="count",
+    call={"count_weights": CODES},
+    note="whole-weights",
+)
+
+for salt in None, 133, [133, 137]:
+    case("Hashing", LETTERS, num_bins=7, salt=salt)
+    case("Hashing", LETTERS, num_bins=7, salt=salt, mask_value="")
+    case("Hashing", CODES, num_bins=5, salt=salt, note="int32")
+    case("Hashing", CODES, num_bins=5, salt=salt, mask_value=2, note="int32")
+    case("Hashing", MANY, num_bins=1000003, salt=salt)
+    case("Hashing", lambda rng: rng.integers(-(2**62), 2**62, (3, 5)), num_bins=997, salt=salt)
+for output_mode in "int", *MODES:
+    everywhere("Hashing", LETTERS, num_bins=5, output_mode=output_mode)
+    case("Hashing", LETTERS, num_bins=5, output_mode=output_mode, mask_value="b", salt=3)
+    case("Hashing", CUBE, num_bins=4, output_mode=output_mode)
+    case("Hashing", (2, 3), num_bins=4, output_mode=output_mode, note="float32")
+    sparse = output_mode != "int"
+    case("Hashing", LETTERS, num_bins=5, output_mode=output_mode, sparse=sparse, note="sparse")
+for output_mode in "multi_hot", "count":
+    case("Hashing", np.array("a"), num_bins=5, output_mode=output_mode, note="scalar")
+for dtype in *DTYPES, "uint64", "bool", "float64", "float16":
+    case("Hashing", CODES.astype(dtype), num_bins=6, note=dtype)
+for dtype in "int32", "int64":
+    case("Hashing", LETTERS, num_bins=6, dtype=dtype)
+for dtype in "float16", "float64", "mixed_float16", "int32":
+    case("Hashing", LETTERS, num_bins=6, dtype=dtype, output_mode="one_hot")
+case("Hashing", LETTERS, num_bins=1)
+case("Hashing", LETTERS, num_bins=1, mask_value="")
+case("Hashing", LETTERS, num_bins=2, mask_value="")
+case("Hashing", np.array([[2.0, 2.5, -2.5]], "float32"), num_bins=6, mask_value=2)
+
+CROSSED = np.array(["a", "b", "", "ß日本"])
+for output_mode in "int", "one_hot":
+    for x, y in (CROSSED, np.arange(4)), (CROSSED, CROSSED[::-1]), (np.arange(4), -np.arange(4)):
+        kinds = f"{x.dtype.kind}{y.dtype.kind}"
+        case("HashedCrossing", [x, y], num_bins=11, output_mode=output_mode, note=kinds)
+        x, y = x[:, None], y[:, None]
+        case("HashedCrossing", [x, y], num_bins=11, output_mode=output_mode, note=kinds)
+    three = [CROSSED, np.arange(4, dtype="int32"), np.arange(4, dtype="uint8")]
+    case(
+        "HashedCrossing",
+        three,
+        num_bins=2**30 if output_mode == "int" else 40,
+        output_mode=output_mode,
+    )
+    case("HashedCrossing", [np.array("a"), np.array(2)], num_bins=9, output_mode=output_mode)
+    case("HashedCrossing", [CROSSED] * 2, num_bins=1, output_mode=output_mode)
+case("HashedCrossing", [CROSSED] * 2, num_bins=5, output_mode="one_hot", sparse=True)
+for dtype in "float16", "float64", "int32":
+    case("HashedCrossing", [CROSSED] * 2, num_bins=5, output_mode="one_hot", dtype=dtype)
+case("HashedCrossing", [CROSSED] * 2, num_bins=5, dtype="int32")
+
+for axis in -1, 0, 1:
+    case("TFDConcat", [(2, 3), (2, 3)], axis=axis)
+case("TFDConcat", [(2, 3), CODES, CODES[:, :1] > 1], axis=-1, note="mixed")
+case("TFDIdentity", (2, 3))
+case("TFDIdentity", CODES, note="int32")
+
+WORDS = ["a", "b", "ß日本"]
+IDF = [0.5, 1.25, 2.0]
+for output_mode in "int", *MODES, "tf_idf":
+    options = {"output_mode": output_mode, "vocabulary": WORDS}
+    options |= {"idf_weights": IDF} if output_mode == "tf_idf" else {}
+    everywhere("StringLookup", LETTERS, **options)
+    case("StringLookup", np.array("b"), note="scalar", **options)
+    case("StringLookup", LETTERS, mask_token="", **options)
+    case("StringLookup", LETTERS, mask_token="a", **options | {"vocabulary": ["x", "b", "c"]})
+    for count in 2, 3:
+        case("StringLookup", LETTERS, num_oov_indices=count, mask_token="", **options)
+        case("StringLookup", MANY, num_oov_indices=count, salt=[5, 9], **options)
+    known = np.array([["a", "b"], ["b", "b"]])
+    case("StringLookup", known, num_oov_indices=0, **options)
+    case("StringLookup", np.array([["a", "M"]]), num_oov_indices=0, mask_token="M", **options)
+    case("StringLookup", LETTERS, max_tokens=7, pad_to_max_tokens=True, **options)
+    case("StringLookup", LETTERS, max_tokens=7, **options)
+    head = ["", "[UNK]"] if output_mode == "int" else ["[UNK]"]
+    full = {"vocabulary": [*head, *WORDS]}
+    full |= {"idf_weights": [0.25, *IDF]} if output_mode == "tf_idf" else {}
+    case("StringLookup", LETTERS, mask_token="", **options | full)
+    if output_mode not in ("int", "tf_idf"):
+        case("StringLookup", LETTERS, sparse=True, **options)
+case("StringLookup", LETTERS, vocabulary=WORDS, encoding="utf-16")
+case("StringLookup", LETTERS, vocabulary=["[UNK]", *WORDS], oov_token="other")
+case("StringLookup", LETTERS, vocabulary=["other", *WORDS], oov_token="other")
+case("StringLookup", LETTERS, vocabulary=WORDS, num_oov_indices=2, oov_method="farmhash")
+case("StringLookup", LETTERS, vocabulary=WORDS, num_oov_indices=2, salt=7)
+INDICES = np.array([[-7, 0, 1, 2], [3, 4, 5, 99]])
+for x in INDICES, INDICES[0], INDICES.astype("int32"), INDICES[:0]:
+    note = f"{x.dtype}-{len(x)}"
+    case("StringLookup", x, vocabulary=WORDS, invert=True, note=note)
+    case("IntegerLookup", x, vocabulary=[10, 20, -30], invert=True, note=note)
+case("StringLookup", INDICES, vocabulary=WORDS, invert=True, mask_token="", num_oov_indices=2)
+case("StringLookup", INDICES, vocabulary=WORDS, invert=True, oov_token="日", mask_token="M")
+case("StringLookup", INDICES, vocabulary=WORDS, invert=True, num_oov_indices=0)
+case("IntegerLookup", INDICES, vocabulary=[10, 20], invert=True, mask_token=0, oov_token=-9)
+
+NUMBERS = [5, -3, 2**40]
+SOME = np.array([[5, 6, 0, -3], [2**40, -7, 5, 1]])
+for output_mode in "int", *MODES, "tf_idf":
+    options = {"output_mode": output_mode, "vocabulary": NUMBERS}
+    options |= {"idf_weights": IDF} if output_mode == "tf_idf" else {}
+    everywhere("IntegerLookup", SOME, **options)
+    case("IntegerLookup", np.array(5), note="scalar", **options)
+    case("IntegerLookup", SOME, mask_token=0, **options)
+    case("IntegerLookup", SOME, mask_token=-3, **options | {"vocabulary": [5, 7, 9]})
+    case("IntegerLookup", SOME, num_oov_indices=3, mask_token=0, **options)
+    hashed = {"num_oov_indices": 3, "oov_method": "farmhash"}
+    case("IntegerLookup", SOME, **hashed, **options)
+    case("IntegerLookup", SOME, **hashed, salt=[1, 2], **options)
+    case("IntegerLookup", SOME[:1, :1], num_oov_indices=0, **options)
+    case("IntegerLookup", SOME, max_tokens=9, pad_to_max_tokens=True, **options)
+    if output_mode not in ("int", "tf_idf"):
+        case("IntegerLookup", SOME, sparse=True, **options)
+case("IntegerLookup", SOME, vocabulary=[0, -1, *NUMBERS], mask_token=0)
+case("IntegerLookup", SOME, vocabulary=[-2, *NUMBERS], oov_token=-2)
+for dtype in *DTYPES, "float32", "bool":
+    case("IntegerLookup", CODES.astype(dtype), vocabulary=[1, 2, 7], num_oov_indices=2, note=dtype)
+
+TEXTS = np.array([["The cat, SAT!"], ["on the   Mat\u00a0the \t\n cat's"], [""]])
+CHAPTERS = np.array([[["the cat"], ["Sat"]], [["a. b"], ["c ÀÉ the"]]])
+TOKENS = np.array([["the", "", "cat"], ["sat", "zz", "the cat"]])
+WORDS = ["the", "cat", "sat", "the cat", "t", "é"]
+IDF = [0.5, 1.25, 2.0, 3.0, 0.75, 1.0]
+for output_mode in "int", *MODES, "tf_idf":
+    options = {"output_mode": output_mode, "vocabulary": WORDS}
+    options |= {"idf_weights": IDF} if output_mode == "tf_idf" else {}
+    case("TextVectorization", TEXTS, **options)
+    case("TextVectorization", TEXTS[:, 0], **options)
+    case("TextVectorization", CHAPTERS, **options)
+    case("TextVectorization", TEXTS[2:], note="wordless", **options)
+    case("TextVectorization", TEXTS[:0], note="empty", **options)
+    for ngrams in 2, (1, 3):
+        case("TextVectorization", TEXTS, ngrams=ngrams, **options)
+    case("TextVectorization", TEXTS, split="character", **options)
+    case("TextVectorization", TEXTS, split="character", ngrams=(2, 3), **options)
+    case("TextVectorization", TOKENS, split=None, **options)
+    case("TextVectorization", TOKENS[0], split=None, note="row", **options)
+    case("TextVectorization", TOKENS, split=None, ngrams=2, **options)
+    case("TextVectorization", TEXTS, max_tokens=11, pad_to_max_tokens=True, **options)
+    if output_mode in ("multi_hot", "count"):
+        case("TextVectorization", TEXTS, sparse=True, **options)
+for length in 0, 1, 4, 9:
+    options = {"vocabulary": WORDS, "output_sequence_length": length}
+    case("TextVectorization", TEXTS, **options)
+    case("TextVectorization", CHAPTERS, **options)
+    case("TextVectorization", TEXTS, ngrams=2, **options)
+    case("TextVectorization", TEXTS, split="character", **options)
+    case("TextVectorization", TOKENS, split=None, **options)
+    case("TextVectorization", TOKENS, split=None, ngrams=(1, 2), **options)
+    case("TextVectorization", TEXTS[:0], note="empty", **options)
+case("TextVectorization", TEXTS, vocabulary=["", "[UNK]", *WORDS])
+case("TextVectorization", TEXTS, vocabulary=WORDS, max_tokens=11)
+for standardize in None, "lower", "strip_punctuation":
+    case("TextVectorization", TEXTS, vocabulary=WORDS, standardize=standardize)
+case("TextVectorization", TEXTS, vocabulary=["[UNK]", *WORDS], output_mode="count")
+case("TextVectorization", TEXTS, vocabulary=WORDS, encoding="latin-1")
+SCRIPTS = {
+    "capitals": "ÀÉÎ Straße İ ǅ x\u2003y\x1cz\x85w",
+    "punctuation": "'\u2019“”—¿ AB_C-d.e,f/g\\h",
+    "signs": "a🙂e\u0301",
+}
+vocabulary = ["Àéî", "straße", "À", "🙂", "é", "e", "x", "\u2019“”—¿", "abcdefgh", "\u2019"]
+for note, text in SCRIPTS.items():
+    for split in "whitespace", "character":
+        case("TextVectorization", np.array([text]), vocabulary=vocabulary, split=split, note=note)
+
 
 if __name__ == "__main__":
     command()
