@@ -98,7 +98,10 @@ def perspective_transform(
     points = [ops.expand_dims(p, axis=0) if p.ndim == 2 else p for p in (start_points, end_points)]
     if points[0].shape != points[1].shape or points[0].shape[1:] != (4, 2):
         raise BadInput(f"points of shapes {start_points.shape} and {end_points.shape}")
-    transform = ops.homographies(*(ops.cast(p, dtype="float32") for p in points))
+    # As in TensorFlow, whatever the points are; but a model run in float64 stays in it.
+    exact = all(x.dtype == "float64" for x in (images, *points))
+    points = [ops.cast(p, dtype="float64" if exact else "float32") for p in points]
+    transform = ops.homographies(*points)
     return ops.projected(images, transform, order=_order(interpolation), fill_value=fill_value)
 
 
