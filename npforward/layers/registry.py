@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -149,6 +150,17 @@ class LayerDef:
             _check_kind(key, value, default)
             chosen[key] = value
         return chosen
+
+    def apply(
+        self, arrays: Mapping[str, Any], weights: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Any:
+        """Call the function; `arrays` are its arguments by name, in their order."""
+        # Ops know their arrays by place, so all are passed so up to the first that is not given.
+        given = [arrays[name] for name in itertools.takewhile(arrays.__contains__, self.arguments)]
+        named = {name: arrays[name] for name in list(arrays)[len(given) :]}
+        if self.variadic:
+            (given,) = given
+        return self.fn(*given, **named, **weights, **options)
 
 
 _REQUIRED = inspect.Parameter.empty

@@ -239,20 +239,61 @@ class Recording:
     ) -> list[Value]:
         """Record one call of a layer on trees of Values; `changes` go before its config."""
         if isinstance(layer, Graph):
-            inputs = list(_values(args))
-            masks = list(_values(kwargs.get("mask")))
-            for i, mask in enumerate(masks[: len(inputs)]):
-                if mask.array is not None:
-                    inputs[i] = Value(inputs[i].array, mask.array)
-            return self._graph(layer, address, inputs)
+            return self._model(layer, address, args, kwargs)
         definition = self.bounds[layer].definition
         if definition is None:
             why = operations.WITHOUT.get(layer.type, "it is not one of Keras's own layers")
             raise UnsupportedLayer(f"{why}. {custom.HOW}")
         config = {k: v for k, v in layer.config.items() if k not in layer.children}
         config = {**config, **(changes or {})}
-        dtype = compute_dtype(config, self.precision)
         children = self._children(layer, address)
+        dtype = compute_dtype(config, self.precision)
+        options = self._options(definition, config, children, dtype)
+        named = _arguments(definition, config, args, kwargs, options)
+        previous = self._with_masks(definition, named)
+        arrays = {
+            name: _map_values(lambda v: v.array, named[name])
+            for name in definition.arguments
+            if name in named
+        }
+        first = next(iter(arrays.values()), None)
+        lead = next((x for x in leaves(first) if isinstance(x, Var)), None)
+        if definition.ndim is not None and lead is not None and lead.ndim != definition.ndim:
+            raise BadInput(f"it takes {definition.ndim} axes, but its input has {lead.shape}")
+        if definition.autocast:
+            arrays = map_leaves(lambda x: _autocast(x, dtype), arrays)
+        shapes = map_leaves(lambda x: getattr(x, "shape", None), arrays)
+        weights = self._weights(layer, shapes, dtype)
+        before, self.tape.scope = self.tape.scope, address
+        try:
+            y = definition.apply(arrays, weights, options)
+            first = next(iter(arrays.values()), None)
+            mask = definition.mask({**config, **children}, first, previous)
+        finally:
+            self.tape.scope = before
+        outputs = [self._recorded(leaf) for leaf in leaves(y)]
+        masks = list(mask) if isinstance(mask, (list, tuple)) else [mask]
+        return [Value(a, m) for a, m in itertools.zip_longest(outputs, masks[: len(outputs)])]
+
+    def _model(
+        self, graph: Graph, address: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> list[Value]:
+        """Record a call of a nested model."""
+        inputs = list(_values(args))
+        masks = list(_values(kwargs.get("mask")))
+        for i, mask in enumerate(masks[: len(inputs)]):
+            if mask.array is not None:
+                inputs[i] = Value(inputs[i].array, mask.array)
+        return self._graph(graph, address, inputs)
+
+    def _options(
+        self,
+        definition: LayerDef,
+        config: Mapping[str, Any],
+        children: Mapping[str, Any],
+        dtype: str,
+    ) -> dict[str, Any]:
+        """What a layer function is told: its config, its children, and what it computes in."""
         options = definition.chosen(config, children)
         for name, child in children.items():
             if name not in definition.options:
@@ -265,51 +306,10 @@ class Recording:
         if "dtype" in definition.options and (definition.policy or config.get("dtype")):
             options["dtype"] = dtype
         if "variable_dtype" in definition.options:
-            options["variable_dtype"] = variable_dtype(layer.config, self.precision)
+            options["variable_dtype"] = variable_dtype(config, self.precision)
         if "floatx" in definition.options:  # what Keras computes in where no policy says
             options["floatx"] = self.precision or "float32"
-        if definition.variadic:
-            args = [args]
-        if len(args) > len(definition.arguments):
-            raise UnsupportedOption(f"it is called with {len(args)} arguments")
-        named = dict(zip(definition.arguments, args, strict=False))
-        for name in definition.arguments:
-            if name in config:  # versions of Keras differ in what the constructor takes
-                named.setdefault(name, Value(config[name]))
-        for name, value in kwargs.items():
-            if name in definition.arguments:
-                named[name] = value
-            elif definition.further or (name in definition.options and not definition.policy):
-                options |= {} if _absent(value) else {name: _map_values(lambda v: v.array, value)}
-            elif name not in CALL_NO_EFFECT and name != "mask" and not _absent(value):
-                raise UnsupportedOption(f"argument {name} of its call is not supported")
-        previous = self._with_masks(definition, named)
-        arrays = {name: _map_values(lambda v: v.array, tree) for name, tree in named.items()}
-        first = next(iter(arrays.values()), None)
-        lead = next((x for x in leaves(first) if isinstance(x, Var)), None)
-        if definition.ndim is not None and lead is not None and lead.ndim != definition.ndim:
-            raise BadInput(f"it takes {definition.ndim} axes, but its input has {lead.shape}")
-        if definition.autocast:
-            arrays = map_leaves(lambda x: _autocast(x, dtype), arrays)
-        arrays = {name: arrays[name] for name in definition.arguments if name in arrays}
-        shapes = map_leaves(lambda x: getattr(x, "shape", None), arrays)
-        weights = self._weights(layer, shapes, dtype)
-        before, self.tape.scope = self.tape.scope, address
-        try:
-            given = itertools.takewhile(arrays.__contains__, definition.arguments)
-            positional = [arrays[name] for name in given]  # ops know their arrays by place
-            named = {name: arrays[name] for name in list(arrays)[len(positional) :]}
-            if definition.variadic:
-                (positional,) = positional
-            y = definition.fn(*positional, **named, **weights, **options)
-            mask = definition.mask(
-                {**config, **children}, next(iter(arrays.values()), None), previous
-            )
-        finally:
-            self.tape.scope = before
-        outputs = [self._recorded(leaf) for leaf in leaves(y)]
-        masks = list(mask) if isinstance(mask, (list, tuple)) else [mask]
-        return [Value(a, m) for a, m in itertools.zip_longest(outputs, masks[: len(outputs)])]
+        return options
 
     def _recorded(self, output: Any) -> Any:
         """An output that depends on no input (`ones_like`) as a step of its own."""
@@ -385,6 +385,33 @@ class Recording:
                 whole = weight.whole(layer.config, shape)
                 found[weight.part] = Packed(said, arrays[weight.part], whole)
         return found
+
+
+def _arguments(
+    definition: LayerDef,
+    config: Mapping[str, Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    """The arguments of a call by name; those of an operation that are its options go there."""
+    if definition.variadic:
+        args = [args]
+    if len(args) > len(definition.arguments):
+        raise UnsupportedOption(f"it is called with {len(args)} arguments")
+    named = dict(zip(definition.arguments, args, strict=False))
+    for name in definition.arguments:
+        if name in config:  # versions of Keras differ in what the constructor takes
+            named.setdefault(name, Value(config[name]))
+    for name, value in kwargs.items():
+        if name in definition.arguments:
+            named[name] = value
+        elif definition.further or (name in definition.options and not definition.policy):
+            if not _absent(value):
+                options[name] = _map_values(lambda v: v.array, value)
+        elif name not in CALL_NO_EFFECT and name != "mask" and not _absent(value):
+            raise UnsupportedOption(f"argument {name} of its call is not supported")
+    return named
 
 
 def _autocast(x: Any, dtype: Any) -> Any:
