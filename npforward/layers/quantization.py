@@ -361,7 +361,7 @@ def _whole_numbers(x, kernel, default, equation=None, axis=-1):
     said = kernel.said["quantization"].get("inputs", default)
     dtype = kernel.arrays["scale"].dtype
     if said is None:
-        return ops.cast(x, dtype=dtype), None
+        return x, None
     if said.get("class_name", "AbsMaxQuantizer") != "AbsMaxQuantizer":
         raise UnsupportedOption(
             f"inputs are quantised by {said['class_name']!r}, whose code the file does not hold"
@@ -427,6 +427,7 @@ def likeness(x, table, reverse=None):
     said = table.said["quantization"].get("inputs") or {}
     q, s = _whole_numbers(x, table, {}, axis=said.get("axis", -1))
     if zero is None:
-        return ops.dense(q, values) / (scale if s is None else scale * s)
+        y = ops.cast(ops.dense(q, values), dtype=scale.dtype)  # what Keras rounds, it rounds here
+        return y / (scale if s is None else scale * s)
     y = ops.dense(q, _by_groups(values, scale, zero, table.arrays["g_idx"], axis=0))
     return y if s is None else y / s

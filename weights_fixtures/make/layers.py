@@ -1553,6 +1553,8 @@ for then in *MODES, FLOAT8, HESSIAN[4], HESSIAN[8]:
     heads = {"equation": "abc,cde->abde", "output_shape": (None, 2, 3), "bias_axes": "de"}
     case("EinsumDense", (2, 4, 7), **heads, then=then)
     case("EinsumDense", (2, 4, 2, 3), equation="abcd,cde->abe", output_shape=(None, 7), then=then)
+# A file of an attention says nothing of the quantizers inside: those that Keras takes by itself.
+for then in *(MODES[i] for i in (0, 3, 4, 5)), FLOAT8, HESSIAN[4], HESSIAN[8]:
     case("MultiHeadAttention", Args([(2, 4, 7), (2, 3, 7)]), num_heads=2, key_dim=3, then=then)
 for then in quantized("int8"), quantized("int4", "groups-of-3", block_size=3), FLOAT8:
     case("Dense", (2, 3, 7), units=1, use_bias=False, then=then)
