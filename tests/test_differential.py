@@ -285,8 +285,6 @@ def single(draw, name):
         "dtype"
     ].startswith("mixed"):
         step["dtype"] = "float16"  # of a policy, Keras 3.15 saves the dtype of variables alone
-    if name == "TimeDistributed" and step["dtype"].startswith("mixed"):
-        step["dtype"] = "float16"  # whose inner layer Keras 3.15 runs in the wrapper's policy
     if step["dtype"] == "float64" and "'layer':" in str(call):
         step["dtype"] = "float32"  # the layer inside computes in float32, as exactly as that is
     return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from npforward import ops
-from npforward.dtypes import promote
 from npforward.errors import BadInput, UnsupportedOption
 from npforward.graph import leaves, map_leaves
 from npforward.inner import recall, remember, shown_as, tap
@@ -576,9 +575,8 @@ def time_distributed(inputs, mask=None, *, layer):
     def shown(inner):
         return unfolded(inner) if inner.ndim > 1 and inner.shape[0] == n * t else inner
 
-    # Keras calls the inner layer past its own precision: inputs and weights meet as they are.
     with shown_as(shown, x):
-        y = layer.changed(dtype=promote(x, layer.dtype).name)(x, **kwargs)
+        y = layer.past_policy()(x, **kwargs)
     if isinstance(y, list):
         raise UnsupportedOption("its inner layer has several outputs")
     return unfolded(y)

@@ -132,6 +132,7 @@ class Recording:
     weights: dict[Var, tuple[Layer, int]] = field(default_factory=dict)
     _vars: dict[tuple[Layer, int], Var] = field(default_factory=dict)
     _within: int = 0  # layers that are being called by layers
+    _scope: str | None = None  # what a layer of a mixed policy has its weights cast to, if in one
 
     @classmethod
     def of(
@@ -236,8 +237,12 @@ class Recording:
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         changes: Mapping[str, Any] | None = None,
+        uncast: bool = False,
     ) -> list[Value]:
-        """Record one call of a layer on trees of Values; `changes` go before its config."""
+        """Record one call of a layer on trees of Values; `changes` go before its config.
+
+        If `uncast`, the arguments and weights meet as they are, past the layer's policy.
+        """
         if isinstance(layer, Graph):
             return self._model(layer, address, args, kwargs)
         definition = self.bounds[layer].definition
@@ -260,17 +265,23 @@ class Recording:
         lead = next((x for x in leaves(first) if isinstance(x, Var)), None)
         if definition.ndim is not None and lead is not None and lead.ndim != definition.ndim:
             raise BadInput(f"it takes {definition.ndim} axes, but its input has {lead.shape}")
-        if definition.autocast:
+        # Arrays of layers within, such as the cell of an LSTM, are cast by those layers.
+        uncast = uncast and not any(w.path for w, _ in self.bounds[layer].pairs)
+        if definition.autocast and not uncast:
             arrays = map_leaves(lambda x: _autocast(x, dtype), arrays)
         shapes = map_leaves(lambda x: getattr(x, "shape", None), arrays)
-        weights = self._weights(layer, shapes, dtype)
-        before, self.tape.scope = self.tape.scope, address
+        stored = variable_dtype(config, self.precision)
+        weights = self._weights(layer, shapes, (self._scope or stored) if uncast else dtype)
+        outer, before, self.tape.scope = self._scope, self.tape.scope, address
+        if not uncast:
+            cast = dtype != stored if outer is None else definition.autocast
+            self._scope = dtype if cast and floating(dtype) else None
         try:
             y = definition.apply(arrays, weights, options)
             first = next(iter(arrays.values()), None)
             mask = definition.mask({**config, **children}, first, previous)
         finally:
-            self.tape.scope = before
+            self.tape.scope, self._scope = before, outer
         outputs = [self._recorded(leaf) for leaf in leaves(y)]
         masks = list(mask) if isinstance(mask, (list, tuple)) else [mask]
         return [Value(a, m) for a, m in itertools.zip_longest(outputs, masks[: len(outputs)])]
@@ -446,6 +457,7 @@ class Child:
     layer: Layer | Graph
     address: str
     changes: Mapping[str, Any] = field(default_factory=dict)
+    uncast: bool = False  # called past its dtype policy
 
     @property
     def type(self) -> str:
@@ -469,6 +481,10 @@ class Child:
         """The same layer with other options in its config."""
         return replace(self, changes={**self.changes, **options})
 
+    def past_policy(self) -> Child:
+        """The same layer without its casts, as Keras calls one by `layer.call()`."""
+        return replace(self, uncast=True)
+
     def takes(self, argument: str) -> bool:
         """Whether its `call()` has this argument."""
         bound = self.recording.bounds.get(self.layer)
@@ -483,7 +499,12 @@ class Child:
         self.recording._within += 1
         try:
             outputs = self.recording.call(
-                self.layer, self.address, wrapped, map_leaves(Value, kwargs), self.changes
+                self.layer,
+                self.address,
+                wrapped,
+                map_leaves(Value, kwargs),
+                self.changes,
+                self.uncast,
             )
         except NpforwardError as error:
             raise _located(error, self.layer) from error

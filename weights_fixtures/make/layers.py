@@ -850,6 +850,16 @@ for name in "GlobalAveragePooling2D", "GlobalMaxPooling2D":  # which take no mas
     case("TimeDistributed", (4, 5, 3, 2, 2), layer=inner(name), call={"mask": KEPT["holes"]})
 case("TimeDistributed", (2, 4, 3), layer=inner("Dense", units=2), dtype="float16")
 case("TimeDistributed", (2, 4, 3), layer=inner("Dense", units=2, dtype="float16"))
+for dtype in "mixed_float16", "mixed_bfloat16":  # in which the weights of the inner layer are too
+    case("TimeDistributed", (2, 4, 3), layer=inner("Dense", units=2), dtype=dtype)
+    case("TimeDistributed", (2, 4, 3), layer=inner("Activation", activation="tanh"), dtype=dtype)
+    case("TimeDistributed", (2, 4, 3), layer=inner("LayerNormalization", dtype=dtype))
+case(
+    "TimeDistributed",
+    (2, 3, 4, 2),
+    layer=inner("TimeDistributed", layer=inner("Dense", units=2)),
+    dtype="mixed_float16",
+)
 case("TimeDistributed", (2, 3, 4, 2), layer=inner("LSTM", units=2), call={"mask": mask(2, 3, 4)})
 case(
     "TimeDistributed",
