@@ -62,6 +62,8 @@ def _blocks(shape, nbytes) -> Iterator[tuple[slice, slice]]:
 def conv(x, w, *, strides, dilation, groups=1):
     """Valid cross-correlation.  (N, *space, C), (*size, C / groups, F) -> (N, *out, F)"""
     size, (c, f) = w.shape[:-2], w.shape[-2:]
+    if c == 1 and f == groups > 1:  # the product of a matrix and one column for every channel
+        return depthwise_conv(x, w.reshape(*size, f, 1), strides=strides, dilation=dilation)
     v = windows(x, size, strides, dilation)  # (N, *out, *size, C)
     n = len(size)
     out = v.shape[: n + 1]
@@ -116,13 +118,15 @@ def conv_dw(x, g, *, size, strides, dilation, groups=1):
 def depthwise_conv(x, w, *, strides, dilation):
     """Each channel with its own kernels.  (N, *space, C), (*size, C, M) -> (N, *out, C * M)"""
     size, (c, m) = w.shape[:-2], w.shape[-2:]
-    v = windows(x, size, strides, dilation)
-    out = v.shape[: len(size) + 1]
-    y = np.zeros((*out, c, m), x.dtype)
+    if c and m > 1:  # the sums below would run over m numbers at a time
+        w = w.reshape(*size, 1, c * m)
+        return conv(x, w, strides=strides, dilation=dilation, groups=c)
+    out = windows(x, size, strides, dilation).shape[: len(size) + 1]
+    y = np.zeros((*out, c * m), x.dtype)
     for tap in np.ndindex(size):
         met = x[(slice(None), *tap_slices(tap, strides, dilation, out[1:]))]
-        y += met[..., None] * w[tap]
-    return y.reshape(*out, c * m)
+        y += met * w[tap].reshape(-1)
+    return y
 
 
 @depthwise_conv.twin(worth=lambda x, w, **_: x.size > 2**22 and w.ndim == 4 and w.shape[-1] == 1)

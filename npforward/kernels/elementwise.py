@@ -22,15 +22,27 @@ _S = (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2,
       1.23033935480374942e3)  # fmt: skip
 
 
+def _polynomial(coefficients, x):
+    """As np.polyval, but without a new array for every coefficient."""
+    y = coefficients[0] * x
+    y += coefficients[1]
+    for coefficient in coefficients[2:]:
+        y *= x
+        y += coefficient
+    return y
+
+
 def _erf(x):
     """The error function of float64 numbers."""
     a = np.minimum(np.abs(x), 6.0)  # erf(6) rounds to 1
     small = a <= 0.5
-    s = np.where(small, a, 0.5) ** 2
-    near = a * np.polyval(_P, s) / np.polyval(_Q, s)
-    b = np.where(small, 0.5, a)
-    far = 1 - np.exp(-b * b) * np.polyval(_R, b) / np.polyval(_S, b)
-    return np.where(np.isnan(x), x, np.copysign(np.where(small, near, far), x))
+    y = np.empty_like(a)
+    b = a[small]
+    s = b * b
+    y[small] = b * _polynomial(_P, s) / _polynomial(_Q, s)
+    b = a[~small]  # with every NaN
+    y[~small] = 1 - np.exp(-b * b) * _polynomial(_R, b) / _polynomial(_S, b)
+    return np.copysign(y, x)
 
 
 @kernel
@@ -38,7 +50,7 @@ def erf(x):
     """The error function, rounded once from float64."""
     y = np.empty(x.shape, x.dtype)
     flat, out = x.reshape(-1), y.reshape(-1)
-    step = 2**14  # the ten float64 temporaries of a block stay in the cache
+    step = 2**14  # the float64 temporaries of a block stay in the cache
     for i in range(0, flat.size, step):
         out[i : i + step] = _erf(flat[i : i + step].astype(np.float64))
     return y

@@ -116,7 +116,7 @@ def main(names):
         keras.utils.clear_session(free_memory=False)
         keras.utils.set_random_seed(0)
         model = build(weights=None, input_shape=(*size, 3), classes=10, **options)
-        where = {key: paths[0] for key, paths in places(model).items()}
+        where = {id(v): path for v, path in reversed(places(model))}  # the first of two
         x = picture((2, *size, 3), scaled_inside(model))
 
         def seeds(layer, variable, where=where):

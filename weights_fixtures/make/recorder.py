@@ -271,18 +271,26 @@ class Places(saving_lib.NpzIOStore):
         self.contents = {}
 
 
-def written(layer):
-    """Name, place in a `.weights.h5` and value of each array: a variable often has two places.
-
-    What is no variable of the layer, but made of several when it is written, comes last.
-    """
+def places(layer):
+    """Each array of a layer with its place in a `.weights.h5`: a variable often has two."""
     store = Places()
     saving_lib._save_state(layer, store, None, "", set())
-    order = {id(variable): i for i, variable in enumerate(layer.weights)}
-    found = [
+    return [
         (variable, f"{group}/vars/{number}".removeprefix("__root__/"))
         for group, variables in store.contents.items()
         for number, variable in variables.items()
+    ]
+
+
+def written(layer):
+    """Name, place and value of each array of a layer.
+
+    What is no variable of the layer, but made of several when it is written, comes last.
+    """
+    order = {id(variable): i for i, variable in enumerate(layer.weights)}
+    found = [
+        (variable, path)
+        for variable, path in places(layer)
         if id(variable) in order or not isinstance(variable, keras.Variable)  # a generator's seed
     ]
     return [
