@@ -9,6 +9,27 @@ import numpy as np
 HALF = {"float16", "bfloat16"}
 
 
+def known(dtype: Any) -> np.dtype:
+    """numpy's dtype of this name, or ml_dtypes' where numpy has none: bfloat16.
+
+    Raises
+    ------
+    TypeError
+        Neither knows it.
+
+    Examples
+    --------
+    >>> known("bfloat16").itemsize
+    2
+    """
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        import ml_dtypes  # noqa: F401  gives numpy its bfloat16
+
+        return np.dtype(dtype)
+
+
 def floating(dtype: Any) -> bool:
     """Whether a dtype is one of the floating types, bfloat16 included.
 
@@ -17,7 +38,7 @@ def floating(dtype: Any) -> bool:
     >>> floating("float16"), floating("int32")
     (True, False)
     """
-    dtype = np.dtype(dtype)
+    dtype = known(dtype)
     return dtype.kind == "f" or dtype.name == "bfloat16"
 
 
@@ -32,7 +53,7 @@ def differentiable(dtype: Any) -> bool:
     >>> differentiable("complex64"), differentiable("int32")
     (True, False)
     """
-    return floating(dtype) or np.dtype(dtype).kind == "c"
+    return floating(dtype) or known(dtype).kind == "c"
 
 
 def promote(*args: Any, **options: Any) -> np.dtype:

@@ -1,5 +1,8 @@
 """Every op: its rules agree with its value, its vjps with finite differences, dtypes are kept."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -475,3 +478,9 @@ def test_a_sum_over_nothing_is_0(shape):
         for keepdims in True, False:
             found = ops.sum(np.ones(shape, "float32"), axis=axis, keepdims=keepdims)
             np.testing.assert_array_equal(found, np.ones(shape).sum(axis=axis, keepdims=keepdims))
+
+
+def test_bfloat16_is_known_before_anybody_has_imported_it():
+    code = "from npforward import ops; print(ops.cast(1.0, dtype='bfloat16').dtype)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "bfloat16\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from npforward.dtypes import arithmetic, exact, floating, promote
+from npforward.dtypes import arithmetic, exact, floating, known, promote
 from npforward.errors import BadInput
 from npforward.ops.registry import op
 
@@ -270,8 +270,8 @@ def where(condition, a, b):
     return np.where(condition, a, b).astype(promote(a, b), copy=False)
 
 
-@op(lambda g, y, x, *, dtype: g.astype(x.dtype), dtype=lambda x, *, dtype: np.dtype(dtype))
+@op(lambda g, y, x, *, dtype: g.astype(x.dtype), dtype=lambda x, *, dtype: known(dtype))
 def cast(x, *, dtype):
     """x in another dtype; a value that the dtype cannot hold becomes infinite or wraps"""
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(x).astype(dtype, copy=False)
+        return np.asarray(x).astype(known(dtype), copy=False)

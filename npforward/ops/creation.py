@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from npforward.dtypes import known
 from npforward.errors import UnsupportedOption
 
 
@@ -17,7 +18,7 @@ def full(shape, value, dtype):
     >>> full((2,), 0, "float32")
     array([0., 0.], dtype=float32)
     """
-    return np.full(shape, value, dtype)
+    return np.full(shape, value, known(dtype))
 
 
 def as_array(x):
@@ -67,6 +68,6 @@ def constant(values: Any, dtype: Any) -> np.ndarray:
     array([1., 2.], dtype=float32)
     """
     try:
-        return np.array(values, dtype)
+        return np.array(values, known(dtype))
     except (ValueError, TypeError):
         raise UnsupportedOption(f"{values!r} are no numbers in rows of one length") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from npforward.dtypes import floating
+from npforward.dtypes import floating, known
 from npforward.errors import BadInput
 from npforward.ops.registry import op
 
@@ -231,12 +231,12 @@ def _hot(x, *, num_classes, axis=-1, dtype="float32"):
     return (*x.shape[:at], num_classes, *x.shape[at:])
 
 
-@op(None, shape=_hot, dtype=lambda x, *, num_classes, axis=-1, dtype="float32": np.dtype(dtype))
+@op(None, shape=_hot, dtype=lambda x, *, num_classes, axis=-1, dtype="float32": known(dtype))
 def one_hot(x, *, num_classes, axis=-1, dtype="float32"):
     """1 at the place that a number says along a new axis, 0 elsewhere; outside, 0 everywhere."""
     at = axis + x.ndim + 1 if axis < 0 else axis
     places = np.arange(num_classes).reshape(-1, *[1] * (x.ndim - at))
-    return (np.expand_dims(x.astype(np.int64), at) == places).astype(dtype)
+    return (np.expand_dims(x.astype(np.int64), at) == places).astype(known(dtype))
 
 
 def _top(x, *, k):

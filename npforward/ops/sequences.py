@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from npforward.dtypes import floating, promote
+from npforward.dtypes import floating, known, promote
 from npforward.ops.arithmetic import cast, power, where
 from npforward.ops.elementwise import absolute, floor, log, sign
 from npforward.ops.shaping import broadcast_to, expand_dims
@@ -24,7 +24,7 @@ def linspace(start, stop, *, num=50, endpoint=True, retstep=False, dtype=None, a
     """
     if num < 0:
         raise ValueError(f"num={num} is negative")
-    found = np.dtype(dtype) if dtype else promote(start, stop, 1.0)
+    found = known(dtype) if dtype else promote(start, stop, 1.0)
     inner = found if floating(found) else np.dtype(np.float32)
     start, stop = _array(start, inner), _array(stop, inner)
     shape = np.broadcast_shapes(start.shape, stop.shape)
@@ -50,7 +50,7 @@ def logspace(start, stop, *, num=50, endpoint=True, base=10, dtype=None, axis=0)
 
 def geomspace(start, stop, *, num=50, endpoint=True, dtype=None, axis=0):
     """`num` numbers of equal ratios from start to stop, on a new axis."""
-    inner = np.dtype(dtype) if dtype else promote(start, stop, np.float32(0))
+    inner = known(dtype) if dtype else promote(start, stop, np.float32(0))
     ends = [_array(x, inner) for x in (start, stop)]
     logs = [log(absolute(x)) / log(np.asarray(10.0, inner)) for x in ends]
     y = logspace(*logs, num=num, endpoint=endpoint, dtype=dtype, axis=axis)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from npforward.dtypes import promote
+from npforward.dtypes import known, promote
 from npforward.ops.arithmetic import unbroadcast
 from npforward.ops.reduction import axes_of
 from npforward.ops.registry import op
@@ -141,7 +141,7 @@ def broadcast_to(x, *, shape):
 
 
 def _viewed(x, *, dtype):
-    old, new = x.dtype.itemsize, np.dtype(dtype).itemsize
+    old, new = x.dtype.itemsize, known(dtype).itemsize
     if old == new:
         return x.shape
     if not x.shape or x.shape[-1] * old % new:
@@ -149,7 +149,7 @@ def _viewed(x, *, dtype):
     return (*x.shape[:-1], x.shape[-1] * old // new)
 
 
-@op(None, shape=_viewed, dtype=lambda x, *, dtype: np.dtype(dtype))
+@op(None, shape=_viewed, dtype=lambda x, *, dtype: known(dtype))
 def view(x, *, dtype):
     """The same bytes read as another dtype."""
-    return np.ascontiguousarray(x).view(dtype).reshape(_viewed(x, dtype=dtype))
+    return np.ascontiguousarray(x).view(known(dtype)).reshape(_viewed(x, dtype=dtype))

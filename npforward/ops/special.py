@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from npforward import kernels, ops
-from npforward.dtypes import HALF, floating
+from npforward.dtypes import HALF, floating, known
 from npforward.ops.registry import op
 from npforward.ops.segments import limits
 
@@ -122,6 +122,6 @@ def _held(own, other):
 def saturate_cast(x, *, dtype):
     """x in another dtype; what that cannot hold becomes the nearest number that it can."""
     if x.dtype.kind != "b":
-        low, high = (np.asarray(a, x.dtype) for a in _held(x.dtype, np.dtype(dtype)))
+        low, high = (np.asarray(a, x.dtype) for a in _held(x.dtype, known(dtype)))
         x = ops.minimum(ops.maximum(x, low), high)
     return ops.cast(x, dtype=dtype)

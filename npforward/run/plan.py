@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from npforward import addresses, ops
-from npforward.dtypes import floating
+from npforward.dtypes import floating, known
 from npforward.errors import (
     BadFile,
     BadInput,
@@ -97,14 +97,9 @@ def compute_dtype(config: Mapping[str, Any], precision: str | None) -> str:
         return "str"  # as numpy calls it
     name = policy.removeprefix("mixed_")
     try:
-        dtype = np.dtype(name)
+        dtype = known(name)
     except TypeError:
-        import ml_dtypes  # noqa: F401  gives numpy its bfloat16
-
-        try:
-            dtype = np.dtype(name)
-        except TypeError:
-            raise UnsupportedOption(f"dtype policy {policy!r} is not known") from None
+        raise UnsupportedOption(f"dtype policy {policy!r} is not known") from None
     return precision if precision and floating(dtype) else name
 
 
