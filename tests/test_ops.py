@@ -103,6 +103,8 @@ EXAMPLES = {
         c(x(2, 6, 5, 3), x(3, 2, 3, 4), strides=ONES, dilation=ONES),
         c(x(1, 9, 4), x(3, 2, 6), strides=(2,), dilation=(2,), groups=2),
         c(x(1, 4, 5, 4, 2), x(2, 3, 1, 2, 3), strides=(1, 2, 3), dilation=(1, 1, 1)),
+        c(x(2, 6, 5, 3), x(3, 2, 1, 3), strides=(2, 1), dilation=(1, 2), groups=3),
+        c(x(1, 7, 2), x(3, 1, 4), strides=(2,), dilation=(1,), groups=2),
     ],
     "conv_transpose": [
         c(x(2, 3, 2, 4), x(3, 2, 5, 4), shape=(2, 8, 4, 5), strides=TWOS, dilation=ONES),
