@@ -18,7 +18,8 @@ def x(*shape, low=-2.0, high=2.0):
     """Random numbers, none close to another or to where an op has a kink."""
     n = int(np.prod(shape))
     # The same for the same shape, whatever other examples there are.
-    return (np.random.default_rng(n).permutation(n) + 0.37).reshape(shape) * (high - low) / max(n, 1) + low
+    drawn = np.random.default_rng(n).permutation(n) + 0.37
+    return drawn.reshape(shape) * (high - low) / max(n, 1) + low
 
 
 def c(*args, **options):
