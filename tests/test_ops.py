@@ -8,7 +8,7 @@ import pytest
 
 from npforward import ops
 from npforward.dtypes import differentiable, floating
-from npforward.errors import NotDifferentiable
+from npforward.errors import NotDifferentiable, UnsupportedOption
 from npforward.tape import OPS, Tape, Var, backward
 
 rng = np.random.default_rng(7)
@@ -443,6 +443,11 @@ def test_gradients_keep_the_dtype(name, i, dtype):
     for v in wanted:
         assert grads[v].dtype == dtype
         assert grads[v].shape == v.shape
+
+
+def test_a_beam_search_whose_labels_are_chance_in_keras_is_refused():
+    with pytest.raises(UnsupportedOption, match="mask_index=3 or None"):
+        ops.ctc_decode(x(3, 6, 4), np.array([6, 3, 2]), strategy="beam_search", mask_index=-1)
 
 
 def test_extreme_numbers_neither_warn_nor_overflow():

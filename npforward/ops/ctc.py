@@ -7,6 +7,7 @@ blanks nothing.
 from __future__ import annotations
 
 import heapq
+import itertools
 from typing import Any
 
 import numpy as np
@@ -149,6 +150,34 @@ def ctc_greedy(inputs, lengths, *, blank, merge_repeated=True):
     return y, -scores[:, None]
 
 
+def _grown(beams, leaves, step, blank, beam_width):
+    """The best of `leaves`, what became of the beams in a step, and of the beams one label longer.
+
+    As TensorFlow has it: where a beam fell out of the leaves and cannot return as another beam's
+    longer one, it does not grow any more itself.
+    """
+    worst_first = [(np.logaddexp(*p), -i, prefix) for i, (prefix, p) in enumerate(leaves.items())]
+    heapq.heapify(worst_first)
+    age, lost = itertools.count(len(leaves)), set()
+    for prefix, (in_blank, in_label) in beams.items():  # the likeliest first
+        total = np.logaddexp(in_blank, in_label)
+        if prefix in lost or (len(leaves) >= beam_width and total <= worst_first[0][0]):
+            continue
+        for label in range(len(step)):
+            longer = (*prefix, label)
+            if label == blank or longer in leaves:
+                continue
+            score = step[label] + (in_blank if prefix and prefix[-1] == label else total)
+            if score == -np.inf or (len(leaves) >= beam_width and score <= worst_first[0][0]):
+                lost.add(longer)
+                continue
+            if len(leaves) >= beam_width:
+                del leaves[heapq.heappop(worst_first)[-1]]
+            leaves[longer] = (-np.inf, score)
+            heapq.heappush(worst_first, (score, -next(age), longer))
+    return dict(sorted(leaves.items(), key=lambda item: -np.logaddexp(*item[1])))
+
+
 def _searched(logp, blank, beam_width):
     """Prefixes and their log-probabilities, the likeliest first: (of those ending in a blank, not).
 
@@ -166,17 +195,7 @@ def _searched(logp, blank, beam_width):
                 again = np.logaddexp(again, b if twice else np.logaddexp(b, label))
             of_label = again + step[prefix[-1]] if prefix else -np.inf
             found[prefix] = (total + step[blank], of_label)
-        for prefix, (in_blank, in_label) in beams.items():
-            total = np.logaddexp(in_blank, in_label)
-            for label in range(len(step)):
-                longer = (*prefix, label)
-                if label == blank or longer in beams:
-                    continue
-                before = in_blank if prefix and prefix[-1] == label else total
-                if before > -np.inf:
-                    found[longer] = (-np.inf, before + step[label])
-        best = heapq.nlargest(beam_width, found.items(), key=lambda item: np.logaddexp(*item[1]))
-        beams = dict(best)
+        beams = _grown(beams, found, step, blank, beam_width)
     return [(prefix, np.logaddexp(*p)) for prefix, p in beams.items()]
 
 
@@ -216,6 +235,12 @@ def ctc_decode(
         return list(ctc_greedy(inputs, lengths, blank=mask_index, merge_repeated=merge_repeated))
     if strategy != "beam_search":
         raise UnsupportedOption(f"strategy={strategy!r}, expected 'greedy' or 'beam_search'")
+    if mask_index == -1:
+        raise UnsupportedOption(
+            "mask_index=-1 in a beam search: Keras 3.15 takes every label twice then (with "
+            "TensorFlow, and has no blank with JAX), and which of the two it finds is chance.  "
+            f"Say mask_index={inputs.shape[-1] - 1} or None for the last label"
+        )
     found = ctc_beam_search(
         inputs, lengths, blank=mask_index, beam_width=beam_width, top_paths=top_paths
     )

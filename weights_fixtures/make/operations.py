@@ -610,7 +610,7 @@ case("ops.CTCLoss", Args([SPELT, typed("float16", 4, 6, 5), *LENGTHS]), mask_ind
 for mask_index in 0, None, 2:
     case("ops.CTCDecode", Args([(4, 6, 5), LENGTHS[1]]), mask_index=mask_index)
 case("ops.CTCDecode", Args([(4, 6, 3), LENGTHS[1]]), merge_repeated=False)
-for mask_index in 0, -1, None:
+for mask_index in 0, -2, None:  # -1 goes wrong in Keras
     case("ops.CTCDecode", Args([(4, 6, 5), LENGTHS[1]]), strategy="beam_search", top_paths=3,
          beam_width=7, mask_index=mask_index)  # fmt: skip
 
