@@ -115,7 +115,8 @@ def recorded() -> dict[str, list[tuple[float, float]]]:
         truth = Model(case.graph).astype("float64").trace(wide)
         for address, theirs in zip(case.addresses, case.outputs, strict=True):
             exact = truth[address]
-            if theirs.dtype == "float32" and exact.size and np.isfinite(exact).all():
+            largest = np.max(np.abs(exact), initial=0)
+            if theirs.dtype == "float32" and exact.size and largest < np.finfo("float32").max:
                 found[case.class_name].append((error(ours[address], exact), error(theirs, exact)))
     return found
 

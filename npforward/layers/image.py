@@ -174,16 +174,26 @@ def resizing(
 
 @layer("CenterCrop")
 def center_crop(
-    data, *, height, width, data_format=None, bounding_box_format=None, dtype="float32"
+    data,
+    *,
+    height,
+    width,
+    data_format=None,
+    bounding_box_format=None,
+    dtype="float32",
+    floatx="float32",
 ):
-    """The middle of images; those that are smaller than it are cut and resized."""
+    """The middle of images; those that are smaller than it are cut and resized.
+
+    Resized ones are float32 whatever the policy says, as TensorFlow gives them.
+    """
     size = positive("height", height), positive("width", width)
 
     def cropped(x):
         axes = _space(x, data_format)
         x = ops.cast(x, dtype=dtype)
         if any(x.shape[axis] < n for axis, n in zip(axes, size, strict=True)):
-            return _smart_resized(x, axes, size)
+            return ops.cast(_smart_resized(x, axes, size), dtype=floatx)
         for axis, n in zip(axes, size, strict=True):
             x = _middle(x, axis, n)
         return x
