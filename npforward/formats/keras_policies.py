@@ -153,13 +153,8 @@ def with_quantizers(found: dict[str, Any], said: Any) -> dict[str, Any]:
 def of_sub_layers(arrays: Iterable[Stored], biased: bool) -> dict[str, dict[str, Any]]:
     """How each sub-layer of an attention is quantised, by its arrays: its config does not say.
 
-<<<<<<< HEAD
     Keras quantises the dense layers in a MultiHeadAttention, and writes its config as before.  Of
     what quantises their inputs nothing is stored: it is taken to be what Keras takes by itself.
-=======
-    Keras quantises the dense layers in a MultiHeadAttention, and writes its config as before.  The
-    arrays do not say which quantizers there were: the usual ones of the mode are assumed.
->>>>>>> fix
     """
     held: dict[str, list[Stored]] = {}
     for array in arrays:
