@@ -683,6 +683,8 @@ case("ops.ISTFT", [(2, 7, 5), (2, 7, 5)], **SHORT, length=15)
 case("ops.ISTFT", [(7, 5), (7, 5)], **SHORT, window=None)
 case("ops.ViewAsComplex", (2, 3, 2))
 case("ops.ViewAsReal", typed("complex64", 2, 3))
+for name in "Real", "Imag", "Conj", "Angle", "Absolute", "Square":
+    case(f"ops.{name}", typed("complex64", 2, 3), note="complex")
 
 # ---------------------------------------------------------------------------------- keras.ops.core
 
