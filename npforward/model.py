@@ -548,6 +548,7 @@ class Model:
             evaluate,
             self._limits,
         )
+        recording.tape.evaluate = None  # it holds the inputs, which may be large
         if not recording.tape.by_value:
             while len(self._recordings) >= 16:  # many shapes in a loop must not fill memory
                 self._recordings.pop(next(iter(self._recordings)))
