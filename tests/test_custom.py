@@ -90,6 +90,12 @@ def test_a_lambda_is_python_code_unless_it_is_a_function_of_keras():
         model.predict(golden()["inputs/x"])
 
 
+def test_an_activation_that_is_not_keras_own_is_said():
+    model = npf.load_model(FOLDER / "model.keras")
+    with pytest.raises(UnsupportedOption, match=r"'bent_dense' .*'shop>bent' is .*custom_layers="):
+        model.predict(golden()["inputs/x"])
+
+
 def test_variables_have_the_names_of_parameters():
     model = npf.load_model(FOLDER / "model.keras", custom_layers=OURS)
     assert {"mix/kernel", "mix/bias", "inner/deep/kernel"} <= set(model.weights)

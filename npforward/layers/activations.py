@@ -8,7 +8,7 @@ from typing import Any
 from npforward import ops
 from npforward.errors import UnsupportedOption, nearest
 from npforward.inner import tap
-from npforward.layers.registry import Weight, keep, layer
+from npforward.layers.registry import HOW, Weight, keep, layer
 
 # Keras's names; most are the op's own.
 ACTIVATIONS: dict[str, Callable[..., Any]] = {
@@ -39,6 +39,10 @@ def get(activation: Any) -> Callable[..., Any]:
         return ACTIVATIONS["linear"]
     if callable(activation):
         return activation
+    if isinstance(activation, str) and ">" in activation and activation not in ACTIVATIONS:
+        raise UnsupportedOption(
+            f"activation {activation!r} is Python code, which is never taken from a file. {HOW}"
+        )
     if not isinstance(activation, str) or activation not in ACTIVATIONS:
         raise UnsupportedOption(
             f"activation {activation!r} is not known. {nearest(str(activation), ACTIVATIONS)}"

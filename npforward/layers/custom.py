@@ -12,9 +12,8 @@ from npforward.errors import UnsupportedLayer, UnsupportedOption, WeightMismatch
 from npforward.graph import Layer, Stored
 from npforward.layers.activations import ACTIVATIONS
 from npforward.layers.operations import FUNCTIONS
-from npforward.layers.registry import LAYERS, LayerDef, Weight, drop, layer
+from npforward.layers.registry import HOW, LAYERS, LayerDef, Weight, drop, layer
 
-HOW = "Give the function: load_model(path, custom_layers={'name or class': function})"
 # Inputs may be passed to these by place; what is behind is variables, or keyword-only the config.
 PLACES = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
 

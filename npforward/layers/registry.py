@@ -13,6 +13,8 @@ from npforward.errors import UnsupportedOption
 
 LAYERS: dict[str, LayerDef] = {}
 
+# What to do where the code of a layer or an activation is not in the file.
+HOW = "Give the function: load_model(path, custom_layers={'name or class': function})"
 # From config, inputs and the mask of the first input (a tree if that is one): the output's mask,
 # or a list of one for each output.
 MaskRule = Callable[[Mapping[str, Any], Any, Any], Any]

@@ -22,7 +22,7 @@ from npforward.errors import (
 )
 from npforward.graph import Graph, Layer, Node, Ref, leaves, map_leaves
 from npforward.layers import LayerDef, custom, operations
-from npforward.layers.registry import CALL_NO_EFFECT, Packed, quantization
+from npforward.layers.registry import CALL_NO_EFFECT, HOW, Packed, quantization
 from npforward.limits import Limits
 from npforward.run.fusion import fused, in_passing, in_place
 from npforward.tape import Step, Tape, Var
@@ -243,7 +243,7 @@ class Recording:
         definition = self.bounds[layer].definition
         if definition is None:
             why = operations.WITHOUT.get(layer.type, "it is not one of Keras's own layers")
-            raise UnsupportedLayer(f"{why}. {custom.HOW}")
+            raise UnsupportedLayer(f"{why}. {HOW}")
         config = {k: v for k, v in layer.config.items() if k not in layer.children}
         config = {**config, **(changes or {})}
         children = self._children(layer, address)
