@@ -311,6 +311,14 @@ def test_a_shape_may_depend_on_what_the_input_holds():
     assert [row.shape for row in model.summary().rows] == [(None, 3), ((None,), (None,)), (None,)]
 
 
+def test_output_sizes_of_an_einsum_count_from_the_front():
+    """As Keras takes them where there is one too many."""
+    kernel = rng.normal(size=(4, 2)).astype("float32")
+    config = {"equation": "...b,bc->...c", "output_shape": [2, 7], "bias_axes": None}
+    model = chain(Layer("e", "EinsumDense", config, (stored("e/kernel", kernel),)))
+    np.testing.assert_allclose(model.predict(X), X @ kernel, 1e-6)
+
+
 def test_trainable_parameters_are_counted_as_keras_does():
     frozen = dense("a", 4, 3, trainable=False)
     batch = [np.ones(3, "float32") for _ in range(4)]

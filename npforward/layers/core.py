@@ -53,10 +53,7 @@ def _einsum_letters(config, shape):
     made = [made] if isinstance(made, int) else list(made)
     y = out.replace("...", "")
     # Without "..." in front, the first letter is the batch, of which output_shape does not speak.
-    pairs = zip(reversed(y), reversed(made), strict=False)
-    if not out.startswith("..."):
-        pairs = zip(y[1:], made, strict=False)
-    for letter, n in pairs:
+    for letter, n in zip(y if out.startswith("...") else y[1:], made, strict=False):
         if n is not None:
             sizes.setdefault(letter, n)
     return of_w, y, sizes
