@@ -560,9 +560,8 @@ def plan(
     """
     goals = dict(wanted) if isinstance(wanted, Mapping) else _goals(recording, wanted)
     states = recording.tape.states.values()
-    kept_states = (
-        {last for _, last in states} if keep_states else set()
-    )  # a list would compare Vars
+    # Vars are kept in sets: to look for one in a list would record comparisons.
+    kept_states = {last for _, last in states} if keep_states else set()
     needed = {*goals.values(), *kept_states}
     kept: list[tuple[int, Step]] = []
     for i in range(len(recording.tape.steps) - 1, -1, -1):
