@@ -37,6 +37,7 @@ def test_numpy_references_alone_compute_it_too(name):
 
 
 def _differentiable(name):
+    """Whether numbers go in and come out that a gradient can be of."""
     case = Case(name)
     floats = [x for x in case.inputs if floating(x.dtype)]
     y = case.outputs[0]
@@ -67,11 +68,11 @@ DROWNED = re.compile(
 WITHOUT = re.compile("ops.(Qr/mode_complete|Qr/2x5|LuFactor)")
 
 
-@pytest.mark.parametrize("name", [n for n in CASES[::3] if not DROWNED.search(n)])
+@pytest.mark.parametrize(
+    "name", [n for n in CASES[::3] if not DROWNED.search(n) and _differentiable(n)]
+)
 def test_gradient_of_layer_is_that_of_finite_differences(name):
     case = Case(name)
-    if not _differentiable(name):
-        return  # nothing goes in or comes out that a gradient could be of, or NaN
     model = Model(case.graph).astype("float64")
     inputs = model.feeds(kinked(case))
     recording = model._record(inputs)
