@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -24,6 +24,15 @@ class Stored:
 
 
 @dataclass(frozen=True, eq=False)
+class Layout:
+    """How an older Keras kept the arrays of a layer, where that is not how today's does."""
+
+    trainable: tuple[bool, ...]  # one for each array that it kept, in its order
+    # Today's arrays, in today's order, out of those.  None of them is read for it.
+    today: Callable[[Sequence[Stored]], tuple[Stored, ...]]
+
+
+@dataclass(frozen=True, eq=False)
 class Layer:
     """One layer as saved.  The same object in two nodes is a shared layer."""
 
@@ -36,6 +45,7 @@ class Layer:
     children: Mapping[str, Layer | Graph] = field(
         default_factory=dict
     )  # "forward_layer", "cell", "activation"
+    layout: Layout | None = None  # None: the arrays are as today's Keras keeps them
 
 
 class Ref(NamedTuple):

@@ -33,11 +33,15 @@ from npforward.weights import Parameter, bind, parameters, parts
 Selection = str | Iterable[str] | Callable[["SavedLayer"], bool] | None
 
 
+BACKENDS = ("tensorflow", "theano", "cntk", "jax", "torch", "numpy")
+
+
 def load_model(
     path: str | Path,
     weights: str | Path | None = None,
     *,
     custom_layers: Mapping[str, Callable[..., Any]] | None = None,
+    backend: str | None = None,
     limits: Limits | None = None,
 ) -> Model:
     """Open a saved model; its format is told from its content.
@@ -56,6 +60,9 @@ def load_model(
         inputs, then the layer's variables in file order, then keyword-only what it wants of the
         config.  For a Lambda it is just the function.  Made of operators and of `npforward.ops`
         it is recorded op by op, and has derivatives; anything else gets and gives numpy arrays.
+    backend
+        What the Keras that wrote the file ran on, if the file does not say it: "tensorflow",
+        "theano" (which kept convolution kernels in another way) or "cntk".
     limits
         Bounds on what the file may ask of this machine; by default those of `Limits`.
 
@@ -76,7 +83,10 @@ def load_model(
     >>> model.outputs
     ('digit',)
     """
-    graph = formats.read(Path(path), weights=weights, limits=limits or Limits())
+    if backend not in (None, *BACKENDS):
+        known = ", ".join(map(repr, BACKENDS))
+        raise BadInput(f"backend={backend!r}, expected one of {known}")
+    graph = formats.read(Path(path), weights, limits or Limits(), backend=backend or "")
     _check_given(graph, custom_layers or {})
     return Model(graph, custom_layers=custom_layers, limits=limits)
 

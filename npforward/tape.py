@@ -114,6 +114,12 @@ class Tape:
         self.steps.append(step)
         return out
 
+    def cut(self, steps: int, taps: int) -> None:
+        """Forget all but the first so many steps and taps: what a failed call recorded."""
+        del self.steps[steps:]
+        for name in list(self.taps)[taps:]:
+            del self.taps[name]
+
     def with_data(self, args: tuple) -> tuple:
         """The arguments with arrays in place of Vars."""
         if self.evaluate is None:

@@ -97,6 +97,14 @@ def _in_order(layer: Layer, known: Known) -> Bound:
     needed, stored = _declared(layer, known), layer.stored
     if needed is None:
         return Bound(unnamed=stored)
+    if layer.layout is not None:
+        if len(stored) != len(layer.layout.trainable):
+            error = WeightMismatch(
+                f"layer {layer.name!r} ({layer.type}) was kept in {len(layer.layout.trainable)} "
+                f"arrays by the Keras that wrote the file, but it stores {len(stored)}{_DAMAGED}"
+            )
+            return Bound(known[layer], unnamed=stored, error=error)
+        stored = layer.layout.today(stored)
     if len(needed) != len(stored):
         said = quantization(layer.config)
         forgotten = said.get("mode") in ("gptq", "awq") and len(stored) == len(needed) - 1
@@ -200,7 +208,11 @@ def _share_out(part: Graph | Layer, bounds: dict[Layer | Graph, Bound], known: K
     for below in parts(part):
         if isinstance(below, Layer) and below not in bounds:
             needed, one = _declared(below, known) or (), same.get(below, below)
-            pairs = tuple((w, found[one, i]) for i, w in enumerate(needed) if (one, i) in found)
+            if below.layout is None:
+                pairs = tuple((w, found[one, i]) for i, w in enumerate(needed) if (one, i) in found)
+            else:
+                kept = [found[one, i] for i in range(len(below.layout.trainable)) if found]
+                pairs = tuple(zip(needed, below.layout.today(kept), strict=True)) if kept else ()
             short = bool(needed) and not found
             bounds[below] = Bound(known[below], pairs, error=bounds[part].error if short else None)
 
@@ -231,11 +243,15 @@ def _slots(part: Any, seen: set, same: Mapping[Layer, Layer], known: Known) -> t
                 f"the file keeps one list of arrays for a model with the layer {part.name!r} of "
                 f"the unknown type {part.type!r}: which arrays are whose cannot be told"
             )
-        numbers = {w: i for i, w in enumerate(needed)}
-        listed = _as_listed(part, needed)
-        own = [(numbers[w], w) for w in listed if not w.of_child]  # kept once, by the child
-        for i, w in own:
-            (trainable if w.trainable else other).append((part, i))
+        if part.layout is not None:
+            own = list(enumerate(part.layout.trainable))
+        else:
+            numbers = {w: i for i, w in enumerate(needed)}
+            # What a child keeps is kept once.
+            listed = (w for w in _as_listed(part, needed) if not w.of_child)
+            own = [(numbers[w], w.trainable) for w in listed]
+        for i, trained in own:
+            (trainable if trained else other).append((part, i))
         if not part.config.get("trainable", True):
             trainable, other = [], [(part, i) for i, _ in own]
     for below in children(part):

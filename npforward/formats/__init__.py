@@ -1,4 +1,4 @@
-"""Readers of saved models: each a module with `matches(path)` and `read(path, limits) -> Graph`."""
+"""Readers of saved models, a module each: `matches(path)`, `read(path, limits, backend)`, ..."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ def read(
     path: str | os.PathLike[str],
     weights: str | os.PathLike[str] | None = None,
     limits: Limits | None = None,
+    *,
+    backend: str = "",
 ) -> Graph:
     """The model saved at `path`, whatever its format, which is told from the content.
 
@@ -31,6 +33,8 @@ def read(
         Where the weights are instead: a `.weights.h5`, a weights-only `.h5` or a whole model.
     limits
         What the file may ask of this machine.
+    backend
+        What the Keras that wrote it ran on, where the file does not say it.
 
     Examples
     --------
@@ -41,9 +45,9 @@ def read(
     limits = limits or Limits()
     path = _existing(path)
     if weights is None:
-        return _format(path).read(path, limits)
+        return _format(path).read(path, limits, backend)
     weights = _existing(weights)
-    config, version = _format(path).architecture(path, limits)
+    config, version, said = _format(path).architecture(path, limits)
     held = _format(weights).weights(weights, limits)
     words = [_format(file).vocabularies(file, limits) for file in (weights, path)]
     source = f"{path.name} + {weights.name}"
@@ -52,6 +56,7 @@ def read(
         held,
         lambda place: next((found for one in words if (found := one(place)) is not None), None),
         version=version,
+        backend=backend or said,
         source=source,
         limits=limits,
     )

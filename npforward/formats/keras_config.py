@@ -12,7 +12,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from npforward.addresses import numbered
 from npforward.errors import BadFile, UnsupportedLayer, nearest
 from npforward.formats import keras_policies
 from npforward.formats.keras_dialects import modern
+from npforward.formats.keras_layouts import layout_of
 from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies, settled
 from npforward.graph import Graph, Layer, Node, Ref, Stored, leaves, map_leaves
 from npforward.limits import Limits
@@ -42,6 +43,14 @@ CHILDREN |= {"activation", "recurrent_activation"}
 KERAS = ("keras", "tf_keras")  # packages whose classes are Keras's own
 
 
+class Architecture(NamedTuple):
+    """What a file says of a model, and of the Keras that wrote it."""
+
+    config: Any
+    version: str = ""  # of Keras, "" if the file does not say
+    backend: str = ""  # that Keras ran on, likewise
+
+
 def no_weights(place: str, names: tuple[str, ...], model: bool) -> tuple[Stored, ...]:
     """An architecture alone."""
     return ()
@@ -53,13 +62,15 @@ def graph(
     vocabularies: Vocabularies = no_vocabularies,
     *,
     version: str = "",
+    backend: str = "",
     source: str = "config",
     limits: Limits | None = None,
 ) -> Graph:
     """The model that a Keras config describes, with the arrays that `weights` gives to its layers.
 
     `vocabularies` gives what lookup layers know where the config does not say it.
-    `version` is the Keras that wrote it ("" if unknown) and `source` names the file in messages.
+    `version` is the Keras that wrote it and `backend` what that ran on ("" if unknown); `source`
+    names the file in messages.
 
     Examples
     --------
@@ -70,7 +81,7 @@ def graph(
     [('input_layer', ()), ('d', (Ref(node='input_layer', output=0),))]
     """
     reader = _Reader(weights, vocabularies, source, limits or Limits())
-    entry = reader.entry(modern(config, version), "the model")
+    entry = reader.entry(modern(config, version, backend), "the model")
     if not _is_model(entry):
         if _type(entry) in ("Functional", "Sequential"):
             raise reader.wrong("layers of the model", entry["config"].get("layers"), "a list")
@@ -312,7 +323,8 @@ class _Reader:
         config |= self.quantized(entry, kind, names, stored)
         words, said = functools.partial(self.vocabularies, place), f"{self.source}: {where}"
         config, stored = settled(kind, config, stored, words, said, self.limits)
-        return Layer(names[-1], kind, config, stored, children)
+        layout = layout_of(entry.get("stored_as"), config)
+        return Layer(names[-1], kind, config, stored, children, layout)
 
     @staticmethod
     def is_layer(key: str, value: Any) -> bool:

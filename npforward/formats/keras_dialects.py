@@ -35,8 +35,10 @@ OBSOLETE: dict[str, tuple[Any, ...]] = {
 }
 
 
-def modern(entry: Any, version: str) -> Any:
+def modern(entry: Any, version: str, backend: str = "") -> Any:
     """A model's entry in today's dialect; `version` is the Keras that wrote it, "" if unknown.
+
+    `backend` is what that Keras ran on: kernels of Theano are kept in another way.
 
     What is not an entry is left as it is.
 
@@ -48,10 +50,10 @@ def modern(entry: Any, version: str) -> Any:
     >>> [layer["config"] for layer in new["config"]["layers"]]
     [{'name': 'd_input', 'batch_shape': [None, 4], 'dtype': 'float32'}, {'name': 'd'}]
     """
-    return _everywhere(steps(entry, version), entry)
+    return _everywhere(steps(entry, version, backend), entry)
 
 
-def steps(entry: Any, version: str) -> tuple[Callable[[Entry], Entry], ...]:
+def steps(entry: Any, version: str, backend: str = "") -> tuple[Callable[[Entry], Entry], ...]:
     """The steps that a file written by Keras `version` needs, in order."""
     if version:
         major, _, minor = version.partition(".")

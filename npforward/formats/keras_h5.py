@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from npforward.errors import BadFile
 from npforward.formats import archive, guarded_json, hdf5, keras_config
+from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
 from npforward.formats.keras_weights import ByName, ByPlace, some
 from npforward.graph import Graph, Stored
@@ -20,18 +20,20 @@ def matches(path: Path) -> bool:
     return path.is_file() and archive.begins(path, hdf5.SIGNATURE)
 
 
-def read(path: Path, limits: Limits) -> Graph:
+def read(path: Path, limits: Limits, backend: str = "") -> Graph:
     """The model in an HDF5 file."""
     file = hdf5.File.open(path, limits)
-    config, version = _architecture(file, limits)
+    config, version, said = _architecture(file, limits)
     lists = _weights(file)
-    graph = keras_config.graph(config, lists, version=version, source=path.name, limits=limits)
+    graph = keras_config.graph(
+        config, lists, version=version, backend=backend or said, source=path.name, limits=limits
+    )
     lists.check()
     return graph
 
 
-def architecture(path: Path, limits: Limits) -> tuple[Any, str]:
-    """The config in an HDF5 file, and the version of Keras that wrote it ("" if not said)."""
+def architecture(path: Path, limits: Limits) -> Architecture:
+    """The config in an HDF5 file, and what Keras wrote it."""
     return _architecture(hdf5.File.open(path, limits), limits)
 
 
@@ -50,7 +52,7 @@ def arrays(path: Path, limits: Limits) -> dict[str, Stored]:
     return weights(path, limits).arrays
 
 
-def _architecture(file: hdf5.File, limits: Limits) -> tuple[Any, str]:
+def _architecture(file: hdf5.File, limits: Limits) -> Architecture:
     text = file.text("", "model_config")
     if text is None:
         held = _weights(file).arrays
@@ -61,10 +63,13 @@ def _architecture(file: hdf5.File, limits: Limits) -> tuple[Any, str]:
             "model.to_json() gives."
         )
     config = guarded_json.loads(text, f"{file.where}: model_config", limits)
-    version = file.text("", "keras_version") or ""
-    if not version and MODEL in file:
-        version = file.text(MODEL, "keras_version") or ""
-    return config, keras_config.checked_version(version, file.where)
+    version = keras_config.checked_version(_said(file, "keras_version"), file.where)
+    return Architecture(config, version, _said(file, "backend"))
+
+
+def _said(file: hdf5.File, name: str) -> str:
+    """An attribute of the file or of the group of its weights; "" if there is none."""
+    return file.text("", name) or (file.text(MODEL, name) if MODEL in file else "") or ""
 
 
 def _weights(file: hdf5.File) -> ByPlace | ByName:

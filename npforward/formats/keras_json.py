@@ -7,6 +7,7 @@ from typing import Any
 
 from npforward.errors import BadFile
 from npforward.formats import guarded_json, keras_config
+from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
@@ -20,7 +21,7 @@ def matches(path: Path) -> bool:
         return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b'"', b"[")
 
 
-def read(path: Path, limits: Limits) -> Graph:
+def read(path: Path, limits: Limits, backend: str = "") -> Graph:
     """Refuses: an architecture has no weights of its own."""
     architecture(path, limits)
     raise BadFile(
@@ -29,8 +30,8 @@ def read(path: Path, limits: Limits) -> Graph:
     )
 
 
-def architecture(path: Path, limits: Limits) -> tuple[Any, str]:
-    """The config in a JSON file, and the version of Keras that wrote it ("" if it does not say)."""
+def architecture(path: Path, limits: Limits) -> Architecture:
+    """The config in a JSON file, and what Keras wrote it."""
     limits.check("config_bytes", path.stat().st_size, str(path))
     config = guarded_json.loads(path.read_bytes(), str(path), limits)
     if isinstance(config, str):  # json.dump(model.to_json(), file) is a common mistake
@@ -40,7 +41,9 @@ def architecture(path: Path, limits: Limits) -> tuple[Any, str]:
             f"{path}: JSON, but not a Keras architecture, which is an object with class_name and "
             "config. Write one with model.to_json()."
         )
-    return config, keras_config.checked_version(config.get("keras_version", ""), str(path))
+    version = keras_config.checked_version(config.get("keras_version", ""), str(path))
+    backend = config.get("backend", "")
+    return Architecture(config, version, backend if isinstance(backend, str) else "")
 
 
 def weights(path: Path, limits: Limits) -> Any:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from npforward.errors import BadFile
 from npforward.formats import archive, guarded_json, hdf5, keras_config
+from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import InArchive, Vocabularies
 from npforward.formats.keras_weights import ByPlace, some
 from npforward.graph import Graph, Stored
@@ -22,16 +22,17 @@ def matches(path: Path) -> bool:
     return archive.begins(path, archive.SIGNATURE, archive.EMPTY)
 
 
-def read(path: Path, limits: Limits) -> Graph:
+def read(path: Path, limits: Limits, backend: str = "") -> Graph:
     """The model in a `.keras` file or folder."""
     members = _open(path, limits)
-    config, version = _architecture(members, limits)
+    config, version, _ = _architecture(members, limits)
     place = _weights(members, limits)
     graph = keras_config.graph(
         config,
         place,
         InArchive(members),
         version=version,
+        backend=backend,
         source=path.name,
         limits=limits,
     )
@@ -39,8 +40,8 @@ def read(path: Path, limits: Limits) -> Graph:
     return graph
 
 
-def architecture(path: Path, limits: Limits) -> tuple[Any, str]:
-    """The config in a `.keras` file, and the version of Keras that wrote it ("" if not said)."""
+def architecture(path: Path, limits: Limits) -> Architecture:
+    """The config in a `.keras` file, and what Keras wrote it."""
     return _architecture(_open(path, limits), limits)
 
 
@@ -63,7 +64,7 @@ def _open(path: Path, limits: Limits) -> archive.Zip | archive.Folder:
     return archive.Folder(path, limits) if path.is_dir() else archive.Zip(path, limits)
 
 
-def _architecture(members: archive.Zip | archive.Folder, limits: Limits) -> tuple[Any, str]:
+def _architecture(members: archive.Zip | archive.Folder, limits: Limits) -> Architecture:
     where = f"{members.path}: {CONFIG}"
     config = guarded_json.loads(_member(members, CONFIG, "config_bytes"), where, limits)
     version = ""
@@ -71,7 +72,7 @@ def _architecture(members: archive.Zip | archive.Folder, limits: Limits) -> tupl
         text = members.view(METADATA, "config_bytes")
         metadata = guarded_json.loads(text, f"{members.path}: {METADATA}", limits)
         version = metadata.get("keras_version", "") if isinstance(metadata, dict) else ""
-    return config, keras_config.checked_version(version, str(members.path))
+    return Architecture(config, keras_config.checked_version(version, str(members.path)))
 
 
 def _weights(members: archive.Zip | archive.Folder, limits: Limits) -> ByPlace:

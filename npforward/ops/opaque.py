@@ -39,9 +39,7 @@ def own(function: Callable[..., Any]) -> Callable[..., Any]:
             raise
         except Exception:  # an array without data is not for every function
             pass
-        del tape.steps[steps:]
-        for name in list(tape.taps)[taps:]:
-            del tape.taps[name]
+        tape.cut(steps, taps)
         y = tape.record(_opaque(function, args, kwargs), tuple(held), {})
         return list(y) if len(y) > 1 else y[0]
 

@@ -220,9 +220,7 @@ class Recording:
                 failure = type(failure)(f"{failure}.{more}")
         except MISFITS as error:
             failure = misfit(_describe(node.layer), error)
-        del self.tape.steps[taken:]
-        for tap in list(self.tape.taps)[taps:]:
-            del self.tape.taps[tap]
+        self.tape.cut(taken, taps)
         return [Value(Failed(failure))]
 
     def call(
