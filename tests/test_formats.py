@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import npforward as npf
 from npforward import formats
 from npforward.errors import (
     BadFile,
@@ -30,7 +31,14 @@ from npforward.errors import (
     UnsupportedLayer,
     WeightMismatch,
 )
-from npforward.formats import archive, guarded_json, hdf5, keras_config, keras_dialects
+from npforward.formats import (
+    archive,
+    guarded_json,
+    hdf5,
+    keras_config,
+    keras_dialects,
+    python_code,
+)
 from npforward.graph import Graph, Ref
 from npforward.limits import Limits
 
@@ -1204,3 +1212,54 @@ def test_a_class_under_its_python_name_is_the_public_one():
     config = {"name": "m", "layers": [layer], "build_input_shape": [None, 4, 2]}
     model = {"module": "keras", "class_name": "Sequential", "config": config}
     assert keras_config.graph(model).nodes[-1].layer.type == "GroupQueryAttention"
+
+
+# Byte code of a function `preprocess` and of a lambda, as Keras 2.2.4 (Python 3.6), Keras 2.15
+# (Python 3.10) and Keras 3.15 (Python 3.11) wrote them.
+CODE = {
+    "4wEAAAAAAAAAAAAAAAEAAAACAAAAQwAAAHMIAAAAfABkARQAUwApAk7pAgAAAKkAKQHaAXhyAgAA\nAHICAAAA+g0v"
+    "dG1wL2xhbS9hLnB52gpwcmVwcm9jZXNzBgAAAHMCAAAACAA=\n": "preprocess",
+    "4wIAAAAAAAAAAgAAAAIAAABDAAAAcwwAAAB8AGQBGwB8ARgAUwApAk7nAAAAAADgX0CpACkC2gF4\n2gFmcgIAAAByAg"
+    "AAAPoEYS5wedoIPGxhbWJkYT4HAAAAcwAAAAA=\n": "",
+    "4wIAAAAAAAAAAAAAAAIAAAATAAAA8wwAAACXAHwAfAF6CwAAUwCpAU6pACkC2gF02gJieXMCAAAA\nICD6Ki93b3JrL21h"
+    "aW4vd2VpZ2h0c19maXh0dXJlcy9tYWtlL2N1c3RvbS5wefoIPGxhbWJkYT76\nF2J1aWxkLjxsb2NhbHM+LjxsYW1iZG"
+    "E+PwAAAHMKAAAAgACgQagCoUaAAPMAAAAA\n": "",
+}
+
+
+@pytest.mark.parametrize(("code", "name"), CODE.items())
+def test_a_function_is_called_by_its_name_without_running_its_code(code, name):
+    assert python_code.name_of(code) == name
+
+
+def test_the_code_of_a_lambda_is_not_run_but_its_name_is_told(tmp_path):
+    (code, name) = next(iter(CODE.items()))
+    config = {
+        "class_name": "Sequential",
+        "config": [
+            {
+                "class_name": "Lambda",
+                "config": {
+                    "name": "pre",
+                    "batch_input_shape": [None, 4],
+                    "function": [code, None, None],
+                    "function_type": "lambda",
+                    "module": "__main__",
+                    "output_shape_type": "raw",
+                    "output_shape_module": None,
+                    "arguments": {},
+                },
+            }
+        ],
+    }
+    path = tmp_path / "old.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["keras_version"], file.attrs["model_config"] = "2.1.6", json.dumps(config)
+        file.create_group("model_weights").attrs["layer_names"] = ["pre"]
+        file["model_weights"].create_group("pre").attrs["weight_names"] = np.array([])
+    x = np.ones((1, 4), "float32")
+    with pytest.raises(UnsupportedLayer, match=r"'pre' \(Lambda\).*the function 'preprocess'\)"):
+        npf.load_model(path).predict(x)
+    for key in (name, "pre", "Lambda"):
+        model = npf.load_model(path, custom_layers={key: lambda x: x * 2})
+        np.testing.assert_array_equal(model.predict(x), x * 2)

@@ -22,6 +22,7 @@ from npforward.formats import keras_policies
 from npforward.formats.keras_dialects import modern
 from npforward.formats.keras_layouts import layout_of
 from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies, settled
+from npforward.formats.python_code import name_of
 from npforward.graph import Graph, Layer, Node, Ref, Stored, leaves, map_leaves
 from npforward.limits import Limits
 
@@ -267,6 +268,9 @@ class _Reader:
     def function(self, tree: Mapping[str, Any]) -> str:
         """A function is only its name; one that is not Keras's keeps its package."""
         module, name = tree.get("module"), tree.get("config")
+        if isinstance(name, dict) and isinstance(name.get("code"), str):
+            called = name_of(name["code"])
+            return f"code>{called}" if called else "<lambda>"
         if not isinstance(name, str):
             return "<lambda>"
         registered = tree.get("registered_name")

@@ -325,6 +325,30 @@ def resizing_crop(entry: Entry) -> Entry:
     return _with(entry, resizes=True) if entry["class_name"] == "RandomCrop" else entry
 
 
+def lambda_code(entry: Entry) -> Entry:
+    """Keras 1 and 2: a Lambda's byte code, defaults and closure are a list of three.
+
+    >>> old = {"function": ["4wEA", None, None], "function_type": "lambda", "module": "__main__"}
+    >>> lambda_code({"class_name": "Lambda", "config": old})["config"]["function"]["config"]["code"]
+    '4wEA'
+    """
+    if entry["class_name"] != "Lambda":
+        return entry
+    config, kinds = entry["config"], ("function_type", "module", "output_shape_type")
+    kept = {key: value for key, value in config.items() if key not in kinds}
+    kept.pop("output_shape_module", None)
+    function = config.get("function")
+    if config.get("function_type") == "lambda":
+        code = function[0] if isinstance(function, list) and function else function
+        kept["function"] = {"class_name": "__lambda__", "config": {"code": code}}
+    elif isinstance(function, str):
+        module = config.get("module")
+        kept["function"] = {"class_name": "function", "config": function, "module": module}
+    if config.get("output_shape_type") == "lambda":
+        kept["output_shape"] = None
+    return {**entry, "config": kept}
+
+
 def single_axis(entry: Entry) -> Entry:
     """tf.keras writes BatchNormalization's axis as a list of one.
 
@@ -420,6 +444,7 @@ KERAS_2 = (
     negative_slope,
     hard_sigmoid,
     resizing_crop,
+    lambda_code,
     single_axis,
     reset_after,
     masks,

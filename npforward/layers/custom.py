@@ -53,7 +53,8 @@ def definition(
     >>> definition(Layer("d", "pkg>Double"), {"Double": lambda x: 2 * x}, ()).arguments
     ('x',)
     """
-    for key in (layer.name, layer.type):
+    called = layer.config.get("function") if layer.type == "Lambda" else None
+    for key in (layer.name, *([called] if isinstance(called, str) else []), layer.type):
         function = given_for(key, given)
         if function is not None:
             return _defined(function, layer, stored)
@@ -129,5 +130,9 @@ def lambda_(inputs, *, function, arguments=None, output_shape=None, mask=None):
     """A function of Keras's own; any other is Python code, which has to be given."""
     known = {**FUNCTIONS, **ACTIVATIONS}  # as Keras looks: gelu of both differs by a default
     if not isinstance(function, str) or function not in known:
-        raise UnsupportedLayer(f"it holds Python code, which is never taken from a file. {HOW}")
+        name = function.rpartition(">")[2] if isinstance(function, str) else ""
+        called = f" (the function {name!r})" if name.isidentifier() else ""
+        raise UnsupportedLayer(
+            f"it holds Python code{called}, which is never taken from a file. {HOW}"
+        )
     return known[function](inputs, **(arguments or {}))
