@@ -1214,16 +1214,13 @@ def test_a_class_under_its_python_name_is_the_public_one():
     assert keras_config.graph(model).nodes[-1].layer.type == "GroupQueryAttention"
 
 
-# Byte code of a function `preprocess` and of a lambda, as Keras 2.2.4 (Python 3.6), Keras 2.15
-# (Python 3.10) and Keras 3.15 (Python 3.11) wrote them.
+# Byte code of a function `preprocess` and of a lambda, as tf.keras 2.15 (Python 3.10) and
+# Keras 2.2.4 (Python 3.6) wrote them.
 CODE = {
     "4wEAAAAAAAAAAAAAAAEAAAACAAAAQwAAAHMIAAAAfABkARQAUwApAk7pAgAAAKkAKQHaAXhyAgAA\nAHICAAAA+g0v"
     "dG1wL2xhbS9hLnB52gpwcmVwcm9jZXNzBgAAAHMCAAAACAA=\n": "preprocess",
     "4wIAAAAAAAAAAgAAAAIAAABDAAAAcwwAAAB8AGQBGwB8ARgAUwApAk7nAAAAAADgX0CpACkC2gF4\n2gFmcgIAAAByAg"
     "AAAPoEYS5wedoIPGxhbWJkYT4HAAAAcwAAAAA=\n": "",
-    "4wIAAAAAAAAAAAAAAAIAAAATAAAA8wwAAACXAHwAfAF6CwAAUwCpAU6pACkC2gF02gJieXMCAAAA\nICD6Ki93b3JrL21h"
-    "aW4vd2VpZ2h0c19maXh0dXJlcy9tYWtlL2N1c3RvbS5wefoIPGxhbWJkYT76\nF2J1aWxkLjxsb2NhbHM+LjxsYW1iZG"
-    "E+PwAAAHMKAAAAgACgQagCoUaAAPMAAAAA\n": "",
 }
 
 
