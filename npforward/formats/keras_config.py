@@ -26,6 +26,7 @@ from npforward.limits import Limits
 
 # From where weights lie (`layers/dense_1/layer` in Keras 3's files), the names of a layer and of
 # those that contain it, and whether it is a model, to its arrays.  Children come before parents.
+# Where a file calls the layers in a list otherwise than Keras 3, `in_list` of the callable says how.
 Weights = Callable[[str, tuple[str, ...], bool], tuple[Stored, ...]]
 
 # The Python class behind a public name, where they differ: files are laid out by the former.
@@ -148,6 +149,7 @@ class _Reader:
     ) -> None:
         self.weights, self.vocabularies = weights, vocabularies
         self.source, self.limits = source, limits
+        self.in_list = getattr(weights, "in_list", in_list)
         self.met: dict[tuple[str, str, str], Layer | Graph] = {}
         self.layers = self.edges = 0
         self.sizes: dict[
@@ -298,7 +300,7 @@ class _Reader:
                 counts: Counter[str] = Counter()
                 for index, cell in enumerate(value):
                     cell = self.entry(cell, f"cell {index} of {where}")
-                    at = f"{place}/{key}/{_counted(cell['class_name'], counts)}"
+                    at = f"{place}/{key}/{self.in_list(cell['class_name'], counts)}"
                     children[f"{key}/{index}"] = self.child(cell, at, names, where)
             else:
                 config[key] = self.value(value, where)
@@ -382,7 +384,7 @@ class _Reader:
             # InputLayer of a Sequential.
             kind = _type(layer)
             listed = not kind.startswith("ops.") and (functional or kind != "InputLayer")
-            at = f"layers/{_counted(layer['class_name'], counts)}" if listed else "-"
+            at = f"layers/{self.in_list(layer['class_name'], counts)}" if listed else "-"
             found[name] = layer, self.layer(layer, f"{place}/{at}".lstrip("/"), (*names, name))
         if functional:
             nodes, inputs, outputs = self.calls(config, found, where)
@@ -574,7 +576,7 @@ def _circle(nodes: list[Node], needs: list[set[int]], missing: list[int]) -> lis
     return [nodes[i].address for i in [*path[path.index(at) :], at]]
 
 
-def _counted(class_name: str, counts: Counter[str]) -> str:
+def in_list(class_name: str, counts: Counter[str]) -> str:
     """The next free name in a list of layers: `dense`, then `dense_1`."""
     name = snake(class_name)
     counts[name] += 1
