@@ -26,7 +26,7 @@ from npforward.limits import Limits
 
 # From where weights lie (`layers/dense_1/layer` in Keras 3's files), the names of a layer and of
 # those that contain it, and whether it is a model, to its arrays.  Children come before parents.
-# Where a file calls the layers in a list otherwise than Keras 3, `in_list` of the callable says how.
+# Where layers in a list are called otherwise than by Keras 3, `in_list` of the callable says how.
 Weights = Callable[[str, tuple[str, ...], bool], tuple[Stored, ...]]
 
 # The Python class behind a public name, where they differ: files are laid out by the former.

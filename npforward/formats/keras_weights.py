@@ -100,7 +100,7 @@ class ByObject:
 
     def __init__(self, bundle: tensor_bundle.Bundle) -> None:
         self.bundle, self.where = bundle, bundle.where
-        self.objects = object_graph.Objects(bundle)
+        self.objects = object_graph.Objects.of(bundle)
         self.layers: set[int] = set()  # the objects that were asked for as layers or models
         self.taken: set[int] = set()  # the variables that were given
 
@@ -121,8 +121,7 @@ class ByObject:
         }
 
     def __call__(self, place: str, names: tuple[str, ...], model: bool) -> tuple[Stored, ...]:
-        path = re.sub(r"(^|/)layers/(?=\d)", r"\1layer-", place)
-        layer = self.objects.at(self.objects.model, path)
+        layer = self.objects.layer(place)
         if layer is None:
             return ()
         found = [] if model else list(self.objects.beneath(layer, self.layers))

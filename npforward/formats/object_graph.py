@@ -6,12 +6,14 @@ variables is known: `layer-3`, `forward_layer`, `cell`, `kernel`.  Objects may h
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from npforward.errors import BadFile
 from npforward.formats.protobuf import Message
 from npforward.formats.tensor_bundle import Bundle
+from npforward.limits import Limits
 
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"  # the key of the tensor that holds the description
 VALUE = "VARIABLE_VALUE"  # what a variable calls its array
@@ -30,17 +32,13 @@ class Object:
 
 
 class Objects:
-    """The objects of a checkpoint, by number; there are none in one of TensorFlow 1."""
+    """The objects of a checkpoint or SavedModel, by number."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        self.where, self.limits = bundle.where, bundle.limits
+    def __init__(self, nodes: Iterable[Message], where: str, limits: Limits) -> None:
+        self.where, self.limits = where, limits
         self.nodes: list[Object] = []
         self._edges = 0
-        if GRAPH not in bundle.entries:
-            return
-        text = b"".join(bundle.strings(GRAPH))
-        limits = self.limits
-        for node in Message(text, f"{self.where}: its object graph", limits).messages(1):
+        for node in nodes:
             children = {child.text(2): child.integer(1) for child in node.messages(1)}
             keys = {said.text(1): said.text(3) for said in node.messages(2)}
             self.nodes.append(Object(children, keys))
@@ -52,6 +50,13 @@ class Objects:
                         f"{self.where}: attribute {name!r} of object {number} is object {child}, "
                         f"but there are {len(self.nodes)}. The file is damaged: copy it again."
                     )
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Objects:
+        """Those of a checkpoint; there are none in one of TensorFlow 1."""
+        where = f"{bundle.where}: its object graph"
+        text = b"".join(bundle.strings(GRAPH)) if GRAPH in bundle.entries else b""
+        return cls(Message(text, where, bundle.limits).messages(1), bundle.where, bundle.limits)
 
     def _walked(self, edges: int) -> None:
         """Count what was read and followed: objects that all hold each other have no end."""
@@ -69,6 +74,10 @@ class Objects:
             if name not in BESIDE and "layer-0" in self.nodes[child].children
         }
         return held.pop() if len(held) == 1 else None
+
+    def layer(self, place: str) -> int | None:
+        """The object of the layer at a place: `layers/3/layer` is `layer-3/layer`."""
+        return self.at(self.model, re.sub(r"(^|/)layers/(?=\d)", r"\1layer-", place))
 
     def at(self, start: int | None, path: str) -> int | None:
         """The object at the end of a path of attributes, if there is one."""

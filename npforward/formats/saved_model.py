@@ -12,10 +12,11 @@ from typing import Any
 from npforward.errors import BadFile, UnsupportedLayer
 from npforward.formats import guarded_json, keras_config
 from npforward.formats.archive import Folder
-from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
+from npforward.formats.keras_preprocessing import Vocabularies
 from npforward.formats.keras_weights import ByObject, some
 from npforward.formats.protobuf import Message
 from npforward.formats.tensor_bundle import Bundle
+from npforward.formats.tf_vocabularies import InSavedModel
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
 
@@ -38,7 +39,12 @@ def read(path: Path, limits: Limits) -> Graph:
     config, version = _architecture(folder)
     held = _weights(folder)
     graph = keras_config.graph(
-        config, held, version=version, source=folder.path.name, limits=limits
+        config,
+        held,
+        _vocabularies(folder, held),
+        version=version,
+        source=folder.path.name,
+        limits=limits,
     )
     held.check()
     return graph
@@ -56,7 +62,8 @@ def weights(path: Path, limits: Limits) -> ByObject:
 
 def vocabularies(path: Path, limits: Limits) -> Vocabularies:
     """What the preprocessing layers in a SavedModel folder know."""
-    return no_vocabularies
+    folder = _open(path, limits)
+    return _vocabularies(folder, _weights(folder))
 
 
 def arrays(path: Path, limits: Limits) -> dict[str, Stored]:
@@ -82,6 +89,10 @@ def _weights(folder: Folder) -> ByObject:
     return ByObject(Bundle(folder.path / INDEX, folder.limits))
 
 
+def _vocabularies(folder: Folder, held: ByObject) -> InSavedModel:
+    return InSavedModel(folder, held.bundle, held.objects, lambda: _graph(folder))
+
+
 def _architecture(folder: Folder) -> tuple[Any, str]:
     said = _said(folder)
     config = plain({key: said.get(key) for key in ("class_name", "config")})
@@ -91,9 +102,9 @@ def _architecture(folder: Folder) -> tuple[Any, str]:
         held = _weights(folder).arrays
         raise UnsupportedLayer(
             f"{folder.path}: the model in this SavedModel is {kind}: how its layers are connected "
-            "is said only by compiled functions of TensorFlow, which npforward does not run. It has "
-            f"{len(held)} arrays ({some(held) or 'none'}), which `npforward weights` lists. If it "
-            "is a Keras model, save it again with model.save(), or give its architecture: "
+            "is said only by compiled functions of TensorFlow, which npforward does not run. It "
+            f"has {len(held)} arrays ({some(held) or 'none'}), which `npforward weights` lists. If "
+            "it is a Keras model, save it again with model.save(), or give its architecture: "
             f"load_model('architecture.json', weights={folder.path.name!r})."
         )
     version = said.get("keras_version") or _keras_of(folder)

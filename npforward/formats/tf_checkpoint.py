@@ -7,8 +7,9 @@ from typing import Any
 
 from npforward.errors import BadFile
 from npforward.formats import tensor_bundle
-from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
+from npforward.formats.keras_preprocessing import Vocabularies
 from npforward.formats.keras_weights import ByObject, some
+from npforward.formats.tf_vocabularies import InCheckpoint
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
 
@@ -34,8 +35,9 @@ def weights(path: Path, limits: Limits) -> ByObject:
 
 
 def vocabularies(path: Path, limits: Limits) -> Vocabularies:
-    """There are none."""
-    return no_vocabularies
+    """What preprocessing layers know, as far as it is stored with the weights."""
+    held = weights(path, limits)
+    return InCheckpoint(held.bundle, held.objects)
 
 
 def arrays(path: Path, limits: Limits) -> dict[str, Stored]:
