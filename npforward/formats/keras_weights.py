@@ -5,7 +5,6 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from npforward.errors import BadFile, WeightMismatch
@@ -105,10 +104,12 @@ class ByObject:
         self.taken: set[int] = set()  # the variables that were given
 
     @staticmethod
-    def in_list(class_name: str, counts: Counter[str]) -> str:
-        """Layers are numbered as they stand in the list, whatever their class."""
-        counts[class_name] += 1
-        return str(counts.total() - 1)
+    def in_list(class_names: list[str]) -> list[str]:
+        """Layers are numbered, whatever their class: from the last, which is -1.
+
+        Up to TensorFlow 2.1 the first in a Sequential is an InputLayer that its config lacks.
+        """
+        return [str(number) for number in range(-len(class_names), 0)]
 
     @property
     def arrays(self) -> dict[str, Stored]:

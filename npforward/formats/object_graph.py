@@ -38,6 +38,7 @@ class Objects:
         self.where, self.limits = where, limits
         self.nodes: list[Object] = []
         self._edges = 0
+        self._counts: dict[tuple[int, str], int] = {}
         for node in nodes:
             children = {child.text(2): child.integer(1) for child in node.messages(1)}
             keys = {said.text(1): said.text(3) for said in node.messages(2)}
@@ -76,8 +77,23 @@ class Objects:
         return held.pop() if len(held) == 1 else None
 
     def layer(self, place: str) -> int | None:
-        """The object of the layer at a place: `layers/3/layer` is `layer-3/layer`."""
-        return self.at(self.model, re.sub(r"(^|/)layers/(?=\d)", r"\1layer-", place))
+        """The object of the layer at a place: of four, `layers/-1/layer` is `layer-3/layer`."""
+        found, prefix = self.model, ""
+        for name in place.split("/"):
+            if name == "layers":
+                prefix = "layer-"
+                continue
+            if found is not None and re.fullmatch(r"-\d+", name):
+                name = f"{prefix}{self._count(found, prefix) + int(name)}"
+            found, prefix = self.at(found, name), ""
+        return found
+
+    def _count(self, number: int, prefix: str) -> int:
+        """How many numbered children an object has."""
+        if (number, prefix) not in self._counts:
+            names = (n.removeprefix(prefix) for n in self.nodes[number].children)
+            self._counts[number, prefix] = sum(name.isdecimal() for name in names)
+        return self._counts[number, prefix]
 
     def at(self, start: int | None, path: str) -> int | None:
         """The object at the end of a path of attributes, if there is one."""

@@ -22,6 +22,7 @@ from npforward.limits import Limits
 
 MODEL, METADATA = "saved_model.pb", "keras_metadata.pb"
 INDEX = "variables/variables.index"
+ALONE = "assets/saved_model.json"  # what tf.keras.experimental.export_saved_model writes [1.12-2.0]
 # The Keras in a TensorFlow that has another version than it, where a file does not say it.
 KERAS_OF = {"1": "2.2.4-tf", "2.0": "2.2.4-tf", "2.1": "2.2.4-tf", "2.2": "2.3.0-tf"}
 
@@ -113,6 +114,9 @@ def _architecture(folder: Folder) -> tuple[Any, str]:
 
 def _said(folder: Folder) -> dict[str, Any]:
     """What Keras has written about the model: {} if it has written nothing."""
+    if ALONE in folder:
+        where = f"{folder.path}: {ALONE}"
+        return _object(folder.view(ALONE, "config_bytes"), where, folder.limits)
     if METADATA in folder:
         where = f"{folder.path}: {METADATA}"
         metadata = Message(folder.view(METADATA, "file_bytes"), where, folder.limits)
@@ -122,7 +126,11 @@ def _said(folder: Folder) -> dict[str, Any]:
         root = next(_graph(folder).message(7).messages(1), None)
         text = root.message(4).text(3) if root else ""
     where = f"{folder.path}: what it says of the model"
-    said = guarded_json.loads(text, where, folder.limits) if text else {}
+    return _object(text, where, folder.limits) if text else {}
+
+
+def _object(text: str | memoryview, where: str, limits: Limits) -> dict[str, Any]:
+    said = guarded_json.loads(text, where, limits)
     if not isinstance(said, dict):
         raise BadFile(f"{where} is {type(said).__name__}, expected an object with a config.")
     return said
