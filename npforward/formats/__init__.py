@@ -7,13 +7,21 @@ from pathlib import Path
 from types import ModuleType
 
 from npforward.errors import BadFile, MissingFile, UnknownFormat
-from npforward.formats import keras_config, keras_h5, keras_json, keras_zip
+from npforward.formats import (
+    keras_config,
+    keras_h5,
+    keras_json,
+    keras_zip,
+    saved_model,
+    tf_checkpoint,
+)
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
 
 __all__ = ["FORMATS", "arrays", "read"]
 
-FORMATS: tuple[ModuleType, ...] = (keras_zip, keras_h5, keras_json)  # the order is the priority
+# The order is the priority.
+FORMATS: tuple[ModuleType, ...] = (saved_model, keras_zip, keras_h5, keras_json, tf_checkpoint)
 
 
 def read(
@@ -28,9 +36,11 @@ def read(
     Parameters
     ----------
     path
-        A `.keras` file or folder, a whole-model `.h5`, or an architecture (`model.to_json()`).
+        A `.keras` file or folder, a SavedModel folder, a whole-model `.h5`, or an architecture
+        (`model.to_json()`).
     weights
-        Where the weights are instead: a `.weights.h5`, a weights-only `.h5` or a whole model.
+        Where the weights are instead: a `.weights.h5`, a weights-only `.h5`, a TensorFlow
+        checkpoint (`ckpt.index`, or `ckpt` as TensorFlow calls it) or a whole model.
     limits
         What the file may ask of this machine.
     backend
@@ -79,6 +89,10 @@ def arrays(path: str | os.PathLike[str], limits: Limits | None = None) -> dict[s
 
 def _existing(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
+    if not path.exists() and path.name:
+        # TensorFlow calls a checkpoint by what the names of its files begin with.
+        index = path.with_name(f"{path.name}.index")
+        path = index if index.is_file() else path
     if not path.exists():
         raise MissingFile(f"{path}: no such file or folder (looked in {Path.cwd()}).")
     if not (path.is_file() or path.is_dir()):  # reading from a pipe or a device might never end
@@ -95,11 +109,14 @@ def _format(path: Path) -> ModuleType:
             raise BadFile(f"{path}: the file is empty. Copy or download it again.")
     except OSError as error:
         raise MissingFile(f"{path}: cannot be opened ({error.strerror}).") from error
-    known = "a .keras file or folder, a whole-model .h5, or model.to_json() with weights"
+    known = (
+        "a .keras file or folder, a SavedModel of tf.keras, a whole-model .h5, or model.to_json() "
+        "with weights"
+    )
     if path.is_dir():
-        saved = (path / "saved_model.pb").is_file() or (path / "keras_metadata.pb").is_file()
-        what = "a TensorFlow SavedModel" if saved else "a folder, and not one of model.save()"
-        raise UnknownFormat(f"{path}: {what}. npforward reads {known}.")
+        raise UnknownFormat(
+            f"{path}: a folder, and not one of model.save(). npforward reads {known}."
+        )
     with path.open("rb") as file:
         begins = file.read(8)
     raise UnknownFormat(

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from npforward.errors import BadFile, NpforwardError, nearest
-from npforward.formats.mapping import Region, mapped
+from npforward.formats.mapping import Region, frozen, mapped, view
 from npforward.graph import Stored
 from npforward.limits import Limits
 
@@ -233,10 +233,10 @@ class File:
                 "does not open. Save the model again in one file."
             )
         if size == 0:
-            return Stored(path, shape, dtype, lambda: _frozen(np.zeros(shape, dtype)))
+            return Stored(path, shape, dtype, lambda: frozen(np.zeros(shape, dtype)))
         if layout == COMPACT:
             values = np.array(dataset[()]).view(dtype).reshape(shape)
-            return Stored(path, shape, dtype, lambda: _frozen(values))
+            return Stored(path, shape, dtype, lambda: frozen(values))
         if layout == CONTIGUOUS:
             start, end = dataset.id.data_offset, dataset.id.data_offset + size * dtype.itemsize
             if dataset.id.data_offset == UNDEFINED:
@@ -248,7 +248,7 @@ class File:
                     "copy it again."
                 )
             block = self.data[start:end]
-            return Stored(path, shape, dtype, lambda: _view(block, shape, dtype))
+            return Stored(path, shape, dtype, lambda: view(block, shape, dtype))
         if layout == CHUNKED:
             filters = [entry["filter_id"] for entry in dataset.id.filter_pipeline or ()]
             for number in filters:
@@ -295,7 +295,7 @@ class File:
                 inside = tuple(slice(p, p + c) for p, c in zip(place, chunks, strict=True))
                 target = values[inside]
                 target[...] = part[tuple(slice(n) for n in target.shape)]
-            return _frozen(values)
+            return frozen(values)
 
 
 @functools.cache
@@ -358,20 +358,6 @@ def _dtype(dataset: Any, where: str) -> np.dtype:
         f"{where} holds values of type {dtype}, expected numbers. npforward reads no objects, "
         "references, texts or records as weights."
     )
-
-
-def _frozen(values: np.ndarray) -> np.ndarray:
-    # numba and BLAS want the machine's own byte order.
-    values = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
-    values.flags.writeable = False
-    return values
-
-
-def _view(block: memoryview, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    values = np.frombuffer(block, dtype).reshape(shape)
-    if values.flags.aligned and dtype.isnative:
-        return values
-    return _frozen(values.copy())
 
 
 def _nothing_stored(where: str, shape: tuple[int, ...]) -> str:

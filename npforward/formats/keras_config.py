@@ -28,6 +28,7 @@ from npforward.limits import Limits
 
 # From where weights lie (`layers/dense_1/layer` in Keras 3's files), the names of a layer and of
 # those that contain it, and whether it is a model, to its arrays.  Children come before parents.
+# Where layers in a list are called otherwise than by Keras 3, `in_list` of the callable says how.
 Weights = Callable[[str, tuple[str, ...], bool], tuple[Stored, ...]]
 
 # The Python class behind a public name, where they differ: files are laid out by the former.
@@ -160,6 +161,7 @@ class _Reader:
     ) -> None:
         self.weights, self.vocabularies = weights, vocabularies
         self.source, self.limits = source, limits
+        self.in_list = getattr(weights, "in_list", in_list)
         self.met: dict[tuple[str, str, str], Layer | Graph] = {}
         self.layers = self.edges = 0
         self.sizes: dict[
@@ -310,10 +312,10 @@ class _Reader:
             if self.is_layer(key, value):
                 children[key] = self.child(value, f"{place}/{key}", names, where)
             elif key == "cells" and isinstance(value, list):
-                counts: Counter[str] = Counter()
-                for index, cell in enumerate(value):
-                    cell = self.entry(cell, f"cell {index} of {where}")
-                    at = f"{place}/{key}/{_counted(cell['class_name'], counts)}"
+                cells = [self.entry(c, f"cell {i} of {where}") for i, c in enumerate(value)]
+                places = self.in_list([cell["class_name"] for cell in cells])
+                for index, (cell, at) in enumerate(zip(cells, places, strict=True)):
+                    at = f"{place}/{key}/{at}"
                     children[f"{key}/{index}"] = self.child(cell, at, names, where)
             else:
                 config[key] = self.value(value, where)
@@ -386,7 +388,17 @@ class _Reader:
         if not functional:
             layers = self.with_input(entry, layers)
         found: dict[str, tuple[dict[str, Any], Layer | Graph]] = {}
-        counts: Counter[str] = Counter()
+        # Operations have no weights and are not in Keras's list of layers; nor is the InputLayer of
+        # a Sequential.
+        kinds = [_type(layer) for layer in layers]
+        listed = [
+            not kind.startswith("ops.") and (functional or kind != "InputLayer") for kind in kinds
+        ]
+        places = iter(
+            self.in_list(
+                [layer["class_name"] for layer, is_in in zip(layers, listed, strict=True) if is_in]
+            )
+        )
         for i, layer in enumerate(layers):
             name = self.name(layer, f"layer {i} of {where}")
             if name in found:
@@ -394,11 +406,7 @@ class _Reader:
                     f"{self.source}: two layers of {where} are called {name!r}, so that it is not "
                     "clear which one is meant. Rename one and save the model again."
                 )
-            # Operations have no weights and are not in Keras's list of layers; nor is the
-            # InputLayer of a Sequential.
-            kind = _type(layer)
-            listed = not kind.startswith("ops.") and (functional or kind != "InputLayer")
-            at = f"layers/{_counted(layer['class_name'], counts)}" if listed else "-"
+            at = f"layers/{next(places)}" if listed[i] else "-"
             found[name] = layer, self.layer(layer, f"{place}/{at}".lstrip("/"), (*names, name))
         if functional:
             nodes, inputs, outputs = self.calls(config, found, where)
@@ -590,11 +598,20 @@ def _circle(nodes: list[Node], needs: list[set[int]], missing: list[int]) -> lis
     return [nodes[i].address for i in [*path[path.index(at) :], at]]
 
 
-def _counted(class_name: str, counts: Counter[str]) -> str:
-    """The next free name in a list of layers: `dense`, then `dense_1`."""
-    name = snake(class_name)
-    counts[name] += 1
-    return name if counts[name] == 1 else f"{name}_{counts[name] - 1}"
+def in_list(class_names: list[str]) -> list[str]:
+    """What Keras 3 calls the layers in a list, by their classes.
+
+    Examples
+    --------
+    >>> in_list(["Dense", "Conv2D", "Dense"])
+    ['dense', 'conv2d', 'dense_1']
+    """
+    counts: Counter[str] = Counter()
+    found = []
+    for name in map(snake, class_names):
+        found.append(f"{name}_{counts[name]}" if counts[name] else name)
+        counts[name] += 1
+    return found
 
 
 def _said(tree: Any) -> Any:

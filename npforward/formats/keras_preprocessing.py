@@ -71,7 +71,9 @@ def settled(
     ({'vocabulary': [7, 5]}, ())
     """
     if kind in LOOKUPS:
-        if config.get("vocabulary") is None and (lines := vocabulary()) is not None:
+        # A path in the config is never followed; what the file itself has may be its content.
+        named = config.get("vocabulary")
+        if (named is None or isinstance(named, str)) and (lines := vocabulary()) is not None:
             words: list[Any] = lines
             if kind == "IntegerLookup":
                 words = [_whole(line, where) for line in lines]

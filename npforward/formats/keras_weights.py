@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from npforward.errors import BadFile, WeightMismatch
-from npforward.formats import hdf5
+from npforward.formats import hdf5, object_graph, tensor_bundle
 from npforward.graph import Stored
 
 # The optimizer's state and that of compiled metrics are beside the weights, and are none.
@@ -88,6 +88,74 @@ class ByName:
     def check(self) -> None:
         """Every layer that has arrays must be in the model."""
         left = [name for name, owned in self.lists.items() if owned and name not in self.taken]
+        _check_all_taken(self.where, left)
+
+
+class ByObject:
+    """TensorFlow: the objects of a checkpoint, `layer-3/forward_layer/cell/kernel`.
+
+    A layer owns the variables beneath it, save those of the layers inside it.
+    """
+
+    def __init__(self, bundle: tensor_bundle.Bundle) -> None:
+        self.bundle, self.where = bundle, bundle.where
+        self.objects = object_graph.Objects.of(bundle)
+        self.layers: set[int] = set()  # the objects that were asked for as layers or models
+        self.taken: set[int] = set()  # the variables that were given
+
+    @staticmethod
+    def in_list(class_names: list[str]) -> list[str]:
+        """Layers are numbered, whatever their class: from the last, which is -1.
+
+        Up to TensorFlow 2.1 the first in a Sequential is an InputLayer that its config lacks.
+        """
+        return [str(number) for number in range(-len(class_names), 0)]
+
+    @property
+    def arrays(self) -> dict[str, Stored]:
+        found = self.bundle.arrays()
+        return {
+            short: Stored(short, stored.shape, stored.dtype, stored.read)
+            for key, stored in found.items()
+            if not (key.split("/")[0] in BESIDE or "/.OPTIMIZER_SLOT/" in key)
+            for short in [key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")]
+        }
+
+    def __call__(self, place: str, names: tuple[str, ...], model: bool) -> tuple[Stored, ...]:
+        layer = self.objects.layer(place)
+        if layer is None:
+            return ()
+        found = [] if model else list(self.objects.beneath(layer, self.layers))
+        self.layers.add(layer)
+        self.taken.update(number for _, number in found)
+        name = "/".join(names)
+        return tuple(self._stored(number, f"{name}/{path}") for path, number in found)
+
+    def _stored(self, number: int, name: str) -> Stored:
+        key = self.objects.nodes[number].keys[object_graph.VALUE]
+        if key not in self.bundle.entries:
+            raise BadFile(
+                f"{self.where}: has no array {key!r} for {name!r}. The file is damaged: copy it "
+                "again."
+            )
+        return self.bundle.stored(key, name)
+
+    def check(self) -> None:
+        """Every variable of the model must have found its layer."""
+        model = self.objects.model
+        if model is None:
+            raise BadFile(
+                f"{self.where}: its arrays ({some(self.arrays) or 'none'}) are not those of a "
+                "Keras model alone: which of them are whose cannot be told. Save the weights with "
+                "model.save_weights."
+            )
+        held = {
+            number: f"{name}/{path}"
+            for name, layer in self.objects.nodes[model].children.items()
+            if name.startswith("layer-")
+            for path, number in self.objects.beneath(layer)
+        }
+        left = [path for number, path in held.items() if number not in self.taken]
         _check_all_taken(self.where, left)
 
 

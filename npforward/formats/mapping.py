@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from npforward.errors import BadFile, LimitExceeded, MissingFile, NpforwardError
 from npforward.limits import Limits
 
@@ -29,6 +31,33 @@ def mapped(path: Path, limits: Limits) -> memoryview:
         raise
     except OSError as error:
         raise MissingFile(f"{path}: cannot be opened ({error.strerror}).") from error
+
+
+def frozen(values: np.ndarray) -> np.ndarray:
+    """The values as numba and BLAS want them: contiguous, of the machine's byte order, read-only.
+
+    Examples
+    --------
+    >>> frozen(np.array([1, 2], ">i4")).dtype.isnative
+    True
+    """
+    values = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+    values.flags.writeable = False
+    return values
+
+
+def view(block: memoryview, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """The bytes as an array, without a copy where the machine can compute with them as they lie.
+
+    Examples
+    --------
+    >>> view(memoryview(bytes(8)), (2,), np.dtype("float32"))
+    array([0., 0.], dtype=float32)
+    """
+    values = np.frombuffer(block, dtype).reshape(shape)
+    if values.flags.aligned and dtype.isnative:
+        return values
+    return frozen(values.copy())
 
 
 class Region:

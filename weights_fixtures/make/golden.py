@@ -1,6 +1,6 @@
 """Record the output of every call of every layer of a genuine model, under npforward's addresses.
 
-Works with the Keras that it is given: Keras 3, or the tf.keras of TensorFlow 2.15.
+Works with the Keras that it is given: Keras 3, or the tf.keras of TensorFlow 2.4 to 2.15.
 """
 
 import numpy as np
@@ -25,7 +25,9 @@ def calls(keras, model):
     """(address within the model, layer, input tensors, output tensors) of each call, symbolic."""
     graph = graph_of(model)
     old = hasattr(graph, "_network_nodes")
-    for layer in graph._self_tracked_trackables if old else graph.operations:
+    # tf.keras calls them `_layers` up to 2.4; `layers` lacks the InputLayer of a Sequential.
+    own = getattr(graph, "_self_tracked_trackables", None) or getattr(graph, "_layers", None)
+    for layer in own if old else graph.operations:
         nodes = [n for i, n in enumerate(layer._inbound_nodes) if belongs(n, i, layer, graph)]
         for number, node in enumerate(nodes, start=1):
             inputs = node.keras_inputs if hasattr(node, "keras_inputs") else node.input_tensors
@@ -59,11 +61,11 @@ def record(keras, model, inputs, prefix=""):
     wanted = list(found.values()) + [tensor for *_, takes in nested for tensor in takes]
     # A model of its own, so that each value is what the framework computes in one run.
     values = keras.Model(graph.inputs, wanted)(list(inputs), training=False)
-    arrays = dict(zip(found, map(array_of, values[: len(found)]), strict=True))
+    arrays = {address: array_of(values[i]) for i, address in enumerate(found)}
     at = len(found)
     for address, layer, takes in nested:
         # As they are: with the masks that the framework has attached to them.
-        arrays |= record(keras, layer, values[at : at + len(takes)], address)
+        arrays.update(record(keras, layer, values[at : at + len(takes)], address))
         at += len(takes)
     return arrays
 
@@ -83,5 +85,5 @@ def check(name, arrays):
 
 def save(path, feeds, arrays):
     """Write `inputs/<input name>` and every address."""
-    arrays = {f"inputs/{name}": value for name, value in feeds.items()} | arrays
-    np.savez_compressed(path, **arrays)
+    inputs = {f"inputs/{name}": value for name, value in feeds.items()}
+    np.savez_compressed(path, **inputs, **arrays)
