@@ -38,6 +38,8 @@ class Limits:
     hdf5_depth: int = 32
     hdf5_objects: int = 200_000
     attribute_bytes: int = 64 * MiB
+    hdf5_library_bytes: int = 8 * GiB  # memory of the process in which the HDF5 library runs
+    hdf5_library_seconds: int = 60  # that it may take to answer one question
     rank: int = 8
     tensor_elements: int = 2**31
     weights_bytes: int = 16 * GiB
