@@ -76,9 +76,11 @@ def load_model(
     >>> model.outputs
     ('digit',)
     """
-    graph = formats.read(Path(path), weights=weights, limits=limits or Limits())
-    _check_given(graph, custom_layers or {})
-    return Model(graph, custom_layers=custom_layers, limits=limits)
+    limits = limits or Limits()
+    with limits.loading(str(path)):
+        graph = formats.read(Path(path), weights=weights, limits=limits)
+        _check_given(graph, custom_layers or {})
+        return Model(graph, custom_layers=custom_layers, limits=limits)
 
 
 def _check_given(graph: Graph, given: Mapping[str, Callable[..., Any]]) -> None:

@@ -405,7 +405,7 @@ def _plain_number(message: bytes) -> bool:
 
 
 def userblock(data: memoryview) -> bool:
-    """Whether HDF5 begins after a block of something else: at 512 bytes, or twice, four times ..."""
+    """Whether HDF5 begins after a block of something else: at 512 bytes, or at 1024, 2048 ..."""
     starts = itertools.takewhile(lambda start: start < len(data), (512 << n for n in range(55)))
     return any(bytes(data[start : start + 8]) == SIGNATURE for start in starts)
 

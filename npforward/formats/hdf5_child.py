@@ -3,7 +3,8 @@
 `hdf5_library` starts it as a file, not as a part of npforward, and talks to it by its standard
 input and output: a length and JSON, then bytes.  It gets the content of a file, never a path, and
 once it is ready it may open no file, start no process and write to no disk (where the system has
-`resource`, that is, not on Windows).  So a link out of the file leads nowhere even if a check fails.
+`resource`, that is, not on Windows).  So a link out of the file leads nowhere, even if a check
+fails.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from npforward.errors import BadFile, LimitExceeded
+from npforward.errors import BadFile
 from npforward.formats import guarded_json, hdf5_child
 from npforward.graph import Stored
 from npforward.limits import Limits
@@ -76,9 +76,11 @@ class Library:
     def array(self, path: str) -> Stored:
         """The dataset at `path`."""
         found = self._ask("array", path)
-        shape, kind = (found.get("shape"), found.get("dtype")) if isinstance(found, dict) else "??"
+        said = found if isinstance(found, dict) else {}
+        shape: Any = said.get("shape")
+        kind = str(said.get("dtype"))
         sizes = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
-        if not sizes or not re.fullmatch(r"[<|][biufc]\d{1,2}|bfloat16", str(kind)):
+        if not sizes or not re.fullmatch(r"[<|][biufc]\d{1,2}|bfloat16", kind):
             raise self._nonsense(found)
         stored = _bfloat16() if kind == "bfloat16" else np.dtype(kind)
         dtype = stored.newbyteorder("=")
@@ -98,7 +100,8 @@ class Library:
             return said["answer"]
         where = f"{self.where}: {path or '/'!r}"
         if str(said.get("failed", "")).startswith("MemoryError"):
-            self.limits.check("hdf5_library_bytes", np.inf, f"{where}: memory of the HDF5 library")
+            what = f"{where}: to read it, the HDF5 library takes more memory than"
+            raise self.limits.exceeded("hdf5_library_bytes", what)
         if "refused" in said:
             raise BadFile(
                 f"{self.where}: {said['refused']}. npforward reads arrays of numbers that lie in "
@@ -110,7 +113,9 @@ class Library:
         )
 
     def _nonsense(self, answer: Any) -> BadFile:
-        return BadFile(f"{self.where}: the HDF5 library answers {str(answer)[:80]!r}. It is damaged.")
+        return BadFile(
+            f"{self.where}: the HDF5 library answers {str(answer)[:80]!r}. It is damaged."
+        )
 
 
 class _Child:
@@ -180,17 +185,17 @@ class _Child:
                 hdf5_child.send(process.stdin, question, content)  # type: ignore[arg-type]
             return _answer(process.stdout, library, into)  # type: ignore[arg-type]
         except (OSError, EOFError):
-            code = process.wait()  # it is dead
+            process.stdin.close()  # type: ignore[union-attr]
+            code = process.wait()  # it is dead, or ends without its input
+        except BaseException:
+            self.stop()  # its answer would be taken for that to the next question
+            raise
         finally:
             late.cancel()
         self.stop()
         if expired.is_set() or -code == getattr(signal, "SIGXCPU", None):
-            raise LimitExceeded(
-                f"{library.where}: the HDF5 library took more than the limit hdf5_library_seconds "
-                f"= {seconds} over this file, which may be made to hang it. If you trust it, "
-                "raise the limit: Limits(hdf5_library_seconds=...) or --limit "
-                "hdf5_library_seconds=..."
-            )
+            what = f"{library.where}: to read it, the HDF5 library takes longer than"
+            raise library.limits.exceeded("hdf5_library_seconds", what)
         raise BadFile(
             f"{library.where}: the HDF5 library crashed over this file (code {code}), in a process "
             "of its own. The file is damaged or made to do so: do not open it with other programs."
@@ -223,7 +228,7 @@ def _answer(stream: BinaryIO, library: Library, into: np.ndarray | None) -> dict
     ):
         raise EOFError
     if into is not None and size:
-        view = memoryview(into.reshape(-1).view(np.uint8))
+        view = into.reshape(-1).view(np.uint8).data
         while len(view):
             count = stream.readinto(view)  # type: ignore[attr-defined]
             if not count:

@@ -177,6 +177,7 @@ class _Reader:
         name = entry.get("name") or entry["config"].get("name")
         if not isinstance(name, str) or not name:
             raise self.wrong(f"the name of {where}", name, "text")
+        self.limits.check("name_bytes", len(name.encode()), f"{self.source}: the name of {where}")
         return name
 
     # Values.

@@ -1,6 +1,6 @@
 """A long run by hand, from the root of the project:
 
-    PYTHONPATH=tests python -m fuzz --files 200000 --seed 1 --keep findings
+PYTHONPATH=tests python -m fuzz --files 200000 --seed 1 --keep findings
 """
 
 from __future__ import annotations

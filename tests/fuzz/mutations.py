@@ -1,7 +1,7 @@
 """Changed copies of a file, changed at the depth at which its format keeps what it says.
 
 Containers are told from their content, as npforward tells them: what is new in `FORMATS` needs
-nothing new here.  All chance comes from one `random.Random`, so that a seed, or hypothesis, decides.
+nothing new here.  All chance comes from one `random.Random`: a seed decides, or hypothesis.
 """
 
 from __future__ import annotations
@@ -217,7 +217,9 @@ def hdf5_changed(content: bytes, chance: Random) -> bytes:
         with h5py.File(buffer, "r+") as file:
             paths = [""]
             file.visit(paths.append)
-            change = chance.choice((_attribute, _attribute, _attribute, _attribute, _dataset, _link))
+            change = chance.choice(
+                (_attribute, _attribute, _attribute, _attribute, _dataset, _link)
+            )
             change(file, paths, chance)
     except Exception:  # an earlier change has damaged it, or h5py does not do such a thing
         return bytes_changed(content, chance)

@@ -9,7 +9,6 @@ from pathlib import Path
 from random import Random
 
 from fuzz.mutations import mutated
-
 from npforward import formats
 from npforward.errors import NpforwardError
 

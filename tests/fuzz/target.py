@@ -1,7 +1,7 @@
 """The process that opens changed files, watched for anything that a file must not cause.
 
-    oracle: only errors of our own; nothing imported, executed, started, written, sent, or opened
-    but the file itself.
+oracle: only errors of our own; nothing imported, executed, started, written, sent, or opened
+but the file itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ FORBIDDEN = (
     "webbrowser.", "signal.", "syslog.", "winreg.", "msvcrt.",
 )  # fmt: skip
 HARMLESS = ("os.listdir", "os.scandir")  # of the path that was given, which is checked
-# pyfive looks up its own version each time that it reads an array of many pieces.
+# pyfive looks for its own version, wherever packages may be, each time that it reads an array of
+# many pieces.
 OURS = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 OURS += tuple(path for path in sys.path if path.endswith(".zip"))
 READER = "hdf5_child.py"  # the one process that may be started
@@ -56,7 +57,7 @@ class Watch:
             if writes or not self._given(path, OURS):
                 self.seen.append(f"open {path!r} {mode!r}")
         elif event in HARMLESS:
-            if not self._given(args[0], OURS):
+            if not self._given(args[0], (*OURS, *sys.path)):
                 self.seen.append(f"{event} {args[0]!r}")
         elif event.startswith(FORBIDDEN):
             if event == "subprocess.Popen" and READER in str(args[1]):
