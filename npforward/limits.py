@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import _thread
 import dataclasses
+import math
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from npforward.errors import BadInput, LimitExceeded, nearest
 
 MiB, GiB = 2**20, 2**30
+COMMAND_LINE = {"load_seconds": 120}  # where it differs: nobody watches a script
 
 
 @dataclass(frozen=True)
@@ -25,20 +33,25 @@ class Limits:
     10
     """
 
+    load_seconds: float = math.inf  # to open a model; 120 on the command line
     file_bytes: int = 8 * GiB
     member_bytes: int = 4 * GiB  # one member of an archive, uncompressed
+    archive_bytes: int = 8 * GiB  # all members that are unpacked
     zip_ratio: int = 100  # uncompressed / compressed, above 16 MiB
     zip_members: int = 10_000
     config_bytes: int = 64 * MiB
     asset_bytes: int = 16 * MiB  # a vocabulary
     depth: int = 64  # nesting of JSON
     model_depth: int = 16  # models within models
+    name_bytes: int = 1024  # of one layer; addresses join those of the models around it
     layers: int = 100_000
     edges: int = 1_000_000
     hdf5_depth: int = 32
     hdf5_objects: int = 200_000
     attribute_bytes: int = 64 * MiB
     protobuf_fields: int = 1_000_000  # of one message: objects of a checkpoint, nodes of a graph
+    hdf5_library_bytes: int = 8 * GiB  # memory of the process in which the HDF5 library runs
+    hdf5_library_seconds: int = 60  # that it may take to answer one question
     rank: int = 8
     tensor_elements: int = 2**31
     weights_bytes: int = 16 * GiB
@@ -52,12 +65,61 @@ class Limits:
         --------
         >>> Limits().check("rank", 4, "model.h5")
         """
-        allowed = getattr(self, name)
-        if found > allowed:
-            raise LimitExceeded(
-                f"{where}: {found:,} exceeds the limit {name} = {allowed:,}. "
-                f"If you trust this file, raise it: Limits({name}=...) or --limit {name}=..."
-            )
+        if found > getattr(self, name):
+            raise self.exceeded(name, f"{where}: {found:,} exceeds")
+
+    def exceeded(self, name: str, what: str) -> LimitExceeded:
+        """The error that `what` is more than the limit called `name`.
+
+        Examples
+        --------
+        >>> str(Limits().exceeded("rank", "x has more axes than"))[:40]
+        'x has more axes than the limit rank = 8.'
+        """
+        return LimitExceeded(
+            f"{what} the limit {name} = {getattr(self, name):,}. "
+            f"If you trust this file, raise it: Limits({name}=...) or --limit {name}=..."
+        )
+
+    @contextmanager
+    def loading(self, where: str) -> Iterator[None]:
+        """Stop what is done in this block after `load_seconds`, if Python's main thread does it.
+
+        Examples
+        --------
+        >>> with Limits(load_seconds=60).loading("model.h5"):
+        ...     pass
+        """
+        before = signal.getsignal(signal.SIGINT)
+        bounded = self.load_seconds < math.inf and before is not None
+        if not bounded or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        expired = threading.Event()
+
+        def late() -> None:
+            expired.set()
+            _thread.interrupt_main()
+
+        def interrupted(number: int, frame: Any) -> None:
+            if expired.is_set():
+                raise self.exceeded("load_seconds", f"{where}: it takes longer to open than")
+            if callable(before):
+                before(number, frame)
+
+        timer = threading.Timer(self.load_seconds, late)
+        timer.daemon = True
+        try:
+            # Only a handler of Python's is called at all, whatever was there before.
+            signal.signal(signal.SIGINT, interrupted)
+            timer.start()
+            yield
+        finally:
+            try:
+                timer.cancel()
+                timer.join()
+            finally:
+                signal.signal(signal.SIGINT, before)
 
     @classmethod
     def parse(cls, settings: list[str]) -> Limits:
@@ -69,7 +131,7 @@ class Limits:
         4
         """
         known = {field.name for field in dataclasses.fields(cls)}
-        changes = {}
+        changes: dict[str, Any] = dict(COMMAND_LINE)
         for setting in settings:
             name, _, value = setting.partition("=")
             if name not in known:

@@ -86,9 +86,11 @@ def load_model(
     if backend not in (None, *BACKENDS):
         known = ", ".join(map(repr, BACKENDS))
         raise BadInput(f"backend={backend!r}, expected one of {known}")
-    graph = formats.read(Path(path), weights, limits or Limits(), backend=backend or "")
-    _check_given(graph, custom_layers or {})
-    return Model(graph, custom_layers=custom_layers, limits=limits)
+    limits = limits or Limits()
+    with limits.loading(str(path)):
+        graph = formats.read(Path(path), weights, limits, backend=backend or "")
+        _check_given(graph, custom_layers or {})
+        return Model(graph, custom_layers=custom_layers, limits=limits)
 
 
 def _check_given(graph: Graph, given: Mapping[str, Callable[..., Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from npforward.run import Failed, Recording
 from npforward.weights import Bound, Parameter, parameters, parts
 
 Shape = tuple[int | None, ...]
+LARGEST = 2**56  # numbers in an array that takes no memory; numpy counts their bytes in 63 bits
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,8 @@ def _shapes(inputs: Sequence[Any], record: Callable[[list], Recording]) -> dict[
             tuple(n if n is not None else size if i else batch for i, n in enumerate(spec.shape))
             for spec in inputs
         ]
+        if any(math.prod(shape) > LARGEST for shape in filled):
+            return {}
         samples = zip(filled, inputs, strict=True)
         found.append(record([_sample(shape, spec.dtype, batch) for shape, spec in samples]).values)
     shapes = {}

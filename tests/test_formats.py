@@ -1056,31 +1056,6 @@ def test_a_pipe_is_not_waited_for(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("limit", "value", "file"),
-    [
-        ("file_bytes", 100, "sequential.keras"),
-        ("member_bytes", 100, "sequential.keras"),
-        ("zip_members", 2, "sequential.keras"),
-        ("config_bytes", 100, "sequential.keras"),
-        ("config_bytes", 100, "sequential.h5"),
-        ("depth", 5, "sequential.keras"),
-        ("model_depth", 0, "nested.keras"),
-        ("layers", 3, "sequential.keras"),
-        ("edges", 3, "nested.keras"),
-        ("hdf5_depth", 2, "sequential.keras"),
-        ("hdf5_objects", 5, "sequential.h5"),
-        ("attribute_bytes", 100, "sequential.h5"),
-        ("rank", 2, "sequential.keras"),
-        ("tensor_elements", 10, "sequential.keras"),
-        ("weights_bytes", 100, "sequential.h5"),
-    ],
-)
-def test_every_limit_can_be_hit_and_says_its_name(limit, value, file):
-    with pytest.raises(LimitExceeded, match=limit):
-        formats.read(FILES / file, limits=Limits(**{limit: value}))
-
-
-@pytest.mark.parametrize(
     "text", ["[" * 100_000, '{"a": ' * 500, "1" * 5000, "\ufeff{]", '"\\ud800']
 )
 def test_hostile_json(text):

@@ -36,6 +36,7 @@ class Zip:
         import zipfile
 
         self.path, self.limits = path, limits
+        self.unpacked = 0  # bytes
         self.data = mapped(path, limits)
         with self._reading():
             budget = 2 * len(self.data) + 2**17
@@ -108,6 +109,8 @@ class Zip:
                 if info.file_size > 16 * MiB:
                     ratio = info.file_size // max(info.compress_size, 1)
                     self.limits.check("zip_ratio", ratio, f"{where}, bytes per compressed byte")
+                self.unpacked += info.file_size
+                self.limits.check("archive_bytes", self.unpacked, f"{where} and those before it")
                 inflate = zlib.decompressobj(-15)
                 content = inflate.decompress(block, info.file_size + 1)
                 if len(content) != info.file_size or zlib.crc32(content) != info.CRC:

@@ -11,6 +11,8 @@ from npforward.limits import Limits
 
 TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
 
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
 
 def loads(text: str | bytes | memoryview, where: str, limits: Limits) -> Any:
     """The value that a JSON text says.
@@ -26,7 +28,10 @@ def loads(text: str | bytes | memoryview, where: str, limits: Limits) -> Any:
         if not isinstance(text, str):
             text = bytes(text).decode("utf-8-sig")
         limits.check("depth", depth(text), f"{where}: nesting of the JSON")
-        return json.loads(text, object_pairs_hook=_unique)
+        found = json.loads(text, object_pairs_hook=_unique)
+        if SURROGATE.search(text):
+            json.dumps(found, ensure_ascii=False).encode("utf-8")  # half of a pair has no UTF-8
+        return found
     except NpforwardError:
         raise
     except (ValueError, RecursionError) as error:

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from npforward.errors import BadFile, NpforwardError, nearest
+from npforward.formats import hdf5_child
+from npforward.formats.hdf5_library import Library
 from npforward.formats.mapping import Region, frozen, mapped, view
 from npforward.graph import Stored
 from npforward.limits import Limits
@@ -29,11 +31,15 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 COMPACT, CONTIGUOUS, CHUNKED, VIRTUAL = range(4)  # layout classes of the HDF5 specification
 UNDEFINED = 2**64 - 1  # the address of what was never written
 HEADER_READS = 500  # parts of one object's header; genuine ones have a few
+IEEE = {2: (5, 10), 4: (8, 23), 8: (11, 52)}  # bits of exponent and mantissa, by size
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 
 
 class File:
     """An HDF5 file, or one that is a part of another file, in memory that may be mapped.
+
+    Every question is put to pyfive, and to the HDF5 library only where pyfive says that it does not
+    read such files: never where a file is damaged, or asks for what is refused.
 
     Examples
     --------
@@ -51,76 +57,37 @@ class File:
 
     def __init__(self, data: memoryview, where: str, limits: Limits) -> None:
         self.data, self.where, self.limits = data, where, limits
-        self._objects: dict[str, Any] = {}
-        self._names: dict[str, dict[str, None]] = {}
+        self._paths: set[str] = set()
         self._bytes = 0
-        self._lock = threading.Lock()  # pyfive seeks in the one file object
-        if bytes(data[:8]) != SIGNATURE:
-            raise BadFile(f"{where}: not an HDF5 file (it does not begin with HDF5's signature).")
-        # pyfive reads most structures once, and some heaps again for each attribute in them.
-        budget = min(limits.attribute_bytes, 16 * len(data) + 2**16)
-        with self._reading("/"):
-            root = _careful_file()(Region(data, where, budget))
-        if getattr(root, "userblock_size", 0):
-            raise BadFile(f"{where}: HDF5 with a user block, which no Keras writes.")
-        self._objects[""] = root
+        self._library = Library(data, where, limits)
+        self._parsed: Parsed | None = None
+        try:
+            self._parsed = Parsed(data, where, limits)
+        except NotParsed:
+            self._library.members("")
 
     @classmethod
     def open(cls, path: Path, limits: Limits) -> File:
         """The HDF5 file at `path`, mapped into memory."""
         return cls(mapped(path, limits), str(path), limits)
 
-    @contextmanager
-    def _reading(self, path: str) -> Iterator[None]:
-        """Turn whatever pyfive raises over malformed bytes into an error that names the path."""
-        try:
-            yield
-        except NpforwardError:
-            raise
-        # The parser lets a dozen types through: struct.error, AssertionError, RecursionError ...
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            raise BadFile(
-                f"{self.where}: cannot read {path or '/'!r} of this HDF5 file ({reason}). It is "
-                "truncated or damaged, or uses a part of HDF5 that npforward does not read, "
-                "such as an external link. Copy it again, or save it again with Keras."
-            ) from error
-
-    def _object(self, path: str) -> Any:
-        """The pyfive object at `path`, which is walked one component at a time."""
-        path = path.strip("/")
-        if path in self._objects:
-            return self._objects[path]
-        parts = path.split("/")
-        self.limits.check("hdf5_depth", len(parts), f"{self.where}: {path[:100]!r}")
-        parent_path, name = "/".join(parts[:-1]), parts[-1]
-        parent = self._object(parent_path)
-        siblings = self._links(parent_path)
-        if name not in siblings:
-            raise BadFile(
-                f"{self.where}: there is no {path!r} in this HDF5 file. {nearest(name, siblings)}"
-            )
-        self.limits.check("hdf5_objects", len(self._objects), self.where)
+    def _asked(self, question: str, path: str) -> Any:
+        """What pyfive says of the object at `path`, or the library."""
+        self._paths.add(path)
+        self.limits.check("hdf5_depth", path.count("/") + 1, f"{self.where}: {path[:100]!r}")
+        self.limits.check("hdf5_objects", len(self._paths), self.where)
         # An object takes a header of 16 bytes and an entry of 24 in its group, at the very least.
-        if len(self._objects) > len(self.data) // 40:
+        if len(self._paths) > 2 + len(self.data) // 40:
             raise BadFile(
                 f"{self.where}: has more paths than there is room for objects in the file: its "
                 f"groups contain each other, as at {path[:100]!r}. It is damaged; copy it again."
             )
-        with self._reading(path):
-            found = parent.get_lazy_view(name)
-        # pyfive follows soft links: what comes back then has another name, or is missing.
-        if found is None or found.name != f"/{path}":
-            raise BadFile(
-                f"{self.where}: {path!r} is a soft link, which npforward does not follow, "
-                "because the file decides where it leads. Save the model again without links."
-            )
-        self._objects[path] = found
-        return found
-
-    @staticmethod
-    def _is_dataset(found: Any) -> bool:
-        return hasattr(found, "shape")
+        if self._parsed is not None:
+            try:
+                return getattr(self._parsed, question)(path)
+            except NotParsed:
+                pass  # the library does
+        return getattr(self._library, question)(path)
 
     def __contains__(self, path: str) -> bool:
         """Whether there is a group or dataset at `path`."""
@@ -134,31 +101,16 @@ class File:
 
     def names(self, path: str = "") -> list[str]:
         """The names in the group at `path`; none if it is a dataset."""
-        return list(self._links(path.strip("/")))
+        return self._members(path.strip("/")) or []
 
-    def _links(self, path: str) -> dict[str, None]:
-        if path not in self._names:
-            found = self._object(path)
-            with self._reading(path):
-                # Neither a dataset nor a named type has members.
-                names = dict.fromkeys(found) if hasattr(found, "keys") else {}
-                for name in names:
-                    if name in ("", ".", "..") or "/" in name:
-                        raise ValueError(f"a member is called {name!r}")
-            self.limits.check("hdf5_objects", len(names), f"{self.where}: {path or '/'}")
-            self._names[path] = names
-        return self._names[path]
+    def _members(self, path: str) -> list[str] | None:
+        names = self._asked("members", path)
+        self.limits.check("hdf5_objects", len(names or ()), f"{self.where}: {path or '/'}")
+        return names
 
     def attributes(self, path: str = "") -> dict[str, Any]:
         """All attributes at `path`: bytes as str, arrays of them as lists of str."""
-        found = self._object(path)
-        with self._reading(path):
-            values = dict(found.attrs)
-            total = sum(map(_attribute_bytes, values.values()))
-            self.limits.check(
-                "attribute_bytes", total, f"{self.where}: attributes of {path or '/'!r}"
-            )
-            return {name: _text(value) for name, value in values.items()}
+        return self._asked("attributes", path.strip("/"))
 
     def attribute(self, path: str, name: str) -> Any:
         """One attribute, or None.  Keras splits a long list into `name0`, `name1`, ..."""
@@ -197,19 +149,120 @@ class File:
         found, waiting = {}, [path.strip("/")]
         while waiting:
             at = waiting.pop()
-            if self._is_dataset(self._object(at)):
+            names = self._members(at)
+            if names is None:
                 found[at] = self.stored(at)
             else:
-                beneath = [f"{at}/{name}".strip("/") for name in self.names(at)]
+                beneath = [f"{at}/{name}".strip("/") for name in names]
                 waiting += [place for place in reversed(beneath) if place not in skip]
         return found
 
     def stored(self, path: str) -> Stored:
         """The dataset at `path`: shape, dtype and place are checked now, its values read later."""
-        path = path.strip("/")
+        stored = self._asked("array", path.strip("/"))
+        where = f"{self.where}: {stored.name!r}"
+        self.limits.check("rank", len(stored.shape), where)
+        # An empty array may still claim axes that numpy cannot hold.
+        elements = math.prod(n or 1 for n in stored.shape)
+        self.limits.check("tensor_elements", elements, where)
+        self._bytes += math.prod(stored.shape) * stored.dtype.itemsize
+        self.limits.check("weights_bytes", self._bytes, f"{where} and the arrays before it")
+        return stored
+
+
+class NotParsed(BadFile):
+    """What the HDF5 library may read, and pyfive does not."""
+
+
+class Parsed:
+    """An HDF5 file as pyfive sees it, asked only for what is checked before."""
+
+    def __init__(self, data: memoryview, where: str, limits: Limits) -> None:
+        self.data, self.where, self.limits = data, where, limits
+        self._objects: dict[str, Any] = {}
+        self._names: dict[str, list[str] | None] = {}
+        self._lock = threading.Lock()  # pyfive seeks in the one file object
+        if bytes(data[:8]) != SIGNATURE:
+            if userblock(data):
+                raise NotParsed(f"{where}: has a user block.")
+            raise BadFile(f"{where}: not an HDF5 file (it does not begin with HDF5's signature).")
+        # pyfive reads most structures once, and some heaps again for each attribute in them.
+        budget = min(limits.attribute_bytes, 16 * len(data) + 2**16)
+        with self._reading("/"):
+            self._objects[""] = _careful_file()(Region(data, where, budget))
+
+    @contextmanager
+    def _reading(self, path: str) -> Iterator[None]:
+        """Turn whatever pyfive raises over malformed bytes into an error that names the path."""
+        try:
+            yield
+        except NpforwardError:
+            raise
+        except NotImplementedError as error:
+            raise NotParsed(f"{self.where}: pyfive does not read {path!r} ({error}).") from error
+        # The parser lets a dozen types through: struct.error, AssertionError, RecursionError ...
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            raise BadFile(
+                f"{self.where}: cannot read {path or '/'!r} of this HDF5 file ({reason}). It is "
+                "truncated or damaged, or uses a part of HDF5 that npforward does not read, "
+                "such as an external link. Copy it again, or save it again with Keras."
+            ) from error
+
+    def _object(self, path: str) -> Any:
+        """The pyfive object at `path`, which is walked one component at a time."""
+        if path in self._objects:
+            return self._objects[path]
+        parts = path.split("/")
+        parent_path, name = "/".join(parts[:-1]), parts[-1]
+        parent = self._object(parent_path)
+        siblings = self.members(parent_path) or []
+        if name not in siblings:
+            raise BadFile(
+                f"{self.where}: there is no {path!r} in this HDF5 file. {nearest(name, siblings)}"
+            )
+        with self._reading(path):
+            found = parent.get_lazy_view(name)
+        # pyfive follows soft links: what comes back then has another name, or is missing.
+        linked = found is None or (hasattr(found, "keys") or hasattr(found, "shape"))
+        if linked and getattr(found, "name", None) != f"/{path}":
+            raise BadFile(
+                f"{self.where}: {path!r} is a soft link, which npforward does not follow, "
+                "because the file decides where it leads. Save the model again without links."
+            )
+        self._objects[path] = found
+        return found
+
+    def members(self, path: str) -> list[str] | None:
+        """The names in the group at `path`; None if it is none."""
+        if path not in self._names:
+            found = self._object(path)
+            with self._reading(path):
+                # Neither a dataset nor a named type has members.
+                names = list(found) if hasattr(found, "keys") else None
+                for name in names or ():
+                    if name in ("", ".", "..") or "/" in name:
+                        raise ValueError(f"a member is called {name!r}")
+            self._names[path] = names
+        return self._names[path]
+
+    def attributes(self, path: str) -> dict[str, Any]:
+        """All attributes at `path`: bytes as str, arrays of them as lists of str."""
+        found = self._object(path)
+        with self._reading(path):
+            values = dict(found.attrs)
+            total = sum(map(_attribute_bytes, values.values()))
+            self.limits.check(
+                "attribute_bytes", total, f"{self.where}: attributes of {path or '/'!r}"
+            )
+            return {name: _text(value) for name, value in values.items()}
+
+    def array(self, path: str) -> Stored:
+        """The dataset at `path`: shape, dtype and place are checked now, its values read later."""
         dataset = self._object(path)
-        if not self._is_dataset(dataset):
-            raise BadFile(f"{self.where}: {path!r} is a group, expected an array.")
+        if not hasattr(dataset, "shape"):
+            kind = "a group" if hasattr(dataset, "keys") else "a type"
+            raise BadFile(f"{self.where}: {path!r} is {kind}, expected an array.")
         with self._reading(path):
             return self._stored(path, dataset)
 
@@ -221,11 +274,6 @@ class File:
         shape = tuple(int(n) for n in shape)
         dtype = _dtype(dataset, where)
         size = math.prod(shape)
-        self.limits.check("rank", len(shape), where)
-        # An empty array may still claim axes that numpy cannot hold.
-        self.limits.check("tensor_elements", math.prod(n or 1 for n in shape), where)
-        self._bytes += size * dtype.itemsize
-        self.limits.check("weights_bytes", self._bytes, f"{where} and the arrays before it")
         layout = dataset.id.layout_class
         if layout == VIRTUAL:
             raise BadFile(
@@ -251,13 +299,15 @@ class File:
             return Stored(path, shape, dtype, lambda: view(block, shape, dtype))
         if layout == CHUNKED:
             filters = [entry["filter_id"] for entry in dataset.id.filter_pipeline or ()]
-            for number in filters:
-                if number not in FILTERS or filters.count(number) > 1:
-                    raise BadFile(
-                        f"{where} is compressed with HDF5 filter {FILTERS.get(number, number)}"
-                        f"{' more than once' if number in FILTERS else ''}; npforward reads "
-                        f"{', '.join(FILTERS.values())}, each once. Save it again with Keras."
-                    )
+            unknown = set(filters) - hdf5_child.FILTERS
+            if unknown:
+                raise BadFile(
+                    f"{where} is compressed with HDF5 filter {min(unknown)}, which npforward does "
+                    "not read: a filter that is no part of HDF5 is code from elsewhere. Save it "
+                    "again with Keras."
+                )
+            if len(set(filters)) < len(filters) or set(filters) - FILTERS.keys():
+                raise NotParsed(f"{where} is compressed with HDF5 filters {filters}.")
             return Stored(path, shape, dtype, lambda: self._chunked(path, dataset, shape, dtype))
         raise BadFile(f"{where} has the unknown HDF5 layout {layout}.")
 
@@ -304,16 +354,31 @@ def _careful_file() -> Any:
 
     Where an attribute claims many values, pyfive reserves room for them before it looks: 64 GiB for
     a file of 2 kB.  And it joins the parts of an object's header by copying all that it has so
-    far: without end if a part says that it continues in itself.
+    far: without end if a part says that it continues in itself.  It takes every float for one of
+    IEEE's, and asserts that chunks lie as they did before HDF5 1.10.
     """
     import pyfive
-    from pyfive.dataobjects import DataObjects
+    from pyfive.dataobjects import DATATYPE_MSG_TYPE, DataObjects
 
     class Objects(DataObjects):
         def _attr_value(self, ptype: Any, buf: bytes, count: int, offset: int) -> Any:
             if not 0 <= count <= len(buf):
                 raise ValueError(f"an attribute claims {count:,} values")
             return super()._attr_value(ptype, buf, count, offset)
+
+        def _get_data_message_properties(self, msg_offset: int) -> Any:
+            version, kind = self.msg_data[msg_offset : msg_offset + 2]
+            if version == 5 or (version == 4 and kind == CHUNKED):
+                raise NotImplementedError(f"version {version} of the layout of chunks")
+            return super()._get_data_message_properties(msg_offset)
+
+        @property
+        def ptype(self) -> Any:
+            for message in self.find_msg_type(DATATYPE_MSG_TYPE)[:1]:
+                start = message["offset_to_message"]
+                if not _plain_number(self.msg_data[start : start + 20]):
+                    raise NotImplementedError("numbers laid out as no machine has them")
+            return super().ptype
 
     class CarefulFile(pyfive.File):
         def _get_dataobjects(self, obj_addr: int) -> Any:
@@ -325,6 +390,24 @@ def _careful_file() -> Any:
             return self._dataobjects_cache[obj_addr]
 
     return CarefulFile
+
+
+def _plain_number(message: bytes) -> bool:
+    """Whether a datatype message, if one of a number, is of what numpy has: all bits, or IEEE's."""
+    kind, size, properties = message[0] & 15, *struct.unpack_from("<I", message, 4), message[8:]
+    if kind == 0:
+        return struct.unpack_from("<HH", properties) == (0, 8 * size)
+    if kind == 1 and size in IEEE:
+        exponent, mantissa = IEEE[size]
+        layout = (0, 8 * size, mantissa, exponent, 0, mantissa, 2 ** (exponent - 1) - 1)
+        return struct.unpack_from("<HHBBBBI", properties) == layout
+    return True
+
+
+def userblock(data: memoryview) -> bool:
+    """Whether HDF5 begins after a block of something else: at 512 bytes, or at 1024, 2048 ..."""
+    starts = itertools.takewhile(lambda start: start < len(data), (512 << n for n in range(55)))
+    return any(bytes(data[start : start + 8]) == SIGNATURE for start in starts)
 
 
 def _attribute_bytes(value: Any) -> int:

@@ -191,6 +191,7 @@ class _Reader:
         name = entry.get("name") or entry["config"].get("name")
         if not isinstance(name, str) or not name:
             raise self.wrong(f"the name of {where}", name, "text")
+        self.limits.check("name_bytes", len(name.encode()), f"{self.source}: the name of {where}")
         return name
 
     # Values.
@@ -321,8 +322,10 @@ class _Reader:
                 config[key] = self.value(value, where)
         if kind == "InputLayer":
             shape = config.setdefault("batch_shape", None)
-            sizes = all(n is None or (type(n) is int and n >= 0) for n in leaves(shape))
-            if isinstance(shape, int) or not sizes:
+            flat = isinstance(shape, (list, tuple)) and all(
+                n is None or (type(n) is int and n >= 0) for n in shape
+            )
+            if shape is not None and not flat:
                 raise self.wrong(f"batch_shape of {where}", shape, "a list of sizes")
             config.setdefault("dtype", "float32")
         stored = self.weights(place, names, False)

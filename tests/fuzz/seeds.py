@@ -1,0 +1,83 @@
+"""The files that the fuzzer starts from: every small fixture that npforward reads."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from fuzz.mutations import mutated
+from npforward import formats
+from npforward.errors import NpforwardError
+
+FIXTURES = Path(__file__).parents[2] / "weights_fixtures"
+FOLDERS = [path for path in FIXTURES.iterdir() if path.is_dir() and path.name != "make"]
+LARGEST = 100_000  # bytes; a small file says as much of its format as a large one
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A file or folder that can be read, alone or with weights beside it."""
+
+    path: Path
+    weights: Path | None = None
+
+    @functools.cached_property
+    def files(self) -> dict[str, bytes]:
+        """The content by name: one file under its own name, or all those of a folder."""
+        if self.path.is_file():
+            return {self.path.name: self.path.read_bytes()}
+        return {
+            path.relative_to(self.path).as_posix(): path.read_bytes()
+            for path in sorted(self.path.rglob("*"))
+            if path.is_file()
+        }
+
+    def changed(self, chance: Random, folder: Path) -> Path:
+        """Write the seed to a new place in `folder`, with a change in one of its files."""
+        files = dict(self.files)
+        name = chance.choice(list(files))
+        files[name] = mutated(files[name], chance)
+        self._write(files, folder)
+        return folder / self.path.name
+
+    def _write(self, files: dict[str, bytes], folder: Path) -> None:
+        root = folder / self.path.name if self.path.is_dir() else folder
+        for name, content in files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(content)
+
+
+@functools.cache
+def seeds() -> list[Seed]:
+    """Every small model among the fixtures, broken ones included, and what has arrays to list."""
+    found = []
+    for path in sorted(_candidates()):
+        if _reads(formats.read, path) or _reads(formats.arrays, path) or "broken" in path.parts:
+            found.append(Seed(path))
+        found += [Seed(path, other) for other in _beside(path) if _reads(formats.read, path, other)]
+    return found
+
+
+def _candidates() -> Iterator[Path]:
+    for folder in FOLDERS:
+        for path in folder.rglob("*"):
+            inside = path.rglob("*") if path.is_dir() else [path]
+            if sum(file.stat().st_size for file in inside) < LARGEST:
+                yield path
+
+
+def _beside(path: Path) -> list[Path]:
+    """Files that may hold the weights of this architecture: `a.json` and `a.weights.h5`."""
+    stem = path.name.partition(".")[0]
+    names = path.parent.glob(f"{stem}[._]weights*")
+    return [] if "weights" in path.name else sorted(names)
+
+
+def _reads(read, *paths: Path) -> bool:
+    try:
+        return bool(read(*paths))
+    except NpforwardError:
+        return False
