@@ -22,6 +22,8 @@ import numpy as np
 
 from npforward.errors import BadFile, NpforwardError, nearest
 from npforward.formats.mapping import Region, mapped
+from npforward.formats.mapping import frozen as _frozen
+from npforward.formats.mapping import viewed as _view
 from npforward.graph import Stored
 from npforward.limits import Limits
 
@@ -358,20 +360,6 @@ def _dtype(dataset: Any, where: str) -> np.dtype:
         f"{where} holds values of type {dtype}, expected numbers. npforward reads no objects, "
         "references, texts or records as weights."
     )
-
-
-def _frozen(values: np.ndarray) -> np.ndarray:
-    # numba and BLAS want the machine's own byte order.
-    values = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
-    values.flags.writeable = False
-    return values
-
-
-def _view(block: memoryview, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    values = np.frombuffer(block, dtype).reshape(shape)
-    if values.flags.aligned and dtype.isnative:
-        return values
-    return _frozen(values.copy())
 
 
 def _nothing_stored(where: str, shape: tuple[int, ...]) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from npforward.errors import BadFile, LimitExceeded, MissingFile, NpforwardError
 from npforward.limits import Limits
 
@@ -29,6 +31,27 @@ def mapped(path: Path, limits: Limits) -> memoryview:
         raise
     except OSError as error:
         raise MissingFile(f"{path}: cannot be opened ({error.strerror}).") from error
+
+
+def viewed(block: memoryview, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array over a block of bytes; a copy where they do not lie as a machine wants them.
+
+    Examples
+    --------
+    >>> viewed(memoryview(b"\\0\\1\\0\\2"), (2,), np.dtype(">i2")).tolist()
+    [1, 2]
+    """
+    values = np.frombuffer(block, dtype).reshape(shape)
+    if values.flags.aligned and dtype.isnative:
+        return values
+    return frozen(values.copy())
+
+
+def frozen(values: np.ndarray) -> np.ndarray:
+    """`values` in the machine's own byte order, which numba and BLAS want, and read-only."""
+    values = np.ascontiguousarray(values, values.dtype.newbyteorder("=")).reshape(values.shape)
+    values.flags.writeable = False
+    return values
 
 
 class Region:
