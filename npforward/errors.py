@@ -40,6 +40,10 @@ class UnknownFormat(BadFile):
     """A file whose content no reader recognises."""
 
 
+class WeightsOnly(BadFile):
+    """A file of arrays, without the layers that they belong to."""
+
+
 class WeightMismatch(BadFile):
     """Stored weights whose number, shape or dtype does not fit the layer that they belong to."""
 

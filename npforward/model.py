@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from npforward import addresses, formats, kernels
+from npforward import addresses, formats, kernels, pairing
 from npforward.dtypes import floating
 from npforward.errors import BadInput, UnknownName, UnsupportedOption, nearest
 from npforward.graph import Graph, Layer, Stored, leaves, map_leaves
 from npforward.limits import Limits
+from npforward.pairing import Mapped
 from npforward.run import (
     FUNCTIONS_BY_NAME,
     Failed,
@@ -38,8 +39,10 @@ BACKENDS = ("tensorflow", "theano", "cntk", "jax", "torch", "numpy")
 
 def load_model(
     path: str | Path,
-    weights: str | Path | None = None,
+    weights: str | Path | Sequence[str | Path] | None = None,
     *,
+    by_name: bool = False,
+    mapping: Mapped | None = None,
     custom_layers: Mapping[str, Callable[..., Any]] | None = None,
     backend: str | None = None,
     limits: Limits | None = None,
@@ -53,7 +56,19 @@ def load_model(
     path
         A model file or folder, or an architecture alone (JSON) with `weights` beside it.
     weights
-        A file of weights for that architecture.
+        A file of weights for that architecture: `.h5`, `.weights.h5`, `.keras`, `.npz`, `.npy`,
+        safetensors or IDX; a folder of IDX files; or a list of files with arrays.  An `.h5` is
+        paired as Keras does, layer by layer in order, whatever they are called.  Plain arrays are
+        called as the weights of the model (``"conv1/kernel"``), or were saved by
+        ``np.savez(file, *model.get_weights())``; otherwise give a `mapping`.
+    by_name
+        Give each layer (or each weight, of plain arrays) what has its name in `weights`, and leave
+        out what has not: layers without arrays are an error only once they are needed.
+    mapping
+        Which array of `weights` each weight of the model is: a dict or function from its address
+        to its name in the file, or to a pair: ``("conv1.weight", (2, 3, 1, 0))`` puts the axes in
+        that order, ``("conv1.weight", function)`` is what the function makes of the array, and
+        ``(("b1", "b2"), function)`` of several.
     custom_layers
         Functions for layers whose code a file does not hold, by the name of the layer or of its
         class (``{"my_layer": function}``); activation functions likewise.  A function takes the
@@ -86,9 +101,22 @@ def load_model(
     if backend not in (None, *BACKENDS):
         known = ", ".join(map(repr, BACKENDS))
         raise BadInput(f"backend={backend!r}, expected one of {known}")
-    limits = limits or Limits()
+    if weights is None and (by_name or mapping is not None):
+        raise BadInput(f"{path}: by_name and mapping are for weights=..., which is not given.")
+    limits, backend = limits or Limits(), backend or ""
     with limits.loading(str(path)):
-        graph = formats.read(Path(path), weights, limits, backend=backend or "")
+        if weights is None:
+            graph = formats.read(path, limits=limits, backend=backend)
+        else:
+            graph = pairing.read(
+                path,
+                weights,
+                limits,
+                by_name=by_name,
+                mapping=mapping,
+                given=custom_layers,
+                backend=backend,
+            )
         _check_given(graph, custom_layers or {})
         return Model(graph, custom_layers=custom_layers, limits=limits)
 

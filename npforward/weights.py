@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from npforward import addresses
 from npforward.dtypes import floating
@@ -46,11 +51,7 @@ def bind(
     list for a nested model; it is shared out here, in Keras's order: all trainable weights, layer
     by layer, then all others.
     """
-    known = {
-        part: definition(part, given or {}, part.stored)
-        for part in parts(root)
-        if isinstance(part, Layer)
-    }
+    known = _known(root, given)
     bounds: dict[Layer | Graph, Bound] = {}
     for part in parts(root):
         if part in bounds:
@@ -61,6 +62,17 @@ def bind(
         elif isinstance(part, Layer):
             bounds[part] = _in_order(part, known)
     return bounds
+
+
+def _known(
+    root: Graph, given: Mapping[str, Callable[..., Any]] | None
+) -> dict[Layer, LayerDef | None]:
+    """What each layer computes, as far as that is known."""
+    return {
+        part: definition(part, given or {}, part.stored)
+        for part in parts(root)
+        if isinstance(part, Layer)
+    }
 
 
 def _declared(layer: Layer, known: Known) -> tuple[Weight, ...] | None:
@@ -299,6 +311,115 @@ def parameters(root: Graph, bounds: Mapping[Layer | Graph, Bound]) -> list[Param
 
     visit(root, "", True)
     return found
+
+
+class Wanted(NamedTuple):
+    """An array that a layer needs: the address that it has in the model, and whose it is."""
+
+    address: str
+    layer: Layer
+    number: int  # among those that the layer declares
+
+
+def wanted(root: Graph, given: Mapping[str, Callable[..., Any]] | None = None) -> list[Wanted]:
+    """Every array that an architecture needs; of layers that are not known there are none."""
+    known = _known(root, given)
+    bounds: dict[Layer | Graph, Bound] = {}
+    places: dict[Stored, tuple[Layer, int]] = {}
+    for layer, meaning in known.items():
+        needed = _declared(layer, known) or ()
+        absent = [Stored(w.name, (), np.dtype("float32"), lambda: np.zeros(())) for w in needed]
+        bounds[layer] = Bound(meaning, tuple(zip(needed, absent, strict=True)))
+        places |= {stored: (layer, number) for number, stored in enumerate(absent)}
+    return [Wanted(p.address, *places[p.stored]) for p in parameters(root, bounds)]
+
+
+def counts(
+    root: Graph, given: Mapping[str, Callable[..., Any]] | None = None
+) -> dict[str, int | None]:
+    """How many arrays each layer of an architecture needs with all that is in it; None: unknown."""
+    known = _known(root, given)
+    found: dict[str, int | None] = {}
+    for part in root.layers:
+        below = [layer for layer in parts(part) if isinstance(layer, Layer)]
+        told = not any(known[b] is None or isinstance(known[b], Given) for b in below)
+        found[part.name] = sum(map(len, _slots(part, set(), {}, known))) if told else None
+    return found
+
+
+def listed(
+    root: Graph, given: Mapping[str, Callable[..., Any]] | None = None
+) -> list[tuple[Layer, int]]:
+    """Whose arrays `model.get_weights()` gives: layers, and numbers of their arrays, in order.
+
+    Keras 3 takes what a layer holds itself before what is inside it.  tf.keras 2 goes through
+    models likewise, but of any other layer has the trainable arrays first; Keras 1 and 2 had those
+    first of all that is in a layer of the outermost model, as `.h5` files still have.
+    """
+    known = _known(root, given)
+    _slots(root, set(), {}, known)  # an error, if a layer is not known
+    version = str(root.config.get("keras_version", ""))
+    major, minor = (int(n) for n in [*re.findall(r"\d+", version), "3", "0"][:2])
+    seen: set[Graph | Layer] = set()
+
+    def in_keras_3(part: Graph | Layer) -> Iterator[tuple[Layer, int]]:
+        if isinstance(part, Layer):
+            needed = _declared(part, known) or ()
+            paths = list(dict.fromkeys(weight.path for weight in needed))
+            ranks = [(paths.index(weight.path), not weight.trainable) for weight in needed]
+            for number in sorted(range(len(needed)), key=ranks.__getitem__):
+                yield holder(part, number, needed)
+        for below in children(part):
+            yield from in_keras_3(below)
+
+    def in_tf_keras(part: Graph | Layer) -> Iterator[tuple[Layer, int]]:
+        if isinstance(part, Graph):
+            for below in children(part):
+                yield from in_tf_keras(below)
+        else:
+            yield from itertools.chain(*_slots(part, seen, {}, known))
+
+    if major > 2:
+        found = list(in_keras_3(root))
+    elif version.endswith("-tf") or (major, minor) >= (2, 4):
+        found = list(in_tf_keras(root))
+    else:
+        found = [slot for p in root.layers for slot in itertools.chain(*_slots(p, seen, {}, known))]
+    return list(dict.fromkeys(found))  # what two layers share is listed once
+
+
+def holder(layer: Layer, number: int, needed: Sequence[Weight]) -> tuple[Layer, int]:
+    """The layer that holds an array itself: a wrapper may have that of what it wraps."""
+    inside = [child for child in layer.children.values() if isinstance(child, Layer)]
+    return (inside[0], 0) if needed[number].of_child and inside else (layer, number)
+
+
+def placed(
+    root: Graph,
+    arrays: Mapping[tuple[Layer, int], Stored],
+    given: Mapping[str, Callable[..., Any]] | None = None,
+) -> Graph:
+    """An architecture with arrays: those that a layer has been given, in the order it declares."""
+    known = _known(root, given)
+    done: dict[Graph | Layer, Graph | Layer] = {}
+
+    def own(layer: Layer) -> Iterator[Stored]:
+        needed = _declared(layer, known) or ()
+        places = (holder(layer, number, needed) for number in range(len(needed)))
+        return (arrays[place] for place in places if place in arrays)
+
+    def visit(part: Any) -> Any:
+        if part not in done and isinstance(part, Graph):
+            nodes = tuple(dataclasses.replace(n, layer=visit(n.layer)) for n in part.nodes)
+            done[part] = dataclasses.replace(part, nodes=nodes)
+        elif part not in done:
+            inside = {name: visit(child) for name, child in part.children.items()}
+            done[part] = dataclasses.replace(
+                part, stored=tuple(own(part)), children=inside, layout=None
+            )
+        return done[part]
+
+    return visit(root)
 
 
 _FORGOTTEN = (

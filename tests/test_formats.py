@@ -30,6 +30,7 @@ from npforward.errors import (
     UnknownFormat,
     UnsupportedLayer,
     WeightMismatch,
+    WeightsOnly,
 )
 from npforward.formats import (
     archive,
@@ -931,13 +932,13 @@ FAULTS = {
     "no_weights.keras": (BadFile, "has no model.weights.h5"),
     "weights_only.h5": (
         BadFile,
-        r"holds weights only \(2 arrays: 'dense/dense/kernel', .*load_model\(architecture, wei",
+        r"holds weights only \(2 arrays: dense/dense/kernel .4, 2., .*load_model\(architecture, wei",
     ),
     "weights_only.weights.h5": (
         BadFile,
-        r"weights only \(2 arrays: 'layers/dense/vars/0', .*weights='weights_only.weights.h5'\)",
+        r"weights only \(2 arrays: layers/dense/vars/0 .4, 2., .*'weights_only.weights.h5'\)",
     ),
-    "not_keras.h5": (BadFile, "an HDF5 file, but not one of Keras: .*it has 'data'"),
+    "not_keras.h5": (WeightsOnly, r"weights only \(1 array: data \(4, 2\)\)"),
     "not_keras.json": (BadFile, "JSON, but not a Keras architecture"),
     "not_json.json": (BadFile, "not the JSON that Keras writes"),
     "architecture_only.json": (BadFile, r"an architecture only, no weights.* load_model\("),

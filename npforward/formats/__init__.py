@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from npforward.errors import BadFile, MissingFile, UnknownFormat
 from npforward.formats import (
+    idx,
     keras_config,
     keras_h5,
     keras_json,
     keras_zip,
+    npz,
+    safetensors,
     saved_model,
     tf_checkpoint,
 )
+from npforward.formats.keras_weights import Held
+from npforward.formats.loose import Loose
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
 
-__all__ = ["FORMATS", "arrays", "read"]
+__all__ = ["FORMATS", "apart", "arrays", "read"]
 
-# The order is the priority.
-FORMATS: tuple[ModuleType, ...] = (saved_model, keras_zip, keras_h5, keras_json, tf_checkpoint)
+# The order is the priority: a `.npz` is a zip too, and an index of safetensors is JSON.
+FORMATS: tuple[ModuleType, ...] = (
+    saved_model,
+    npz,
+    keras_zip,
+    keras_h5,
+    safetensors,
+    keras_json,
+    idx,
+    tf_checkpoint,
+)
+PathLike = str | os.PathLike[str]
 
 
 def read(
-    path: str | os.PathLike[str],
-    weights: str | os.PathLike[str] | None = None,
+    path: PathLike,
+    weights: PathLike | None = None,
     limits: Limits | None = None,
     *,
     backend: str = "",
@@ -40,7 +56,8 @@ def read(
         (`model.to_json()`).
     weights
         Where the weights are instead: a `.weights.h5`, a weights-only `.h5`, a TensorFlow
-        checkpoint (`ckpt.index`, or `ckpt` as TensorFlow calls it) or a whole model.
+        checkpoint (`ckpt.index`, or `ckpt` as TensorFlow calls it) or a whole model, with layers
+        of the same names.
     limits
         What the file may ask of this machine.
     backend
@@ -53,29 +70,72 @@ def read(
     [('image', 'InputLayer'), ('conv', 'Conv2D'), ('flat', 'Flatten'), ('top', 'Dense')]
     """
     limits = limits or Limits()
-    path = _existing(path)
     if weights is None:
+        path = _existing(path)
         return _format(path).read(path, limits, backend)
-    weights = _existing(weights)
-    config, version, said = _format(path).architecture(path, limits)
-    held = _format(weights).weights(weights, limits)
-    words = [_format(file).vocabularies(file, limits) for file in (weights, path)]
-    source = f"{path.name} + {weights.name}"
-    graph = keras_config.graph(
-        config,
-        held,
-        lambda place: next((found for one in words if (found := one(place)) is not None), None),
-        version=version,
-        backend=backend or said,
-        source=source,
-        limits=limits,
-    )
+    build, held = apart(path, weights, limits, backend=backend)
+    graph = build(held)
     held.check()
     return graph
 
 
-def arrays(path: str | os.PathLike[str], limits: Limits | None = None) -> dict[str, Stored]:
-    """Every array of a model or weights-only file, by its path in the file; none is read yet.
+def apart(
+    path: PathLike,
+    weights: PathLike | Sequence[PathLike],
+    limits: Limits,
+    *,
+    backend: str = "",
+) -> tuple[Callable[[keras_config.Weights], Graph], Held]:
+    """An architecture and arrays that lie apart: what makes the model of given arrays, and they.
+
+    Several files of plain arrays are taken together.
+
+    Examples
+    --------
+    >>> build, held = apart("weights_fixtures/files/sequential.json",
+    ...                     "weights_fixtures/files/sequential.weights.h5", Limits())
+    >>> build(held).layers[1].stored[0].shape
+    (3, 3, 1, 2)
+    """
+    path = _existing(path)
+    alone = isinstance(weights, (str, os.PathLike))
+    files = list(map(_existing, [weights] if alone else weights))  # type: ignore[arg-type, list-item]
+    config, version, said = _format(path).architecture(path, limits)
+    held = _format(files[0]).weights(files[0], limits) if alone else _together(files, limits)
+    words = [_format(file).vocabularies(file, limits) for file in (*files, path)]
+
+    def build(arrays: keras_config.Weights) -> Graph:
+        return keras_config.graph(
+            config,
+            arrays,
+            lambda place: next((found for one in words if (found := one(place)) is not None), None),
+            version=version,
+            backend=backend or said,
+            source=f"{path.name} + {held.where if len(files) > 1 else files[0].name}",
+            limits=limits,
+        )
+
+    return build, held
+
+
+def _together(files: Sequence[Path], limits: Limits) -> Loose:
+    """The arrays of several files, none of which may have one of the same name as another."""
+    found: dict[str, Stored] = {}
+    for file in files:
+        more = _format(file).arrays(file, limits)
+        if twice := found.keys() & more.keys():
+            raise BadFile(
+                f"{file}: the array {min(twice)!r} is in another of the given files as well. "
+                "Leave one of them out."
+            )
+        found |= more
+    if not found:
+        raise BadFile("weights=[]: no file of weights was given, or none with arrays.")
+    return Loose(", ".join(file.name for file in files), found)
+
+
+def arrays(path: PathLike, limits: Limits | None = None) -> dict[str, Stored]:
+    """Every array of a model or file of arrays, by its path or name in it; none is read yet.
 
     Examples
     --------
@@ -87,7 +147,7 @@ def arrays(path: str | os.PathLike[str], limits: Limits | None = None) -> dict[s
     return _format(path).arrays(path, limits or Limits())
 
 
-def _existing(path: str | os.PathLike[str]) -> Path:
+def _existing(path: PathLike) -> Path:
     path = Path(path)
     if not path.exists() and path.name:
         # TensorFlow calls a checkpoint by what the names of its files begin with.
@@ -111,7 +171,7 @@ def _format(path: Path) -> ModuleType:
         raise MissingFile(f"{path}: cannot be opened ({error.strerror}).") from error
     known = (
         "a .keras file or folder, a SavedModel of tf.keras, a whole-model .h5, or model.to_json() "
-        "with weights"
+        "with weights (those also as .npz, .npy, safetensors, IDX or a TensorFlow checkpoint)"
     )
     if path.is_dir():
         raise UnknownFormat(

@@ -14,6 +14,7 @@ from npforward.limits import Limits, MiB
 
 SIGNATURE = b"PK\x03\x04"
 EMPTY = b"PK\x05\x06"  # a zip without members begins with its end
+STORED, DEFLATED = 0, 8  # compression methods
 
 
 class Zip:
@@ -92,37 +93,51 @@ class Zip:
         where = f"{self.path}: member {name!r}"
         info = self.members[name]
         self.limits.check(limit, info.file_size, where)
+        block = self._block(name)
+        if info.compress_type == STORED:
+            return block
+        if info.file_size > 16 * MiB:
+            ratio = info.file_size // max(info.compress_size, 1)
+            self.limits.check("zip_ratio", ratio, f"{where}, bytes per compressed byte")
+        self.unpacked += info.file_size
+        self.limits.check("archive_bytes", self.unpacked, f"{where} and those before it")
+        with self._reading():
+            content = zlib.decompressobj(-15).decompress(block, info.file_size + 1)
+            if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
+                raise BadFile(
+                    f"{where} does not unpack to the {info.file_size:,} bytes or the checksum "
+                    "that it declares. The archive is damaged: copy it again."
+                )
+            return memoryview(content)
+
+    def head(self, name: str, size: int) -> memoryview:
+        """The first `size` bytes of one member, without unpacking what comes after them."""
+        block = self._block(name)
+        if self.members[name].compress_type == STORED:
+            return block[:size]
+        with self._reading():
+            return memoryview(zlib.decompressobj(-15).decompress(block, size))
+
+    def _block(self, name: str) -> memoryview:
+        """The bytes of one member as they lie in the archive, stored or deflated."""
+        where = f"{self.path}: member {name!r}"
+        info = self.members[name]
         with self._reading():
             signature, *_, name_size, extra_size = struct.unpack_from(
                 "<4s5H3I2H", self.data, info.header_offset
             )
-            start = info.header_offset + 30 + name_size + extra_size
-            end = start + info.compress_size
-            if signature != SIGNATURE or end > len(self.data):
-                raise BadFile(f"{where} lies outside the archive. It is truncated or damaged.")
-            block = self.data[start:end]
-            if info.compress_type == 0:
-                if info.file_size != info.compress_size:
-                    raise BadFile(f"{where} is stored, but with two different sizes.")
-                return block
-            if info.compress_type == 8:
-                if info.file_size > 16 * MiB:
-                    ratio = info.file_size // max(info.compress_size, 1)
-                    self.limits.check("zip_ratio", ratio, f"{where}, bytes per compressed byte")
-                self.unpacked += info.file_size
-                self.limits.check("archive_bytes", self.unpacked, f"{where} and those before it")
-                inflate = zlib.decompressobj(-15)
-                content = inflate.decompress(block, info.file_size + 1)
-                if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
-                    raise BadFile(
-                        f"{where} does not unpack to the {info.file_size:,} bytes or the checksum "
-                        "that it declares. The archive is damaged: copy it again."
-                    )
-                return memoryview(content)
-        raise BadFile(
-            f"{where} uses zip compression method {info.compress_type}; npforward reads stored and "
-            "deflated members. Save the model again with Keras."
-        )
+        start = info.header_offset + 30 + name_size + extra_size
+        end = start + info.compress_size
+        if signature != SIGNATURE or end > len(self.data):
+            raise BadFile(f"{where} lies outside the archive. It is truncated or damaged.")
+        if info.compress_type not in (STORED, DEFLATED):
+            raise BadFile(
+                f"{where} uses zip compression method {info.compress_type}; npforward reads stored "
+                "and deflated members. Save it again without that."
+            )
+        if info.compress_type == STORED and info.file_size != info.compress_size:
+            raise BadFile(f"{where} is stored, but with two different sizes.")
+        return self.data[start:end]
 
 
 class Folder:

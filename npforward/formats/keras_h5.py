@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from npforward.errors import BadFile
 from npforward.formats import archive, guarded_json, hdf5, keras_config
 from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
-from npforward.formats.keras_weights import ByName, ByPlace, some
+from npforward.formats.keras_weights import ByName, ByPlace
+from npforward.formats.loose import Loose, weights_only
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
 
@@ -37,7 +37,7 @@ def architecture(path: Path, limits: Limits) -> Architecture:
     return _architecture(hdf5.File.open(path, limits), limits)
 
 
-def weights(path: Path, limits: Limits) -> ByPlace | ByName:
+def weights(path: Path, limits: Limits) -> ByPlace | ByName | Loose:
     """The arrays in an HDF5 file, with a model around them or not, for an architecture."""
     return _weights(hdf5.File.open(path, limits))
 
@@ -48,20 +48,14 @@ def vocabularies(path: Path, limits: Limits) -> Vocabularies:
 
 
 def arrays(path: Path, limits: Limits) -> dict[str, Stored]:
-    """Every array of the model in an HDF5 file, by its path."""
+    """Every array in an HDF5 file, by its path; of a model's, those of its layers."""
     return weights(path, limits).arrays
 
 
 def _architecture(file: hdf5.File, limits: Limits) -> Architecture:
     text = file.text("", "model_config")
     if text is None:
-        held = _weights(file).arrays
-        raise BadFile(
-            f"{file.where}: holds weights only ({len(held)} arrays: {some(held)}), not the layers "
-            "that they belong to. Give the architecture as well: load_model(architecture, "
-            f"weights={Path(file.where).name!r}), where architecture is a whole model file or what "
-            "model.to_json() gives."
-        )
+        raise weights_only(Path(file.where), _weights(file).arrays)
     config = guarded_json.loads(text, f"{file.where}: model_config", limits)
     version = keras_config.checked_version(_said(file, "keras_version"), file.where)
     return Architecture(config, version, _said(file, "backend"))
@@ -72,14 +66,11 @@ def _said(file: hdf5.File, name: str) -> str:
     return file.text("", name) or (file.text(MODEL, name) if MODEL in file else "") or ""
 
 
-def _weights(file: hdf5.File) -> ByPlace | ByName:
+def _weights(file: hdf5.File) -> ByPlace | ByName | Loose:
     names = file.names()
     top = MODEL if MODEL in names else ""
     if file.texts(top, "layer_names") is not None:
         return ByName(file, top)
     if not top and ("layers" in names or "_layer_checkpoint_dependencies" in names):
         return ByPlace.of(file)
-    raise BadFile(
-        f"{file.where}: an HDF5 file, but not one of Keras: it has no model_config, no layer_names "
-        f"and no group 'layers' (it has {some(names) or 'nothing'})."
-    )
+    return Loose(file.where, file.arrays())  # an HDF5 file that is not of Keras

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bisect
+import copy
 import itertools
 import re
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from npforward.errors import BadFile, WeightMismatch
 from npforward.formats import hdf5, object_graph, tensor_bundle
@@ -13,6 +15,22 @@ from npforward.graph import Stored
 
 # The optimizer's state and that of compiled metrics are beside the weights, and are none.
 BESIDE = ("optimizer", "compile_metrics", "metrics", "_metrics")
+
+
+class Held(Protocol):
+    """The arrays in a file, as they are given to the layers of an architecture."""
+
+    where: str
+
+    @property
+    def arrays(self) -> Mapping[str, Stored]:
+        """All of them, by their paths in the file."""
+
+    def __call__(self, place: str, names: tuple[str, ...], model: bool) -> tuple[Stored, ...]:
+        """Those of one layer: see `keras_config.Weights`."""
+
+    def check(self) -> None:
+        """Raise an error if some have not found their layer."""
 
 
 class ByPlace:
@@ -74,6 +92,7 @@ class ByName:
             weights = file.texts(group, "weight_names") or []
             self.lists[name] = tuple(file.stored(f"{group}/{weight}") for weight in weights)
         self.taken: set[str] = set()
+        self.complete = True  # every layer that has arrays must be in the model
 
     @property
     def arrays(self) -> dict[str, Stored]:
@@ -85,10 +104,27 @@ class ByName:
         self.taken.add(names[0])
         return self.lists[names[0]]
 
+    @property
+    def groups(self) -> dict[str, tuple[Stored, ...]]:
+        """The layers that have arrays, in the file's order."""
+        return {name: owned for name, owned in self.lists.items() if owned}
+
+    def renamed(self, names: Mapping[str, str]) -> ByName:
+        """The same arrays for a model whose layers have other names: name there -> name here."""
+        other = copy.copy(self)
+        other.lists, other.taken = {name: self.lists[here] for name, here in names.items()}, set()
+        return other
+
+    def of_some(self) -> ByName:
+        """The same arrays for a model that has only some of these layers."""
+        other = copy.copy(self)
+        other.complete, other.taken = False, set()
+        return other
+
     def check(self) -> None:
-        """Every layer that has arrays must be in the model."""
-        left = [name for name, owned in self.lists.items() if owned and name not in self.taken]
-        _check_all_taken(self.where, left)
+        """Every layer that has arrays must be in the model, unless that was not asked for."""
+        left = [name for name in self.groups if name not in self.taken]
+        _check_all_taken(self.where, left if self.complete else [])
 
 
 class ByObject:

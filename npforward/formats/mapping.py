@@ -41,7 +41,7 @@ def frozen(values: np.ndarray) -> np.ndarray:
     >>> frozen(np.array([1, 2], ">i4")).dtype.isnative
     True
     """
-    values = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+    values = np.ascontiguousarray(values, values.dtype.newbyteorder("=")).reshape(values.shape)
     values.flags.writeable = False
     return values
 

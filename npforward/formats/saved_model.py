@@ -12,6 +12,7 @@ from typing import Any
 from npforward.errors import BadFile, UnsupportedLayer
 from npforward.formats import guarded_json, keras_config
 from npforward.formats.archive import Folder
+from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import Vocabularies
 from npforward.formats.keras_weights import ByObject, some
 from npforward.formats.protobuf import Message
@@ -34,10 +35,10 @@ def matches(path: Path) -> bool:
     return path.name in (MODEL, METADATA)
 
 
-def read(path: Path, limits: Limits) -> Graph:
+def read(path: Path, limits: Limits, backend: str = "") -> Graph:
     """The model in a SavedModel folder."""
     folder = _open(path, limits)
-    config, version = _architecture(folder)
+    config, version, _ = _architecture(folder)
     held = _weights(folder)
     graph = keras_config.graph(
         config,
@@ -51,7 +52,7 @@ def read(path: Path, limits: Limits) -> Graph:
     return graph
 
 
-def architecture(path: Path, limits: Limits) -> tuple[Any, str]:
+def architecture(path: Path, limits: Limits) -> Architecture:
     """The config in a SavedModel folder, and the version of Keras that wrote it."""
     return _architecture(_open(path, limits))
 
@@ -94,7 +95,7 @@ def _vocabularies(folder: Folder, held: ByObject) -> InSavedModel:
     return InSavedModel(folder, held.bundle, held.objects, lambda: _graph(folder))
 
 
-def _architecture(folder: Folder) -> tuple[Any, str]:
+def _architecture(folder: Folder) -> Architecture:
     said = _said(folder)
     config = plain({key: said.get(key) for key in ("class_name", "config")})
     layers = config["config"].get("layers") if isinstance(config["config"], dict) else None
@@ -109,7 +110,7 @@ def _architecture(folder: Folder) -> tuple[Any, str]:
             f"load_model('architecture.json', weights={folder.path.name!r})."
         )
     version = said.get("keras_version") or _keras_of(folder)
-    return config, keras_config.checked_version(version, str(folder.path))
+    return Architecture(config, keras_config.checked_version(version, str(folder.path)))
 
 
 def _said(folder: Folder) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from npforward.errors import BadFile
 from npforward.formats import tensor_bundle
+from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import Vocabularies
-from npforward.formats.keras_weights import ByObject, some
+from npforward.formats.keras_weights import ByObject
+from npforward.formats.loose import weights_only
 from npforward.formats.tf_vocabularies import InCheckpoint
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
@@ -19,14 +19,14 @@ def matches(path: Path) -> bool:
     return path.is_file() and tensor_bundle.matches(path)
 
 
-def read(path: Path, limits: Limits) -> Graph:
+def read(path: Path, limits: Limits, backend: str = "") -> Graph:
     """Refuses: a checkpoint has no architecture."""
-    raise _weights_only(path, limits)
+    raise weights_only(path, arrays(path, limits))
 
 
-def architecture(path: Path, limits: Limits) -> tuple[Any, str]:
+def architecture(path: Path, limits: Limits) -> Architecture:
     """Refuses: a checkpoint has none."""
-    raise _weights_only(path, limits)
+    raise weights_only(path, arrays(path, limits))
 
 
 def weights(path: Path, limits: Limits) -> ByObject:
@@ -43,13 +43,3 @@ def vocabularies(path: Path, limits: Limits) -> Vocabularies:
 def arrays(path: Path, limits: Limits) -> dict[str, Stored]:
     """Every array of a checkpoint, by its path."""
     return weights(path, limits).arrays
-
-
-def _weights_only(path: Path, limits: Limits) -> BadFile:
-    held = arrays(path, limits)
-    return BadFile(
-        f"{path}: a TensorFlow checkpoint, which holds weights only ({len(held)} arrays: "
-        f"{some(held)}), not the layers that they belong to. Give the architecture as well: "
-        f"load_model(architecture, weights={path.name!r}), where architecture is a whole model "
-        "file or what model.to_json() gives."
-    )

@@ -1,0 +1,177 @@
+"""safetensors: a header in JSON that says where each array lies, then all their bytes.
+
+A model too large for one file is several of them, and an index that says which array is in which.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from npforward.errors import BadFile
+from npforward.formats import archive, guarded_json
+from npforward.formats.keras_config import Architecture
+from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
+from npforward.formats.loose import Loose, weights_only
+from npforward.formats.mapping import mapped, view
+from npforward.graph import Graph, Stored
+from npforward.limits import Limits
+
+# The format's names of types; those that numpy lacks are ml_dtypes's.
+DTYPES = {"BOOL": "bool", "F64": "float64", "F32": "float32", "F16": "float16", "C64": "complex64"}
+DTYPES |= {
+    f"{kind[0]}{bits}": f"{kind[1:]}{bits}"
+    for kind in ("Iint", "Uuint")
+    for bits in (8, 16, 32, 64)
+}
+ML_DTYPES = {"BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
+ML_DTYPES |= {"F8_E8M0": "float8_e8m0fnu"}
+INDEX = b'"weight_map"'
+
+
+def matches(path: Path) -> bool:
+    """Whether `path` begins with the length of a header and a header, or is an index of such."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(4096)
+    return _is_index(head) or (head[4:9] == b"\0\0\0\0{")  # 4 GiB of header there is not
+
+
+def _is_index(head: bytes) -> bool:
+    return head.lstrip()[:1] == b"{" and INDEX in head
+
+
+def read(path: Path, limits: Limits, backend: str = "") -> Graph:
+    """Refuses: there is no model in it."""
+    raise weights_only(path, arrays(path, limits))
+
+
+def architecture(path: Path, limits: Limits) -> Architecture:
+    """Refuses: there is no model in it."""
+    raise weights_only(path, arrays(path, limits))
+
+
+def weights(path: Path, limits: Limits) -> Loose:
+    """The arrays by their names."""
+    return Loose(str(path), arrays(path, limits))
+
+
+def vocabularies(path: Path, limits: Limits) -> Vocabularies:
+    """There are none."""
+    return no_vocabularies
+
+
+def arrays(path: Path, limits: Limits) -> dict[str, Stored]:
+    """Every array by its name, in the order in which they lie."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    return _of_shards(path, limits) if _is_index(head) else _of_one(path, limits)
+
+
+def _of_one(path: Path, limits: Limits) -> dict[str, Stored]:
+    data = mapped(path, limits)
+    length = int.from_bytes(data[:8], "little")
+    start = 8 + length
+    if start > len(data):
+        raise BadFile(
+            f"{path}: a safetensors file whose header should have {length:,} bytes, but the file "
+            f"has only {len(data):,}. It is truncated: copy or download it again."
+        )
+    header = guarded_json.loads(data[8:start], f"{path}: its header", limits)
+    if not isinstance(header, dict):
+        raise BadFile(f"{path}: its header is {type(header).__name__}, expected an object.")
+    entries = {name: said for name, said in header.items() if name != "__metadata__"}
+    spans = {name: _span(said, f"{path}: {name!r}") for name, said in entries.items()}
+    found: dict[str, Stored] = {}
+    at = 0
+    for name in sorted(spans, key=spans.__getitem__):
+        begin, end = spans[name]
+        if begin != at:
+            raise BadFile(
+                f"{path}: {name!r} begins at byte {begin:,} of the values, but what is before it "
+                f"ends at {at:,}: arrays overlap or leave holes. The file is damaged or made to "
+                "deceive: download it again."
+            )
+        at = end
+        found[name] = _array(name, entries[name], data[start + begin : start + end], path, limits)
+    if at != len(data) - start:
+        raise BadFile(
+            f"{path}: its arrays take {at:,} bytes, but {len(data) - start:,} follow the header. "
+            "It is truncated or damaged: copy or download it again."
+        )
+    limits.check("weights_bytes", at, str(path))
+    return found
+
+
+def _span(said: Any, where: str) -> tuple[int, int]:
+    """The bytes from the first to before the last that an array takes."""
+    offsets = said.get("data_offsets") if isinstance(said, dict) else None
+    if (
+        not isinstance(offsets, list)
+        or [type(n) for n in offsets] != [int, int]
+        or not 0 <= offsets[0] <= offsets[1]
+    ):
+        raise BadFile(
+            f"{where}: its entry in the header is {str(said)[:80]}, expected a dtype, a shape and "
+            "data_offsets from a byte to a byte."
+        )
+    return offsets[0], offsets[1]
+
+
+def _array(
+    name: str, said: Mapping[str, Any], block: memoryview, path: Path, limits: Limits
+) -> Stored:
+    where = f"{path}: {name!r}"
+    shape = said.get("shape")
+    if not isinstance(shape, list) or any(type(n) is not int or n < 0 for n in shape):
+        raise BadFile(f"{where} has the shape {str(shape)[:80]}, expected a list of sizes.")
+    dtype = _dtype(said.get("dtype"), where)
+    limits.check("rank", len(shape), where)
+    limits.check("tensor_elements", math.prod(n or 1 for n in shape), where)
+    size = math.prod(shape) * dtype.itemsize
+    if size != len(block):
+        raise BadFile(
+            f"{where} has shape {tuple(shape)} of {dtype}, which takes {size:,} bytes, but lies in "
+            f"{len(block):,}. The file is damaged: copy or download it again."
+        )
+    return Stored(name, tuple(shape), dtype, lambda: view(block, tuple(shape), dtype))
+
+
+def _dtype(word: Any, where: str) -> np.dtype:
+    if isinstance(word, str) and word in DTYPES:
+        return np.dtype(DTYPES[word])
+    if isinstance(word, str) and word in ML_DTYPES:
+        import ml_dtypes
+
+        return np.dtype(getattr(ml_dtypes, ML_DTYPES[word]))
+    known = ", ".join([*DTYPES, *ML_DTYPES])
+    raise BadFile(f"{where} is of type {str(word)[:40]!r}; npforward reads {known}.")
+
+
+def _of_shards(path: Path, limits: Limits) -> dict[str, Stored]:
+    """The arrays of all files that an index names: they must lie beside it."""
+    limits.check("config_bytes", path.stat().st_size, str(path))
+    index = guarded_json.loads(path.read_bytes(), str(path), limits)
+    places = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(places, dict) or not all(isinstance(p, str) for p in places.values()):
+        raise BadFile(f"{path}: its weight_map is not an object from arrays to files.")
+    beside = archive.Folder(path.parent, limits)
+    shards: dict[str, dict[str, Stored]] = {}
+    for name, shard in places.items():
+        if "/" in shard or shard not in beside:
+            raise BadFile(
+                f"{path}: {name!r} should be in {shard!r}, which is no file beside it (links are "
+                "not followed). Put all files of the model into one folder."
+            )
+        if shard not in shards:
+            shards[shard] = _of_one(path.parent / shard, limits)
+        if name not in shards[shard]:
+            raise BadFile(f"{path}: {name!r} should be in {shard!r}, but is not there.")
+    total = sum(shards[shard][name].nbytes for name, shard in places.items())
+    limits.check("weights_bytes", total, str(path))
+    return {name: shards[shard][name] for name, shard in places.items()}
