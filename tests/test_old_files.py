@@ -1,7 +1,7 @@
 """Files of old frameworks: every layer of every one against the framework that wrote it.
 
-A folder of `weights_fixtures/old/` is one framework: `made_with.json` says which.  `m.npz` holds the
-inputs (`inputs/<name>`) and the output of every layer by address; the files that it is of are
+A folder of `weights_fixtures/old/` is one framework: `made_with.json` says which.  `m.npz` holds
+the inputs (`inputs/<name>`) and the output of every layer by address; the files that it is of are
 `m.h5`, `m.keras`, `m.json` or `m.yaml` (whose weights are in `m.weights.h5`), and the folder `m`.
 """
 
