@@ -56,7 +56,7 @@ def read(
         held,
         lambda place: next((found for one in words if (found := one(place)) is not None), None),
         version=version,
-        backend=backend or said,
+        backend=backend or said or held.backend,
         source=source,
         limits=limits,
     )

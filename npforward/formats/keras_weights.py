@@ -21,6 +21,8 @@ class ByPlace:
     A layer owns what lies beneath its place, save what the layers inside it have taken before.
     """
 
+    backend = ""  # what Keras ran on, which these files do not tell
+
     def __init__(self, found: Mapping[str, Stored], where: str) -> None:
         self.where = where
         # A seed generator's state is of no use for inference, and no weight to Keras either.
@@ -74,6 +76,14 @@ class ByName:
             weights = file.texts(group, "weight_names") or []
             self.lists[name] = tuple(file.stored(f"{group}/{weight}") for weight in weights)
         self.taken: set[str] = set()
+
+    @property
+    def backend(self) -> str:
+        """What the Keras 1 ran on that wrote this: TensorFlow's names end with `:0`, as it does."""
+        if not self.arrays:
+            return ""
+        numbered = any(re.search(r":\d+$", name) for name in self.arrays)
+        return "tensorflow" if numbered else "theano"
 
     @property
     def arrays(self) -> dict[str, Stored]:
