@@ -44,37 +44,54 @@ def container(model):
     return model
 
 
+def branches(model):
+    """The models that a Sequential merges at its beginning."""
+    first = model.layers[0] if isinstance(model, Sequential) else None
+    return first.layers if isinstance(first, L.Merge) else []
+
+
 def calls(model):
     """(address, layer, input tensors, output tensors) of each call in a model."""
     graph = container(model)
-    for layer in graph.layers:
+    layers = graph.layers
+    if isinstance(model, Sequential) and not branches(model):
+        layers = model.layers
+    for layer in layers:
         mine = [
             node
             for i, node in enumerate(layer.inbound_nodes)
             if "%s_ib-%d" % (layer.name, i) in graph.container_nodes
         ]
+        if not mine:  # a Sequential begins with the tensors of a model in it
+            yield layer.name, layer, layer.inputs, layer.outputs
         for number, node in enumerate(mine, 1):
             address = layer.name + ("@%d" % number if number > 1 else "")
             yield address, layer, node.input_tensors, node.output_tensors
 
 
 def record(model, inputs, prefix=""):
-    """Address -> array for every value of `model` on `inputs`, those in nested models too."""
+    """Address -> array for every value of `model` on `inputs`, those in nested models too.
+
+    Layers of merged models are at the address that they have in the list of weights: their own.
+    """
     found, nested, tensors = {}, [], {}
     for address, layer, takes, gives in calls(model):
         if type(layer).__name__ == "InputLayer":
             continue
+        if hasattr(layer, "container_nodes") or isinstance(layer, Sequential):
+            inside = prefix if layer in branches(model) else prefix + address + "/"
+            nested.append((inside, layer, takes))
+            if inside == prefix:
+                continue
         for i, tensor in enumerate(gives):
             tensors[address + ("#%d" % i if i else "")] = tensor
-        if hasattr(layer, "container_nodes") or isinstance(layer, Sequential):
-            nested.append((address, layer, takes))
     names = sorted(tensors)
     wanted = [tensors[name] for name in names] + [t for _, _, takes in nested for t in takes]
     values = evaluated(container(model).inputs, wanted, inputs)
     found.update((prefix + name, value) for name, value in zip(names, values))
     rest = iter(values[len(names) :])
-    for address, layer, takes in nested:
-        found.update(record(layer, [next(rest) for _ in takes], prefix + address + "/"))
+    for inside, layer, takes in nested:
+        found.update(record(layer, [next(rest) for _ in takes], inside))
     return found
 
 
@@ -122,10 +139,20 @@ def drawn(model, rng, words=()):
 def input_name(model, tensor):
     """The name of an input: of one that a Sequential made for its first layer, `<layer>_input`."""
     made = tensor._keras_history[0]
-    for _, layer, takes, _ in calls(model):
-        if made.name.startswith(type(layer).__name__.lower() + "_input_") and tensor in takes:
-            return layer.name + "_input"
-    return made.name
+    taker = next(iter(taking(model, tensor)), None)
+    prefix = type(taker).__name__.lower() + "_input_"
+    return taker.name + "_input" if made.name.startswith(prefix) else made.name
+
+
+def taking(model, tensor):
+    """The layers at any depth that take a tensor."""
+    for layer in list(model.layers) + list(branches(model)):
+        if isinstance(layer, Model):
+            for found in taking(layer, tensor):
+                yield found
+        elif any(tensor is t for node in layer.inbound_nodes for t in node.input_tensors):
+            if type(layer).__name__ != "InputLayer":
+                yield layer
 
 
 def save(model, folder, name, form="h5"):
