@@ -27,7 +27,8 @@ class Stored:
 class Layout:
     """How an older Keras kept the arrays of a layer, where that is not how today's does."""
 
-    trainable: tuple[bool, ...]  # one for each array that it kept, in its order
+    # One for each array that it kept, in its order; None: as many as today, in today's order.
+    trainable: tuple[bool, ...] | None
     # Today's arrays, in today's order, out of those.  None of them is read for it.
     today: Callable[[Sequence[Stored]], tuple[Stored, ...]]
 

@@ -110,13 +110,17 @@ def _in_order(layer: Layer, known: Known) -> Bound:
     if needed is None:
         return Bound(unnamed=stored)
     if layer.layout is not None:
-        if len(stored) != len(layer.layout.trainable):
+        kept = needed if layer.layout.trainable is None else layer.layout.trainable
+        if len(stored) != len(kept):
             error = WeightMismatch(
-                f"layer {layer.name!r} ({layer.type}) was kept in {len(layer.layout.trainable)} "
+                f"layer {layer.name!r} ({layer.type}) was kept in {len(kept)} "
                 f"arrays by the Keras that wrote the file, but it stores {len(stored)}{_DAMAGED}"
             )
             return Bound(known[layer], unnamed=stored, error=error)
-        stored = layer.layout.today(stored)
+        try:
+            stored = layer.layout.today(stored)
+        except WeightMismatch as raised:
+            return Bound(known[layer], unnamed=stored, error=_of(layer, raised))
     if len(needed) != len(stored):
         said = quantization(layer.config)
         forgotten = said.get("mode") in ("gptq", "awq") and len(stored) == len(needed) - 1
@@ -220,13 +224,20 @@ def _share_out(part: Graph | Layer, bounds: dict[Layer | Graph, Bound], known: K
     for below in parts(part):
         if isinstance(below, Layer) and below not in bounds:
             needed, one = _declared(below, known) or (), same.get(below, below)
-            if below.layout is None:
-                pairs = tuple((w, found[one, i]) for i, w in enumerate(needed) if (one, i) in found)
-            else:
-                kept = [found[one, i] for i in range(len(below.layout.trainable)) if found]
-                pairs = tuple(zip(needed, below.layout.today(kept), strict=True)) if kept else ()
-            short = bool(needed) and not found
-            bounds[below] = Bound(known[below], pairs, error=bounds[part].error if short else None)
+            pairs = tuple((w, found[one, i]) for i, w in enumerate(needed) if (one, i) in found)
+            failed = bounds[part].error if needed and not found else None
+            if below.layout is not None and found:
+                kept = [found[one, i] for i in range(len(below.layout.trainable or needed))]
+                try:
+                    pairs = tuple(zip(needed, below.layout.today(kept), strict=True))
+                except WeightMismatch as raised:
+                    pairs, failed = (), _of(below, raised)
+            bounds[below] = Bound(known[below], pairs, error=failed)
+
+
+def _of(layer: Layer, error: WeightMismatch) -> WeightMismatch:
+    """An error of a layout, which does not know whose arrays it has."""
+    return WeightMismatch(f"layer {layer.name!r} ({layer.type}): {error}{_DAMAGED}")
 
 
 def _alike(root: Graph | Layer) -> dict[Layer, Layer]:
@@ -255,7 +266,7 @@ def _slots(part: Any, seen: set, same: Mapping[Layer, Layer], known: Known) -> t
                 f"the file keeps one list of arrays for a model with the layer {part.name!r} of "
                 f"the unknown type {part.type!r}: which arrays are whose cannot be told"
             )
-        if part.layout is not None:
+        if part.layout is not None and part.layout.trainable is not None:
             own = list(enumerate(part.layout.trainable))
         else:
             numbers = {w: i for i, w in enumerate(needed)}

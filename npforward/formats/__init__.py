@@ -110,7 +110,7 @@ def apart(
             arrays,
             lambda place: next((found for one in words if (found := one(place)) is not None), None),
             version=version,
-            backend=backend or said,
+            backend=backend or said or held.backend,
             source=f"{path.name} + {held.where if len(files) > 1 else files[0].name}",
             limits=limits,
         )

@@ -6,8 +6,10 @@ applies all steps to a model and to everything in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from npforward.formats import keras1_dialect
 
 Entry = dict[str, Any]
 
@@ -58,19 +60,23 @@ def steps(entry: Any, version: str, backend: str = "") -> tuple[Callable[[Entry]
     if version:
         major, _, minor = version.partition(".")
         if int(major) < 3:
-            return KERAS_2
+            return (named_config, *keras1_dialect.steps(version, backend), *KERAS_2)
         minor = minor.partition(".")[0]
         return (*KERAS_3, resizing_crop) if minor.isdecimal() and int(minor) < 6 else KERAS_3
     # Keras 3's to_json() says no version, but names a module for everything; so do Keras 2.13 to
     # 2.15, where it is `keras.src.engine`.
     module = entry.get("module") if isinstance(entry, dict) else None
-    return KERAS_3 if isinstance(module, str) and "engine" not in module else KERAS_2
+    if isinstance(module, str) and "engine" not in module:
+        return KERAS_3
+    return (named_config, *keras1_dialect.steps("", backend), *KERAS_2)
 
 
 def _everywhere(chain: tuple[Callable[[Entry], Entry], ...], tree: Any) -> Any:
     """`tree` with the steps applied to each entry, to a model before its layers."""
     if isinstance(tree, dict):
         if isinstance(tree.get("class_name"), str) and isinstance(tree.get("config"), (dict, list)):
+            # Only steps say how arrays are kept, never a file.
+            tree = {key: value for key, value in tree.items() if key != "stored_as"}
             for step in chain:
                 if isinstance(tree["config"], dict) or step is named_config:
                     tree = step(tree)
@@ -80,6 +86,26 @@ def _everywhere(chain: tuple[Callable[[Entry], Entry], ...], tree: Any) -> Any:
 
 def _with(entry: Entry, **config: Any) -> Entry:
     return {**entry, "config": {**entry["config"], **config}}
+
+
+def called(entry: Any, names: Sequence[str]) -> Any:
+    """A Sequential that is a bare list, with the names of layers that are models.
+
+    It does not name them, but the list of the layers that the weights are of does.
+
+    >>> called({"class_name": "Sequential", "config": [{"class_name": "Sequential"}]}, ["s"])
+    {'class_name': 'Sequential', 'config': [{'class_name': 'Sequential', 'name': 's'}]}
+    """
+    layers = entry.get("config") if isinstance(entry, dict) else None
+    if not isinstance(layers, list) or len(layers) != len(names):
+        return entry
+    named = [
+        {**layer, "name": name}
+        if isinstance(layer, dict) and layer.get("class_name") in MODELS and not _name(layer)
+        else layer
+        for layer, name in zip(layers, names, strict=True)
+    ]
+    return {**entry, "config": named}
 
 
 def named_config(entry: Entry) -> Entry:
@@ -257,7 +283,7 @@ def _name(entry: Entry) -> Any:
 def _is_built_model(entry: Entry) -> bool:
     """Whether Keras 2 called this nested model when it was made: if it knew the input shape."""
     if entry.get("class_name") == "Sequential":
-        return _input_shape(entry) is not None
+        return _input_shape(entry) is not None or keras1_dialect.begins_with_merge(entry)
     return entry.get("class_name") in MODELS
 
 
@@ -410,6 +436,8 @@ def without_obsolete(entry: Entry) -> Entry:
     """
 
     def says_nothing(key: str, value: Any) -> bool:
+        if key == "implementation" and entry["class_name"].startswith("LocallyConnected"):
+            return False  # their arrays lie as it says
         empty = OBSOLETE.get(key, ())
         return empty == (...,) or any(value is nothing for nothing in empty)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from npforward.formats import archive, guarded_json, hdf5, keras_config
+from npforward.formats import archive, guarded_json, hdf5, keras_config, keras_dialects
 from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
 from npforward.formats.keras_weights import ByName, ByPlace
@@ -25,8 +25,9 @@ def read(path: Path, limits: Limits, backend: str = "") -> Graph:
     file = hdf5.File.open(path, limits)
     config, version, said = _architecture(file, limits)
     lists = _weights(file)
+    backend = backend or said or lists.backend
     graph = keras_config.graph(
-        config, lists, version=version, backend=backend or said, source=path.name, limits=limits
+        config, lists, version=version, backend=backend, source=path.name, limits=limits
     )
     lists.check()
     return graph
@@ -57,6 +58,8 @@ def _architecture(file: hdf5.File, limits: Limits) -> Architecture:
     if text is None:
         raise weights_only(Path(file.where), _weights(file).arrays)
     config = guarded_json.loads(text, f"{file.where}: model_config", limits)
+    top = MODEL if MODEL in file else ""
+    config = keras_dialects.called(config, file.texts(top, "layer_names") or ())
     version = keras_config.checked_version(_said(file, "keras_version"), file.where)
     return Architecture(config, version, _said(file, "backend"))
 

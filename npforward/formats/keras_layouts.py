@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from npforward.errors import WeightMismatch
 from npforward.graph import Layout, Stored
 
-# From a layer's config in today's words to how its arrays were kept.
-LAYOUTS: dict[str, Callable[[Mapping[str, Any]], Layout]] = {}
+Maker = Callable[[Mapping[str, Any]], Layout]
 
 
 def layout_of(names: Any, config: Mapping[str, Any]) -> Layout | None:
@@ -22,27 +22,138 @@ def layout_of(names: Any, config: Mapping[str, Any]) -> Layout | None:
 
     Each further one goes on from what the one before it made.
     """
-    known = [LAYOUTS[name] for name in names or () if isinstance(name, str) and name in LAYOUTS]
-    if not known:
+    steps = [LAYOUTS[name](config) for name in names or ()]
+    if not steps:
         return None
-    steps = [make(config) for make in known]
 
     def today(stored: Sequence[Stored]) -> tuple[Stored, ...]:
         for step in steps:
             stored = step.today(stored)
         return tuple(stored)
 
-    return Layout(steps[0].trainable, today)
+    numbers = (step.trainable for step in steps if step.trainable is not None)
+    return Layout(next(numbers, None), today)
 
 
 def changed(
     stored: Stored, shape: Sequence[int], change: Callable[[np.ndarray], np.ndarray]
 ) -> Stored:
     """An array that is made from a stored one when it is read; `change` gives one of `shape`."""
+    return joined([stored], shape, lambda arrays: change(arrays[0]))
+
+
+def joined(
+    parts: Sequence[Stored], shape: Sequence[int], join: Callable[[list[np.ndarray]], np.ndarray]
+) -> Stored:
+    """As `changed`, from several of one dtype."""
 
     def read() -> np.ndarray:
-        values = np.ascontiguousarray(change(stored.read()))
+        values = np.ascontiguousarray(join([part.read() for part in parts]))
         values.flags.writeable = False
         return values
 
-    return Stored(stored.name, tuple(shape), stored.dtype, read)
+    return Stored(parts[0].name, tuple(shape), parts[0].dtype, read)
+
+
+def _each(change: Callable[[Stored], Stored]) -> Maker:
+    """A layout of as many arrays as today, each of which is kept in another way."""
+    layout = Layout(None, lambda stored: tuple(change(array) for array in stored))
+    return lambda config: layout
+
+
+def _moved(stored: Stored, axes: Sequence[int]) -> Stored:
+    """The array with its axes in another order."""
+    shape = [stored.shape[axis] for axis in axes]
+    return changed(stored, shape, lambda array: array.transpose(axes))
+
+
+def _channels_first(stored: Stored) -> Stored:
+    """A kernel that was kept as (out, in, *space)."""
+    n = len(stored.shape)
+    return _moved(stored, (*range(2, n), 1, 0)) if n > 2 else stored
+
+
+def _flipped(stored: Stored) -> Stored:
+    """A kernel that was turned over before use, as a convolution in the word's own sense has it."""
+    space = tuple(range(len(stored.shape) - 2))
+    return changed(stored, stored.shape, lambda array: np.flip(array, space)) if space else stored
+
+
+def _deconvolution(stored: Stored) -> Stored:
+    """The kernel of a transposed convolution that was kept with its inputs before its outputs."""
+    n = len(stored.shape)
+    return _moved(stored, (*range(n - 2), n - 1, n - 2)) if n > 2 else stored
+
+
+def _conv1d(config: Mapping[str, Any]) -> Layout:
+    """Keras 1's Conv1D was a Conv2D over one column: its kernel was (length, 1, in, out).
+
+    Before Keras 1.1 it was (out, in, length, 1).
+    """
+    size = config.get("kernel_size"), config.get("filters")
+
+    def change(stored: Stored) -> Stored:
+        if len(stored.shape) != 4:
+            return stored
+        if ([stored.shape[0]], stored.shape[3]) != size or stored.shape[1] != 1:
+            stored = _moved(stored, (2, 3, 1, 0))
+        length, _, inward, outward = stored.shape
+        return changed(stored, (length, inward, outward), lambda array: array[:, 0])
+
+    return _each(change)(config)
+
+
+def _gates(order: Sequence[int]) -> Maker:
+    """Keras 1 kept kernel, recurrent kernel and bias of each gate; `order` has today's gates."""
+
+    def today(stored: Sequence[Stored]) -> tuple[Stored, ...]:
+        return tuple(_beside([stored[3 * gate + part] for gate in order]) for part in range(3))
+
+    layout = Layout((True,) * 3 * len(order), today)
+    return lambda config: layout
+
+
+def _beside(parts: list[Stored]) -> Stored:
+    """Arrays joined along their last axis."""
+    (*shape, n), *others = (part.shape for part in parts)
+    if any(other != (*shape, n) for other in others) or len({part.dtype for part in parts}) > 1:
+        found = ", ".join(f"{part.name} {part.shape}" for part in parts)
+        raise WeightMismatch(f"its gates should be alike, but the file stores {found}")
+    return joined(parts, (*shape, n * len(parts)), lambda arrays: np.concatenate(arrays, axis=-1))
+
+
+def _highway(config: Mapping[str, Any]) -> Layout:
+    """Until Keras 1.1 each bias came behind its kernel, since then behind both kernels."""
+
+    def today(stored: Sequence[Stored]) -> tuple[Stored, ...]:
+        paired = len(stored) == 4 and len(stored[1].shape) == 1
+        return tuple(stored[i] for i in (0, 2, 1, 3)) if paired else tuple(stored)
+
+    return Layout(None, today)
+
+
+def _standard_deviation(config: Mapping[str, Any]) -> Layout:
+    """Before Keras 1.0.7: γ (x - μ) / (σ + ε) + β.  Today's √(σ² + ε) is made to be the same."""
+    epsilon = config.get("epsilon", 1e-6)
+
+    def today(stored: Sequence[Stored]) -> tuple[Stored, ...]:
+        *others, deviation = stored
+        return (
+            *others,
+            changed(deviation, deviation.shape, lambda s: (s + epsilon) ** 2 - epsilon),
+        )
+
+    return Layout(None, today)
+
+
+# From a layer's config in today's words to how its arrays were kept.
+LAYOUTS: dict[str, Maker] = {
+    "channels_first": _each(_channels_first),
+    "flipped": _each(_flipped),
+    "deconvolution": _each(_deconvolution),
+    "conv1d": _conv1d,
+    "lstm_gates": _gates((0, 2, 1, 3)),  # kept as i, c, f, o
+    "gru_gates": _gates((0, 1, 2)),  # kept as z, r, h
+    "highway": _highway,
+    "standard_deviation": _standard_deviation,
+}

@@ -23,6 +23,10 @@ class Held(Protocol):
     where: str
 
     @property
+    def backend(self) -> str:
+        """What the Keras ran on that wrote it, as far as that can be told from the arrays."""
+
+    @property
     def arrays(self) -> Mapping[str, Stored]:
         """All of them, by their paths in the file."""
 
@@ -38,6 +42,8 @@ class ByPlace:
 
     A layer owns what lies beneath its place, save what the layers inside it have taken before.
     """
+
+    backend = ""  # what Keras ran on, which these files do not tell
 
     def __init__(self, found: Mapping[str, Stored], where: str) -> None:
         self.where = where
@@ -93,6 +99,14 @@ class ByName:
             self.lists[name] = tuple(file.stored(f"{group}/{weight}") for weight in weights)
         self.taken: set[str] = set()
         self.complete = True  # every layer that has arrays must be in the model
+
+    @property
+    def backend(self) -> str:
+        """What the Keras 1 ran on that wrote this: TensorFlow's names end with `:0`, as it does."""
+        if not self.arrays:
+            return ""
+        numbered = any(re.search(r":\d+$", name) for name in self.arrays)
+        return "tensorflow" if numbered else "theano"
 
     @property
     def arrays(self) -> dict[str, Stored]:

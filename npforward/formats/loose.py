@@ -23,6 +23,8 @@ class Loose:
     ()
     """
 
+    backend = ""  # what wrote them, no one says
+
     def __init__(self, where: str, arrays: Mapping[str, Stored]) -> None:
         self.where, self.arrays = where, dict(arrays)
 

@@ -55,7 +55,7 @@ def conv(
     extra = inputs.shape[: inputs.ndim - kernel.ndim]  # tf.keras takes several batch axes
     if extra:
         inputs = ops.reshape(inputs, shape=(-1, *inputs.shape[len(extra) + 1 :]))
-    one_of("padding", padding, "valid", "same", "causal")
+    one_of("padding", padding, "valid", "same", "causal", "half", "full")
     kernel = merged(kernel)
     x, strides, dilation = _padded(inputs, kernel, strides, padding, data_format, dilation_rate)
     y = ops.conv(x, kernel, strides=strides, dilation=dilation, groups=groups)
@@ -150,6 +150,7 @@ def conv_transpose(
     strides=1,
     padding="valid",
     output_padding=None,
+    output_shape=None,
     data_format=None,
     dilation_rate=1,
     use_bias=True,
@@ -158,25 +159,30 @@ def conv_transpose(
     """The gradient of a convolution as a layer: each input value puts down a scaled kernel.
 
     V. Dumoulin and F. Visin, A guide to convolution arithmetic for deep learning (2016).
+    `output_shape` is the space of the output, which Keras 1 was told.
     """
     x = channels_last(inputs, data_format)
     n = kernel.ndim - 2
     size = kernel.shape[:-2]
     strides = per_axis("strides", strides, n)
     dilation = per_axis("dilation_rate", dilation_rate, n)
-    one_of("padding", padding, "valid", "same")
+    one_of("padding", padding, "valid", "same", "half", "full")
     extra = (None,) * n if output_padding is None else per_axis("output_padding", output_padding, n)
+    given = (None,) * n if output_shape is None else per_axis("output_shape", output_shape, n)
 
     whole, crop = [], []  # per axis: the space that kernels reach, and the part to keep
-    for m, k, s, d, e in zip(x.shape[1:-1], size, strides, dilation, extra, strict=True):
+    axes = zip(x.shape[1:-1], size, strides, dilation, extra, given, strict=True)
+    for m, k, s, d, e, out in axes:
         k = (k - 1) * d + 1
         reach = (m - 1) * s + k
-        if padding == "valid":
+        if out is None and padding == "valid":
             out = reach + (max(s - k, 0) if e is None else e)
-            before = 0
-        else:
+        elif out is None and padding == "full":
+            out = m * s - (s + k - 2)
+        elif out is None:
             out = m * s if e is None else (m - 1) * s + k % 2 + e
-            before = max(reach - out, 0) // 2
+        same = max(reach - out, 0) // 2
+        before = {"valid": 0, "same": same, "half": k // 2, "full": k - 1}[padding]
         whole.append(max(reach, before + out))
         crop.append(slice(before, before + out))
     shape = (x.shape[0], *whole, kernel.shape[-2])
@@ -187,7 +193,7 @@ def conv_transpose(
 
 
 def _depthwise(inputs, kernel, strides, padding, data_format, dilation_rate):
-    one_of("padding", padding, "valid", "same")
+    one_of("padding", padding, "valid", "same", "half", "full")
     x, strides, dilation = _padded(inputs, kernel, strides, padding, data_format, dilation_rate)
     return ops.depthwise_conv(x, kernel, strides=strides, dilation=dilation)
 

@@ -13,8 +13,19 @@ def _windows(inputs, pool_size, strides, padding, data_format):
     x = channels_last(inputs, data_format)
     size = per_axis("pool_size", pool_size, x.ndim - 2)
     strides = size if strides is None else per_axis("strides", strides, x.ndim - 2)
-    one_of("padding", padding, "valid", "same")
+    one_of("padding", padding, "valid", "same", "theano>same")
+    if padding == "theano>same":
+        return x, size, strides, _theano_borders(x, size, strides)
     return x, size, strides, borders(x, size, strides, (1,) * len(size), padding)
+
+
+def _theano_borders(x, size, strides):
+    """What "same" was in Keras on Theano: as long an output, with more of the border before."""
+    pairs = []
+    for n, k, s in zip(x.shape[1:-1], size, strides, strict=True):
+        before = k - 2 if k > 2 and k % 2 else k - 1
+        pairs.append((before, max((-(-n // s) - 1) * s + k - n - before, 0)))
+    return ((0, 0), *pairs, (0, 0))
 
 
 @layer("MaxPooling1D", "MaxPooling2D", "MaxPooling3D")

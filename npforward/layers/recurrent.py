@@ -461,6 +461,7 @@ def conv_lstm(
     strides=1,
     padding="valid",
     data_format=None,
+    recurrent_padding="same",
     dilation_rate=1,
     activation="tanh",
     recurrent_activation="sigmoid",
@@ -468,11 +469,14 @@ def conv_lstm(
     dtype="float32",
     **loop,
 ):
-    """An LSTM whose products are convolutions (X. Shi et al., 2015)."""
+    """An LSTM whose products are convolutions (X. Shi et al., 2015).
+
+    `recurrent_padding` is "half" where Theano convolved the states.
+    """
     n, t, *frame = sequences.shape
     if len(frame) != kernel.ndim - 1:
         raise BadInput(f"it takes {kernel.ndim + 1} axes, but its input has {sequences.shape}")
-    one_of("padding", padding, "valid", "same")
+    one_of("padding", padding, "valid", "same", "half", "full")
     ones = per_axis("strides", 1, kernel.ndim - 2)
     # All times at once: (N, T, *frame) -> (N T, *frame)
     frames = channels_last(ops.reshape(sequences, shape=(n * t, *frame)), data_format)
@@ -485,7 +489,7 @@ def conv_lstm(
 
     def step(states, z):
         h, c = states
-        zs = z + conv(h, recurrent_kernel, strides=ones, padding="same")
+        zs = z + conv(h, recurrent_kernel, strides=ones, padding=recurrent_padding)
         i, f, g, o = _split(zs, 4)
         i = _act("input_gate", i, recurrent_activation)
         f = _act("forget_gate", f, recurrent_activation)
@@ -522,9 +526,14 @@ def bidirectional(
     forward_layer,
     backward_layer,
     merge_mode="concat",
+    zero_output_for_mask=True,
     dtype="float32",
 ):
-    """One layer forwards, one backwards over time, and their outputs merged."""
+    """One layer forwards, one backwards over time, and their outputs merged.
+
+    `zero_output_for_mask` is false in Keras before it was tf.keras: a masked step repeats the
+    output before it.
+    """
     sequence, state = (
         forward_layer.config.get(key, False) for key in ("return_sequences", "return_state")
     )
@@ -533,7 +542,7 @@ def bidirectional(
     outputs = []
     for direction, start in ((forward_layer, given[:half]), (backward_layer, given[half:])):
         # So Keras sets both, whatever their config says.
-        direction = direction.changed(zero_output_for_mask=sequence)
+        direction = direction.changed(zero_output_for_mask=sequence and zero_output_for_mask)
         outputs.append(direction(sequences, initial_state=start or None, mask=mask))
     (y, *states), (y_rev, *states_rev) = outputs if state else ([y] for y in outputs)
     y, y_rev = ops.cast(y, dtype=dtype), ops.cast(y_rev, dtype=dtype)

@@ -26,16 +26,20 @@ def borders(x, size, strides, dilation, padding):
     """The padding (before, after) of each axis of (N, *space, C).
 
     "same" makes the output ceil(n / stride) long and puts the odd one after; "causal" pads before.
+    Theano's "half" makes it as long and puts k // 2 before, whatever the stride; its "full" lets
+    every part of the kernel meet every value.
     """
-    pairs = []
-    for n, k, s, d in zip(x.shape[1:-1], size, strides, dilation, strict=True):
-        k = (k - 1) * d + 1
-        if padding == "valid":
-            total, before = 0, 0
-        elif padding == "causal":
-            total, before = k - 1, k - 1
-        else:
-            total = max((-(-n // s) - 1) * s + k - n, 0)
-            before = total // 2
-        pairs.append((before, total - before))
-    return ((0, 0), *pairs, (0, 0))
+    axes = zip(x.shape[1:-1], size, strides, dilation, strict=True)
+    return ((0, 0), *(_border(n, (k - 1) * d + 1, s, padding) for n, k, s, d in axes), (0, 0))
+
+
+def _border(n, k, s, padding):
+    if padding == "valid":
+        return 0, 0
+    if padding == "causal":
+        return k - 1, 0
+    if padding == "full":
+        return k - 1, k - 1
+    total = max((-(-n // s) - 1) * s + k - n, 0)
+    before = k // 2 if padding == "half" else total // 2
+    return before, max(total - before, 0)
