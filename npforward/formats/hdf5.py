@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 
 from npforward.errors import BadFile, NpforwardError, nearest
-from npforward.formats.mapping import Region, frozen, mapped, view
+from npforward.formats.mapping import Region, mapped
+from npforward.formats.mapping import frozen as _frozen
+from npforward.formats.mapping import viewed as _view
 from npforward.graph import Stored
 from npforward.limits import Limits
 
@@ -233,10 +235,10 @@ class File:
                 "does not open. Save the model again in one file."
             )
         if size == 0:
-            return Stored(path, shape, dtype, lambda: frozen(np.zeros(shape, dtype)))
+            return Stored(path, shape, dtype, lambda: _frozen(np.zeros(shape, dtype)))
         if layout == COMPACT:
             values = np.array(dataset[()]).view(dtype).reshape(shape)
-            return Stored(path, shape, dtype, lambda: frozen(values))
+            return Stored(path, shape, dtype, lambda: _frozen(values))
         if layout == CONTIGUOUS:
             start, end = dataset.id.data_offset, dataset.id.data_offset + size * dtype.itemsize
             if dataset.id.data_offset == UNDEFINED:
@@ -248,7 +250,7 @@ class File:
                     "copy it again."
                 )
             block = self.data[start:end]
-            return Stored(path, shape, dtype, lambda: view(block, shape, dtype))
+            return Stored(path, shape, dtype, lambda: _view(block, shape, dtype))
         if layout == CHUNKED:
             filters = [entry["filter_id"] for entry in dataset.id.filter_pipeline or ()]
             for number in filters:
@@ -295,7 +297,7 @@ class File:
                 inside = tuple(slice(p, p + c) for p, c in zip(place, chunks, strict=True))
                 target = values[inside]
                 target[...] = part[tuple(slice(n) for n in target.shape)]
-            return frozen(values)
+            return _frozen(values)
 
 
 @functools.cache

@@ -365,6 +365,19 @@ def categories(entry: Entry) -> Entry:
     return entry
 
 
+def unlimited(entry: Entry) -> Entry:
+    """tf.keras 2.3 to 2.5: padding to the most tokens allowed is none where any number is.
+
+    >>> config = {"max_tokens": None, "pad_to_max_tokens": True}
+    >>> unlimited({"class_name": "TextVectorization", "config": config})["config"]
+    {'max_tokens': None, 'pad_to_max_tokens': False}
+    """
+    config = entry["config"]
+    if not config.get("pad_to_max_tokens") or config.get("max_tokens", 0) is not None:
+        return entry
+    return _with(entry, pad_to_max_tokens=False)
+
+
 def reset_after(entry: Entry) -> Entry:
     """Before Keras 2.1.3 had `reset_after`, a GRU did not; today's default is that it does.
 
@@ -422,5 +435,6 @@ KERAS_2 = (
     reset_after,
     masks,
     categories,
+    unlimited,
     without_obsolete,
 )
