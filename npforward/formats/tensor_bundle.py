@@ -130,7 +130,8 @@ class Bundle:
         if not count:
             return []
         block = self._block(entry, where)
-        lengths, at = [], 0
+        lengths: list[int] = []
+        at = 0
         while len(lengths) < count:  # each takes a byte at least
             length, at = varint(block, at, where)
             lengths.append(length)

@@ -9,8 +9,10 @@ TensorFlow wrote unchanged (compiled functions are most of it, and pack well):
                                 are recurrent layers, each of which would add megabytes of
                                 functions; by TensorFlow 1.15's export_saved_model, of the cnn only
     checkpoint/ckpt.*           model.save_weights(); TensorFlow 1.15 splits it into two shards
+    checkpoint/training-1.*     TensorFlow 2's Checkpoint of a model and its optimizer
     checkpoint/named.*          TensorFlow 1.15 only: the same arrays by the names of variables
     architecture.json           model.to_json()
+    kinds/all-1.*               a checkpoint of a variable of each type, with golden.npz
     golden.npz                  inputs, and the output of every call of every layer
     meta.json                   who wrote it
 """
@@ -27,11 +29,10 @@ from pathlib import Path
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-warnings.simplefilter("ignore")
-
 import numpy as np
 import tensorflow as tf
 
+warnings.simplefilter("ignore")
 tf.compat.v1.logging.set_verbosity("ERROR")
 keras, layers = tf.keras, tf.keras.layers
 VERSION = tuple(int(part) for part in tf.__version__.split(".")[:2])
@@ -151,9 +152,32 @@ def save(model, folder):
         saver = tf.compat.v1.train.Saver({v.op.name: v for v in model.weights})
         path = str(folder / "checkpoint" / "named")
         saver.save(keras.backend.get_session(), path, write_meta_graph=False)
+    if VERSION >= (2, 0) and model.name == "cnn":
+        checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+        checkpoint.save(str(folder / "checkpoint" / "training"))
     if model.name != "subclassed":
         model.save_weights(str(folder / "checkpoint" / "ckpt"))
         (folder / "architecture.json").write_text(model.to_json())
+
+
+KINDS = "bool int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64 bfloat16"
+KINDS += " complex64 complex128"
+
+
+def kinds():
+    """A variable of each type, and ones of no axes, of no values and of strings."""
+    folder, rng = Path(tempfile.mkdtemp()), np.random.RandomState(SEED)
+    arrays = {}
+    for kind in KINDS.split():
+        values = tf.cast(tf.constant(rng.randint(0, 2, (2, 3))), kind)
+        arrays[kind] = values
+    arrays.update(scalar=tf.constant(2.5), none=tf.zeros((0, 3)), words=tf.constant(["a", "", "b"]))
+    checkpoint = tf.train.Checkpoint(**{name: tf.Variable(v) for name, v in arrays.items()})
+    checkpoint.save(str(folder / "kinds" / "all"))
+    del arrays["words"]  # it is no array of numbers
+    arrays["bfloat16"] = tf.cast(arrays["bfloat16"], "float32")
+    np.savez_compressed(str(folder / "golden.npz"), **{k: v.numpy() for k, v in arrays.items()})
+    pack(folder, "kinds", kinds.__doc__)
 
 
 def make(build):
@@ -177,9 +201,14 @@ def make(build):
     save(model, folder)
     inputs = {f"inputs/{key}": value for key, value in feeds.items()}
     np.savez_compressed(str(folder / "golden.npz"), **inputs, **arrays)
+    pack(folder, name, build.__doc__)
+
+
+def pack(folder, name, description):
+    """Put what a folder has into one zip."""
     meta = {
         "name": name,
-        "description": build.__doc__.strip(),
+        "description": description.strip(),
         "seed": SEED,
         "framework": f"tf.keras of TensorFlow {tf.__version__}",
         "script": "weights_fixtures/make/saved_models.py",
@@ -190,7 +219,7 @@ def make(build):
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             packed.write(str(path), str(path.relative_to(folder)))
     shutil.rmtree(str(folder))
-    print(f"{name}: {len(arrays)} values, {(OUT / (name + '.zip')).stat().st_size} bytes")
+    print(f"{VERSION} {name}: {(OUT / (name + '.zip')).stat().st_size} bytes")
 
 
 MODELS = {(1, 15): [cnn, sequence], (2, 15): [cnn, sequence, lookups, Subclassed]}
@@ -200,3 +229,5 @@ if __name__ == "__main__":
     for build in MODELS.get(VERSION, [cnn, sequence, lookups]):
         if build.__name__.lower() in sys.argv[1:] or not sys.argv[1:]:
             make(build)
+    if VERSION == (2, 15):
+        kinds()
