@@ -5,9 +5,9 @@
 Run it with TensorFlow 1.15, 2.4, 2.10 and 2.15.  Each model is packed into one zip, with what
 TensorFlow wrote unchanged (compiled functions are most of it, and pack well):
 
-    model/                      the SavedModel, without traces (`save_traces=False`) where there
-                                are recurrent layers, each of which would add megabytes of
-                                functions; by TensorFlow 1.15's export_saved_model, of the cnn only
+    model/                      the SavedModel; without traces (`save_traces=False`) but for the cnn
+                                of 2.4 and 2.15: recurrent layers would add megabytes of functions;
+                                by TensorFlow 1.15's export_saved_model, of the cnn only
     checkpoint/ckpt.*           model.save_weights(); TensorFlow 1.15 splits it into two shards
     checkpoint/training-1.*     TensorFlow 2's Checkpoint of a model and its optimizer
     checkpoint/named.*          TensorFlow 1.15 only: the same arrays by the names of variables
@@ -88,8 +88,17 @@ def lookups():
     number = keras.Input((2,), name="number")
     normal = library.Normalization(name="normal")
     normal.adapt(np.array([[1, 2], [3, 6], [4, 2.5]], "float32"))
-    ends = [vector(text), listed(word), filed(word), normal(number)]
-    return keras.Model([text, word, number], ends, name="lookups")
+    # Before TensorFlow 2.6 IntegerLookup speaks of values, and bins are given.
+    numbered = library.IntegerLookup(name="numbered")
+    numbered.adapt(np.array([[7], [5], [7]]))
+    bins = {"num_bins": 3} if VERSION >= (2, 6) else {"bins": [0.5, 2.0]}
+    binned = library.Discretization(name="binned", **bins)
+    if VERSION >= (2, 6):
+        binned.adapt(np.linspace(-2, 2, 9).reshape(9, 1))
+    whole = keras.Input((2,), dtype="int64", name="whole")
+    ends = [vector(text), listed(word), filed(word), normal(number), binned(number)]
+    ends.append(numbered(whole))
+    return keras.Model([text, word, number, whole], ends, name="lookups")
 
 
 class Subclassed(keras.Model):
@@ -115,6 +124,7 @@ def feeds_of(model, rng):
     made = {
         "words": lambda: rng.randint(0, 9, (3, 5)).astype("float32"),
         "text": lambda: np.array([["c b b"], ["x a"], ["B. a"]]),
+        "whole": lambda: np.array([[7, 5], [9, 0], [5, -1]]),
         "word": lambda: np.array([["u", "x"], ["v", "w"], ["w", ""]]),
     }
     found = {}
@@ -144,7 +154,7 @@ def outputs_of(model, feeds):
 def save(model, folder):
     """All forms in which this TensorFlow saves a model."""
     if VERSION >= (2, 0):
-        traces = model.name == "cnn"
+        traces = model.name == "cnn" and VERSION != (2, 10)  # to have both
         model.save(str(folder / "model"), save_format="tf", save_traces=traces)
     elif model.name == "cnn":
         keras.experimental.export_saved_model(model, str(folder / "model"))
