@@ -23,7 +23,7 @@ import numpy as np
 from npforward.errors import BadFile, NpforwardError, nearest
 from npforward.formats import hdf5_child
 from npforward.formats.hdf5_library import Library
-from npforward.formats.mapping import Region, frozen, mapped, view
+from npforward.formats.mapping import Region, frozen, mapped, viewed
 from npforward.graph import Stored
 from npforward.limits import Limits
 
@@ -296,7 +296,7 @@ class Parsed:
                     "copy it again."
                 )
             block = self.data[start:end]
-            return Stored(path, shape, dtype, lambda: view(block, shape, dtype))
+            return Stored(path, shape, dtype, lambda: viewed(block, shape, dtype))
         if layout == CHUNKED:
             filters = [entry["filter_id"] for entry in dataset.id.filter_pipeline or ()]
             unknown = set(filters) - hdf5_child.FILTERS

@@ -19,7 +19,7 @@ from npforward.errors import BadFile, BadInput, MissingFile
 from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
 from npforward.formats.loose import Loose, file_stem, weights_only
-from npforward.formats.mapping import mapped, view
+from npforward.formats.mapping import mapped, viewed
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits, MiB
 from npforward.writing import whole_file
@@ -194,7 +194,7 @@ def _stored(path: Path, limits: Limits) -> Stored:
 
     def read() -> np.ndarray:
         block = _unpacked(path, data, shape, dtype, size) if packed else data
-        return view(block[start:], shape, dtype)
+        return viewed(block[start:], shape, dtype)
 
     # Windows takes no colon in a name, so there it is escaped.
     return Stored(unescape(file_stem(path)), shape, dtype.newbyteorder("="), read)

@@ -417,6 +417,47 @@ def categories(entry: Entry) -> Entry:
     return entry
 
 
+def unlimited(entry: Entry) -> Entry:
+    """tf.keras 2.3 to 2.5: padding to the most tokens allowed is none where any number is.
+
+    >>> config = {"max_tokens": None, "pad_to_max_tokens": True}
+    >>> unlimited({"class_name": "TextVectorization", "config": config})["config"]
+    {'max_tokens': None, 'pad_to_max_tokens': False}
+    """
+    config = entry["config"]
+    if not config.get("pad_to_max_tokens") or config.get("max_tokens", 0) is not None:
+        return entry
+    return _with(entry, pad_to_max_tokens=False)
+
+
+def tokens(entry: Entry) -> Entry:
+    """tf.keras 2.3 to 2.5: the tokens of an IntegerLookup were called values.
+
+    >>> tokens({"class_name": "IntegerLookup", "config": {"mask_value": 0}})["config"]
+    {'mask_token': 0}
+    """
+    if entry["class_name"] != "IntegerLookup":
+        return entry
+    names = {"max_values": "max_tokens", "mask_value": "mask_token", "oov_value": "oov_token"}
+    config = {names.get(key, key): value for key, value in entry["config"].items()}
+    return {**entry, "config": config}
+
+
+def bin_boundaries(entry: Entry) -> Entry:
+    """tf.keras 2.3 to 2.5: the numbers between bins were `bins`, up to infinity; answers as today.
+
+    >>> old = {"class_name": "Discretization", "config": {"bins": [0.5, float("inf")]}}
+    >>> bin_boundaries(old)["config"]
+    {'bin_boundaries': [0.5], 'output_dtype': None}
+    """
+    config = entry["config"]
+    if entry["class_name"] != "Discretization" or not isinstance(config.get("bins"), list):
+        return entry
+    kept = {key: value for key, value in config.items() if key != "bins"}
+    bins = [number for number in config["bins"] if number != float("inf")]
+    return {**entry, "config": {**kept, "bin_boundaries": bins, "output_dtype": None}}
+
+
 def reset_after(entry: Entry) -> Entry:
     """Before Keras 2.1.3 had `reset_after`, a GRU did not; today's default is that it does.
 
@@ -477,5 +518,8 @@ KERAS_2 = (
     reset_after,
     masks,
     categories,
+    unlimited,
+    tokens,
+    bin_boundaries,
     without_obsolete,
 )

@@ -163,12 +163,12 @@ class ByObject:
 
     @property
     def arrays(self) -> dict[str, Stored]:
-        found = self.bundle.arrays()
+        beside = object_graph.BESIDE if self.objects.nodes else set()
         return {
             short: Stored(short, stored.shape, stored.dtype, stored.read)
-            for key, stored in found.items()
-            if not (key.split("/")[0] in BESIDE or "/.OPTIMIZER_SLOT/" in key)
-            for short in [key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")]
+            for key, stored in self.bundle.arrays().items()
+            if not beside.intersection(key.split("/"))
+            for short in [key.removesuffix(f"/.ATTRIBUTES/{object_graph.VALUE}")]
         }
 
     def __call__(self, place: str, names: tuple[str, ...], model: bool) -> tuple[Stored, ...]:

@@ -33,31 +33,25 @@ def mapped(path: Path, limits: Limits) -> memoryview:
         raise MissingFile(f"{path}: cannot be opened ({error.strerror}).") from error
 
 
-def frozen(values: np.ndarray) -> np.ndarray:
-    """The values as numba and BLAS want them: contiguous, of the machine's byte order, read-only.
+def viewed(block: memoryview, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array over a block of bytes; a copy where they do not lie as a machine wants them.
 
     Examples
     --------
-    >>> frozen(np.array([1, 2], ">i4")).dtype.isnative
-    True
-    """
-    values = np.ascontiguousarray(values, values.dtype.newbyteorder("=")).reshape(values.shape)
-    values.flags.writeable = False
-    return values
-
-
-def view(block: memoryview, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """The bytes as an array, without a copy where the machine can compute with them as they lie.
-
-    Examples
-    --------
-    >>> view(memoryview(bytes(8)), (2,), np.dtype("float32"))
-    array([0., 0.], dtype=float32)
+    >>> viewed(memoryview(b"\\0\\1\\0\\2"), (2,), np.dtype(">i2")).tolist()
+    [1, 2]
     """
     values = np.frombuffer(block, dtype).reshape(shape)
     if values.flags.aligned and dtype.isnative:
         return values
     return frozen(values.copy())
+
+
+def frozen(values: np.ndarray) -> np.ndarray:
+    """`values` in the machine's own byte order, which numba and BLAS want, and read-only."""
+    values = np.ascontiguousarray(values, values.dtype.newbyteorder("=")).reshape(values.shape)
+    values.flags.writeable = False
+    return values
 
 
 class Region:

@@ -15,7 +15,7 @@ from npforward.formats import archive
 from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
 from npforward.formats.loose import Loose, file_stem, weights_only
-from npforward.formats.mapping import frozen, mapped, view
+from npforward.formats.mapping import frozen, mapped, viewed
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
 
@@ -114,7 +114,7 @@ def _array(
     def read() -> np.ndarray:
         block = data()[start:end]
         if not fortran:
-            return view(block, shape, dtype)
+            return viewed(block, shape, dtype)
         return frozen(np.frombuffer(block, dtype).reshape(shape, order="F"))
 
     return Stored(name, shape, dtype, read)

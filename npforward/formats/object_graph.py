@@ -20,6 +20,7 @@ VALUE = "VARIABLE_VALUE"  # what a variable calls its array
 # Attributes that lead to what is no weight: a model's optimizer, metrics and functions, lists of a
 # layer's weights beside the weights themselves, and the states of random generators.
 BESIDE = {"optimizer", "keras_api", "signatures", "save_counter", "root", "_state_var"}
+BESIDE |= {".OPTIMIZER_SLOT"}
 BESIDE |= {"variables", "trainable_variables", "regularization_losses", "metrics"}
 
 

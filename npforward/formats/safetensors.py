@@ -17,7 +17,7 @@ from npforward.formats import archive, guarded_json
 from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
 from npforward.formats.loose import Loose, weights_only
-from npforward.formats.mapping import mapped, view
+from npforward.formats.mapping import mapped, viewed
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
 
@@ -139,7 +139,7 @@ def _array(
             f"{where} has shape {tuple(shape)} of {dtype}, which takes {size:,} bytes, but lies in "
             f"{len(block):,}. The file is damaged: copy or download it again."
         )
-    return Stored(name, tuple(shape), dtype, lambda: view(block, tuple(shape), dtype))
+    return Stored(name, tuple(shape), dtype, lambda: viewed(block, tuple(shape), dtype))
 
 
 def _dtype(word: Any, where: str) -> np.dtype:

@@ -17,7 +17,7 @@ import numpy as np
 
 from npforward.errors import BadFile
 from npforward.formats import archive
-from npforward.formats.mapping import frozen, mapped, view
+from npforward.formats.mapping import frozen, mapped, viewed
 from npforward.formats.protobuf import Message, varint
 from npforward.graph import Stored
 from npforward.limits import Limits, MiB
@@ -118,7 +118,7 @@ class Bundle:
         if not size:
             return Stored(name or key, shape, dtype, lambda: frozen(np.zeros(shape, dtype)))
         block = self._block(entry, where)
-        return Stored(name or key, shape, dtype, lambda: view(block, shape, dtype))
+        return Stored(name or key, shape, dtype, lambda: viewed(block, shape, dtype))
 
     def strings(self, key: str) -> list[bytes]:
         """A tensor of strings: all their lengths, a checksum of these, and then all their bytes."""
@@ -130,7 +130,8 @@ class Bundle:
         if not count:
             return []
         block = self._block(entry, where)
-        lengths, at = [], 0
+        lengths: list[int] = []
+        at = 0
         while len(lengths) < count:  # each takes a byte at least
             length, at = varint(block, at, where)
             lengths.append(length)
