@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from fuzz.mutations import bytes_changed
 
+import npforward as npf
 from npforward.errors import BadFile, LimitExceeded, NpforwardError
 from npforward.formats import hdf5, hdf5_library
 from npforward.limits import Limits
@@ -211,6 +212,21 @@ def test_a_file_of_which_pyfive_reads_nothing(tmp_path):
         file.stored("a/y")
     with pytest.raises(BadFile, match=r"'a' is a group, expected an array"):
         file.stored("a")
+
+
+def test_a_model_behind_a_user_block(tmp_path):
+    """As `h5jam` puts one there."""
+    path = tmp_path / "model.h5"
+    with (
+        h5py.File(FIXTURES / "files" / "sequential.h5") as source,
+        h5py.File(path, "w", userblock_size=512) as target,
+    ):
+        target.attrs.update(source.attrs)
+        source.copy("model_weights", target)
+    path.write_bytes(b"#!/bin/sh\n".ljust(512) + path.read_bytes()[512:])
+    x = np.ones((1, 6, 6, 1), "float32")
+    genuine = npf.load_model(FIXTURES / "files" / "sequential.h5")
+    np.testing.assert_array_equal(npf.load_model(path).predict(x), genuine.predict(x))
 
 
 # What neither may.

@@ -9,6 +9,8 @@ fails.
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import io
 import json
 import math
@@ -180,16 +182,27 @@ def warmed_up() -> None:
     import h5py
     import numpy as np
 
+    for name in ("ascii", "latin-1", "utf-8", "unicode_escape"):
+        codecs.lookup(name)
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", libver="latest") as file:
         file.create_dataset("a/b", data=np.arange(8.0), chunks=(4,), compression="gzip")
-        file["a"].attrs["texts"] = ["a", "b"]
-        file["a"].attrs["text"], file["a"].attrs["number"] = "a", 1
+        file["a/c"], file["a/d"] = np.array([True]), np.zeros(1, [("x", "f4"), ("y", "V2")])
+        attributes = file["a"].attrs
+        attributes["texts"], attributes["bytes"] = ["a", "ü"], [b"a", b"bc"]
+        attributes["text"], attributes["byte"] = "a", np.bytes_(b"a")
+        attributes["old"] = np.array(["a"], h5py.string_dtype("ascii"))
+        attributes["number"], attributes["none"] = 1.5, np.array([])
+        attributes["null"], attributes["link"] = h5py.Empty("f4"), file["a/b"].ref
     reader = Reader(buffer.getvalue())
     reader.members("a", 9)
     reader.attributes("a", 2**20)
-    reader.values("a/b", [8], "<f8")
-    "ü".encode("unicode_escape").decode("latin-1").encode("utf-8")
+    for name in ("a/b", "a/c", "a/d", "a/x"):
+        with contextlib.suppress(Refused):
+            described, _ = reader.array(name)
+            reader.values(name, list(described["shape"]), described["dtype"])
+    with contextlib.suppress(OSError):
+        Reader(b"not HDF5")
 
 
 def main() -> None:

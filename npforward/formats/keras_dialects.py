@@ -391,6 +391,23 @@ def without_obsolete(entry: Entry) -> Entry:
     return {**entry, "config": kept}
 
 
+def named_code(entry: Entry) -> Entry:
+    """A Lambda's function was code of the user's, even if it bears the name of one of Keras's own.
+
+    >>> named_code({"class_name": "Lambda", "config": {
+    ...     "function": "relu", "function_type": "function", "module": "mine"}})["config"]
+    {'function': 'mine>relu'}
+    """
+    config = entry["config"]
+    if entry["class_name"] != "Lambda" or "function_type" not in config:
+        return entry
+    said = ("function_type", "module", "output_shape_type", "output_shape_module")
+    kept = {key: value for key, value in config.items() if key not in said}
+    if isinstance(config.get("function"), str):
+        kept["function"] = f"{config.get('module') or 'Custom'}>{config['function']}"
+    return {**entry, "config": kept}
+
+
 def operations(entry: Entry) -> Entry:
     """Keras 3's .h5 does not say that an entry is an operation (`Add` is also a layer).
 
@@ -422,5 +439,6 @@ KERAS_2 = (
     reset_after,
     masks,
     categories,
+    named_code,
     without_obsolete,
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from npforward.errors import BadFile
-from npforward.formats import archive, guarded_json, hdf5, keras_config
+from npforward.formats import guarded_json, hdf5, keras_config
 from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
 from npforward.formats.keras_weights import ByName, ByPlace, some
 from npforward.graph import Graph, Stored
@@ -17,7 +17,7 @@ MODEL = "model_weights"
 
 def matches(path: Path) -> bool:
     """Whether `path` is an HDF5 file."""
-    return path.is_file() and archive.begins(path, hdf5.SIGNATURE)
+    return path.is_file() and hdf5.matches(path)
 
 
 def read(path: Path, limits: Limits) -> Graph:

@@ -129,5 +129,7 @@ def lambda_(inputs, *, function, arguments=None, output_shape=None, mask=None):
     """A function of Keras's own; any other is Python code, which has to be given."""
     known = {**FUNCTIONS, **ACTIVATIONS}  # as Keras looks: gelu of both differs by a default
     if not isinstance(function, str) or function not in known:
-        raise UnsupportedLayer(f"it holds Python code, which is never taken from a file. {HOW}")
+        named = isinstance(function, str) and function != "<lambda>"
+        code = f"the function {function!r}, Python code" if named else "Python code"
+        raise UnsupportedLayer(f"it holds {code}, which is never taken from a file. {HOW}")
     return known[function](inputs, **(arguments or {}))

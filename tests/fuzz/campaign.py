@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import multiprocessing
 import shutil
 import tempfile
@@ -100,8 +99,8 @@ def run(
     """One changed file for each source of chance; those with a finding are kept in `keep`."""
     figures, started = Figures(), time.perf_counter()
     chosen = chosen or seeds()
-    broken = [seed for seed in chosen if "broken" in seed.path.parts] or chosen
-    good = [seed for seed in chosen if seed not in broken] or chosen
+    broken = [seed for seed in chosen if seed.broken]
+    good = [seed for seed in chosen if not seed.broken]
     opener = Opener(chosen)
     folder = Path(tempfile.mkdtemp(prefix="npforward_fuzz_"))
     try:
@@ -109,8 +108,7 @@ def run(
             # A new name each time: what is still mapped must not be written over.
             here = folder / str(number)
             here.mkdir()
-            group = broken if chance.random() < 0.1 else good
-            seed = chance.choice(group)
+            seed = chance.choice(broken if chance.random() < 0.1 else good)
             path = seed.changed(chance, here)
             answer = opener(path, seed.weights)
             figures.files += 1
@@ -147,8 +145,3 @@ def _kept(keep: Path, key: str, count: int, here: Path, seed: Seed, finding: str
 def chances(files: int, seed: int) -> Any:
     """A source of chance for each file, which its number gives again."""
     return (Random(f"{seed}/{number}") for number in range(files))
-
-
-def figures_as_dict(figures: Figures) -> dict[str, Any]:
-    """For a machine to read."""
-    return dataclasses.asdict(figures)

@@ -198,7 +198,7 @@ def zip_changed(content: bytes, chance: Random) -> bytes:
     with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w", method) as file:
         warnings.simplefilter("ignore")  # of the doubled name
         for name, held in members:
-            file.writestr(name, held)
+            file.writestr(zipfile.ZipInfo(name), held, method)  # of no date: the same each time
     return buffer.getvalue()
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from fuzz.mutations import mutated
 from npforward import formats
@@ -23,6 +24,11 @@ class Seed:
 
     path: Path
     weights: Path | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether it is one of those that must fail."""
+        return "broken" in self.path.parts
 
     @functools.cached_property
     def files(self) -> dict[str, bytes]:
@@ -55,9 +61,10 @@ def seeds() -> list[Seed]:
     """Every small model among the fixtures, broken ones included, and what has arrays to list."""
     found = []
     for path in sorted(_candidates()):
-        if _reads(formats.read, path) or _reads(formats.arrays, path) or "broken" in path.parts:
-            found.append(Seed(path))
-        found += [Seed(path, other) for other in _beside(path) if _reads(formats.read, path, other)]
+        seed = Seed(path)
+        if seed.broken or reads(formats.read, path) or reads(formats.arrays, path):
+            found.append(seed)
+        found += [Seed(path, other) for other in _beside(path) if reads(formats.read, path, other)]
     return found
 
 
@@ -76,7 +83,8 @@ def _beside(path: Path) -> list[Path]:
     return [] if "weights" in path.name else sorted(names)
 
 
-def _reads(read, *paths: Path) -> bool:
+def reads(read: Callable[..., Any], *paths: Path) -> bool:
+    """Whether something can be read, and is not empty."""
     try:
         return bool(read(*paths))
     except NpforwardError:
