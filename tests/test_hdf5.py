@@ -268,7 +268,7 @@ def test_the_process_refuses_what_npforward_refuses(words):
 def test_no_process_is_started_for_what_is_damaged_or_refused(name, monkeypatch):
     from npforward import formats
 
-    monkeypatch.setattr(hdf5_library._Child, "ask", lambda *_: pytest.fail("it was asked"))
+    monkeypatch.setattr(hdf5_library.Process, "ask", lambda *_: pytest.fail("it was asked"))
     with pytest.raises(BadFile):
         formats.read(FIXTURES / "broken" / name)
 
@@ -308,7 +308,7 @@ def test_one_process_for_all_files():
     seen = set()
     for kind in list(ONLY_H5PY) * 2:
         opened(ONLY_H5PY[kind]).stored("a/x").read()
-        seen.add(hdf5_library._child(os.getpid()).process.pid)
+        seen.add(hdf5_library.the_process(os.getpid()).pid)
     assert len(seen) == 1
 
 

@@ -95,7 +95,7 @@ class Library:
         return Stored(path, tuple(shape), dtype, read)
 
     def _ask(self, question: str, path: str, *more: Any, into: np.ndarray | None = None) -> Any:
-        said = _child(os.getpid()).ask(self, [question, [path, *more]], into)
+        said = the_process(os.getpid()).ask(self, [question, [path, *more]], into)
         if "answer" in said:
             return said["answer"]
         where = f"{self.where}: {path or '/'!r}"
@@ -118,8 +118,8 @@ class Library:
         )
 
 
-class _Child:
-    """The process: started when it is first needed, and again when a file has killed it."""
+class Process:
+    """Where the library runs: started when it is needed, and again when a file has killed it."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen | None = None
@@ -201,6 +201,11 @@ class _Child:
             "of its own. The file is damaged or made to do so: do not open it with other programs."
         )
 
+    @property
+    def pid(self) -> int | None:
+        """Its number, if it runs."""
+        return None if self.process is None else self.process.pid
+
     def stop(self) -> None:
         """End the process."""
         process, self.process, self.holds = self.process, None, None
@@ -212,9 +217,9 @@ class _Child:
 
 
 @functools.cache
-def _child(pid: int) -> _Child:
-    """The one for this process: after a fork, another."""
-    return _Child()
+def the_process(pid: int) -> Process:
+    """The one that belongs to the process `pid`: after a fork there is another."""
+    return Process()
 
 
 def _answer(stream: BinaryIO, library: Library, into: np.ndarray | None) -> dict[str, Any]:

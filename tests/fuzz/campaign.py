@@ -99,8 +99,8 @@ def run(
     """One changed file for each source of chance; those with a finding are kept in `keep`."""
     figures, started = Figures(), time.perf_counter()
     chosen = chosen or seeds()
-    broken = [seed for seed in chosen if seed.broken]
-    good = [seed for seed in chosen if not seed.broken]
+    broken = [seed for seed in chosen if seed.broken] or chosen
+    good = [seed for seed in chosen if not seed.broken] or chosen
     opener = Opener(chosen)
     folder = Path(tempfile.mkdtemp(prefix="npforward_fuzz_"))
     try:

@@ -15,7 +15,7 @@ from npforward.errors import NpforwardError
 
 FIXTURES = Path(__file__).parents[2] / "weights_fixtures"
 FOLDERS = [path for path in FIXTURES.iterdir() if path.is_dir() and path.name != "make"]
-LARGEST = 100_000  # bytes; a small file says as much of its format as a large one
+LARGEST = 30_000  # bytes; a small file says as much of its format as a large one
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class Seed:
 
 
 @functools.cache
-def seeds() -> list[Seed]:
+def seeds(largest: int = LARGEST) -> list[Seed]:
     """Every small model among the fixtures, broken ones included, and what has arrays to list."""
     found = []
-    for path in sorted(_candidates()):
+    for path in sorted(_candidates(largest)):
         seed = Seed(path)
         if seed.broken or reads(formats.read, path) or reads(formats.arrays, path):
             found.append(seed)
@@ -68,11 +68,11 @@ def seeds() -> list[Seed]:
     return found
 
 
-def _candidates() -> Iterator[Path]:
+def _candidates(largest: int) -> Iterator[Path]:
     for folder in FOLDERS:
         for path in folder.rglob("*"):
             inside = path.rglob("*") if path.is_dir() else [path]
-            if sum(file.stat().st_size for file in inside) < LARGEST:
+            if sum(file.stat().st_size for file in inside) < largest:
                 yield path
 
 
