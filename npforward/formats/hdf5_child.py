@@ -77,7 +77,7 @@ class Reader:
             return None, b""
         if len(found) > most:
             raise Refused(f"{path or '/'!r} has {len(found)} members")
-        return list(found), b""
+        return [text(name) for name in found], b""
 
     def attributes(self, path: str, most: int) -> tuple[Any, bytes]:
         """Texts and lists of texts; of anything else the type."""
@@ -88,7 +88,7 @@ class Reader:
             total += held.get_space().get_simple_extent_npoints() * held.get_type().get_size()
             if total > most:
                 raise Refused(f"the attributes of {path or '/'!r} have more than {most} bytes")
-            found[name] = said(holder.attrs[name])
+            found[text(name)] = said(holder.attrs[name])
         return found, b""
 
     def array(self, path: str) -> tuple[Any, bytes]:
@@ -138,13 +138,18 @@ def said(value: Any) -> Any:
     """An attribute as JSON: a text, a list of texts, or its kind and size as an object."""
     import numpy as np
 
-    if isinstance(value, bytes):
-        return value.decode("utf-8")
-    if isinstance(value, str):
-        return value
+    if isinstance(value, (bytes, str)):
+        return text(value)
     if isinstance(value, np.ndarray) and (value.dtype == object or value.dtype.kind in "SU"):
         return [said(item) for item in value.reshape(-1).tolist()]
     return {"type": type(value).__name__, "size": int(getattr(value, "size", 1) or 0)}
+
+
+def text(value: Any) -> str:
+    """A text, which must be UTF-8: h5py keeps what is none in the form of lone surrogates."""
+    value = value.decode("utf-8") if isinstance(value, bytes) else value
+    value.encode("utf-8")
+    return value
 
 
 def restrict(memory: int) -> None:

@@ -208,12 +208,12 @@ class Process:
 
     def stop(self) -> None:
         """End the process."""
-        process, self.process, self.holds = self.process, None, None
-        if process is not None:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            for stream in (self.process.stdin, self.process.stdout):
                 stream.close()  # type: ignore[union-attr]
+        self.process = self.holds = None
 
 
 @functools.cache

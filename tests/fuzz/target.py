@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes  # noqa: F401  which npforward loads when it meets bfloat16
 import numpy as np
 
 import npforward as npf
@@ -72,7 +73,7 @@ class Watch:
     def _of_the_reader(event: str, args: tuple) -> bool:
         """Whether it is the one process that may be started, or its end."""
         if event == "open":
-            return args[0] == os.devnull
+            return args[0] == os.devnull or isinstance(args[0], int)  # a pipe to it
         if event == "subprocess.Popen":
             return READER in str(args[1])
         return event == "os.kill" and args[0] == hdf5_library.the_process(os.getpid()).pid
