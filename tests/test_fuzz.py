@@ -103,17 +103,18 @@ assert not watch.seen
 
 
 def test_a_process_that_dies_or_hangs_is_a_finding(monkeypatch):
-    good = FIXTURES / "files" / "sequential.keras"
+    good = str(FIXTURES / "files" / "sequential.keras"), None
     opener = campaign.Opener([])
-    assert opener(good, None)["outcome"] == "read"
-    opener.process.kill()
-    opener.process.join()
-    monkeypatch.setattr(opener.pipe, "send", lambda task: None)
-    assert opener(good, None)["outcome"] == "death"
-    monkeypatch.setattr(campaign, "SECONDS", 1)
-    assert opener(good, None)["outcome"] == "read"
-    monkeypatch.setattr(opener.pipe, "send", lambda task: None)  # so it waits for ever
-    assert opener(good, None)["outcome"] == "hang"
+    for outcome, deed in (("death", "kill"), ("hang", "sleep")):
+        assert [answer["outcome"] for answer in opener([good, good])] == ["read", "read"]
+        if deed == "kill":
+            opener.process.kill()
+            opener.process.join()
+        monkeypatch.setattr(opener.pipe, "send", lambda tasks: None)  # so it waits for ever
+        monkeypatch.setattr(campaign, "SECONDS", 1)
+        outcomes = [answer["outcome"] for answer in opener([good, good])]
+        assert outcomes == [outcome, "read"], "another process takes the rest"
+        monkeypatch.undo()
     opener.close()
 
 

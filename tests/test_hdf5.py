@@ -16,7 +16,7 @@ import pytest
 from fuzz.mutations import bytes_changed
 
 import npforward as npf
-from npforward.errors import BadFile, LimitExceeded, NpforwardError
+from npforward.errors import BadFile, LimitExceeded, NpforwardError, WeightMismatch
 from npforward.formats import hdf5, hdf5_library
 from npforward.limits import Limits
 
@@ -310,6 +310,73 @@ def test_one_process_for_all_files():
         opened(ONLY_H5PY[kind]).stored("a/x").read()
         seen.add(hdf5_library.the_process(os.getpid()).pid)
     assert len(seen) == 1
+
+
+def test_no_values_are_read_that_do_not_fit(monkeypatch):
+    """The shape is compared with what the layer needs before the library is asked for values."""
+    asked = []
+    ask = hdf5_library.Process.ask
+
+    def noted(self, library, question, into):
+        asked.append(question[0])
+        return ask(self, library, question, into)
+
+    monkeypatch.setattr(hdf5_library.Process, "ask", noted)
+    model = npf.load_model(FIXTURES / "broken" / "odd_filter.keras")
+    with pytest.raises(WeightMismatch, match=r"but the file stores \(8,\)"):
+        model.trace(np.ones((1, 4), "float32"))
+    assert set(asked) == {"array"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks on this system")
+def test_a_fork_has_a_process_of_its_own():
+    code = f"""
+import os
+from npforward.formats import hdf5, hdf5_library
+from npforward.limits import Limits
+def pid():
+    hdf5.File.open(path, Limits()).names()
+    return hdf5_library.the_process(os.getpid()).pid
+from pathlib import Path
+path = Path({str(FIXTURES / "files" / "sequential.repacked.h5")!r})
+mine = pid()
+forked = os.fork()
+if not forked:
+    assert pid() != mine
+    raise SystemExit
+assert os.waitpid(forked, 0)[1] == 0
+assert pid() == mine
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_it_ends_with_the_process_that_started_it():
+    code = f"""
+import os
+import npforward as npf
+from npforward.formats import hdf5_library
+npf.load_model({str(FIXTURES / "files" / "sequential.repacked.h5")!r})
+print(hdf5_library.the_process(os.getpid()).pid)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    with pytest.raises(OSError):  # no such process
+        os.kill(int(done.stdout), 0)
+
+
+def test_without_h5py_it_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr(hdf5_library.importlib.util, "find_spec", lambda name: None)
+    hdf5_library.the_process(os.getpid()).stop()
+    with pytest.raises(BadFile, match=r"only h5py reads.*cannot be started here \(there is no"):
+        opened(ONLY_H5PY["user block"])
+
+
+def test_texts_that_are_none():
+    def write(file):
+        file.create_group("a").attrs["names"] = np.array([b"\xff\xfe", b"b"])
+        file["a/x"] = VALUES
+
+    with pytest.raises(BadFile, match=r"made\.h5: 'a': .*UnicodeDecodeError"):
+        opened(written(write, userblock_size=512)).attributes("a")
 
 
 def test_two_files_at_once_take_turns():

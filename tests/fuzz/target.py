@@ -12,7 +12,6 @@ import sysconfig
 import time
 import traceback
 import warnings
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -141,11 +140,9 @@ def main(pipe: Any, warm: list[tuple[str, str | None]]) -> None:
         for path, weights in warm:
             tried(watch, path, weights)
         _limited()
-        outcomes: Counter[str] = Counter()
-        while (task := pipe.recv()) is not None:
-            answer = tried(watch, *task)
-            outcomes[answer["outcome"]] += 1
-            pipe.send({**answer, "rss": _peak()})
+        while (tasks := pipe.recv()) is not None:
+            for path, weights in tasks:
+                pipe.send({**tried(watch, path, weights), "rss": _peak()})
 
 
 def _limited() -> None:
