@@ -644,6 +644,17 @@ STEPS = [
     ),
     ("categories", entry("StringLookup"), entry("StringLookup")),
     (
+        "named_code",
+        entry("Lambda", function=["4wEA", None, None], function_type="lambda", module="a"),
+        entry("Lambda", function=["4wEA", None, None]),
+    ),
+    (
+        "named_code",
+        entry("Lambda", function="relu", function_type="function", output_shape_type="raw"),
+        entry("Lambda", function="Custom>relu"),
+    ),
+    ("named_code", entry("Lambda", function="relu"), entry("Lambda", function="relu")),
+    (
         "operations",
         entry("Add", name="add") | {"inbound_nodes": []},
         entry("Add", name="add") | {"inbound_nodes": [], "module": "keras.ops"},
