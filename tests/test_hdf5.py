@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from fuzz.mutations import bytes_changed
 
-from npforward.errors import BadFile, LimitExceeded, NpforwardError
+import npforward as npf
+from npforward.errors import BadFile, LimitExceeded, NpforwardError, WeightMismatch
 from npforward.formats import hdf5, hdf5_library
 from npforward.limits import Limits
 
@@ -213,6 +214,21 @@ def test_a_file_of_which_pyfive_reads_nothing(tmp_path):
         file.stored("a")
 
 
+def test_a_model_behind_a_user_block(tmp_path):
+    """As `h5jam` puts one there."""
+    path = tmp_path / "model.h5"
+    with (
+        h5py.File(FIXTURES / "files" / "sequential.h5") as source,
+        h5py.File(path, "w", userblock_size=512) as target,
+    ):
+        target.attrs.update(source.attrs)
+        source.copy("model_weights", target)
+    path.write_bytes(b"#!/bin/sh\n".ljust(512) + path.read_bytes()[512:])
+    x = np.ones((1, 6, 6, 1), "float32")
+    genuine = npf.load_model(FIXTURES / "files" / "sequential.h5")
+    np.testing.assert_array_equal(npf.load_model(path).predict(x), genuine.predict(x))
+
+
 # What neither may.
 
 
@@ -252,7 +268,7 @@ def test_the_process_refuses_what_npforward_refuses(words):
 def test_no_process_is_started_for_what_is_damaged_or_refused(name, monkeypatch):
     from npforward import formats
 
-    monkeypatch.setattr(hdf5_library._Child, "ask", lambda *_: pytest.fail("it was asked"))
+    monkeypatch.setattr(hdf5_library.Process, "ask", lambda *_: pytest.fail("it was asked"))
     with pytest.raises(BadFile):
         formats.read(FIXTURES / "broken" / name)
 
@@ -292,8 +308,75 @@ def test_one_process_for_all_files():
     seen = set()
     for kind in list(ONLY_H5PY) * 2:
         opened(ONLY_H5PY[kind]).stored("a/x").read()
-        seen.add(hdf5_library._child(os.getpid()).process.pid)
+        seen.add(hdf5_library.the_process(os.getpid()).pid)
     assert len(seen) == 1
+
+
+def test_no_values_are_read_that_do_not_fit(monkeypatch):
+    """The shape is compared with what the layer needs before the library is asked for values."""
+    asked = []
+    ask = hdf5_library.Process.ask
+
+    def noted(self, library, question, into):
+        asked.append(question[0])
+        return ask(self, library, question, into)
+
+    monkeypatch.setattr(hdf5_library.Process, "ask", noted)
+    model = npf.load_model(FIXTURES / "broken" / "odd_filter.keras")
+    with pytest.raises(WeightMismatch, match=r"but the file stores \(8,\)"):
+        model.trace(np.ones((1, 4), "float32"))
+    assert set(asked) == {"array"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks on this system")
+def test_a_fork_has_a_process_of_its_own():
+    code = f"""
+import os
+from npforward.formats import hdf5, hdf5_library
+from npforward.limits import Limits
+def pid():
+    hdf5.File.open(path, Limits()).names()
+    return hdf5_library.the_process(os.getpid()).pid
+from pathlib import Path
+path = Path({str(FIXTURES / "files" / "sequential.repacked.h5")!r})
+mine = pid()
+forked = os.fork()
+if not forked:
+    assert pid() != mine
+    raise SystemExit
+assert os.waitpid(forked, 0)[1] == 0
+assert pid() == mine
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_it_ends_with_the_process_that_started_it():
+    code = f"""
+import os
+import npforward as npf
+from npforward.formats import hdf5_library
+npf.load_model({str(FIXTURES / "files" / "sequential.repacked.h5")!r})
+print(hdf5_library.the_process(os.getpid()).pid)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    with pytest.raises(OSError):  # no such process
+        os.kill(int(done.stdout), 0)
+
+
+def test_without_h5py_it_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr(hdf5_library.importlib.util, "find_spec", lambda name: None)
+    hdf5_library.the_process(os.getpid()).stop()
+    with pytest.raises(BadFile, match=r"only h5py reads.*cannot be started here \(there is no"):
+        opened(ONLY_H5PY["user block"])
+
+
+def test_texts_that_are_none():
+    def write(file):
+        file.create_group("a").attrs["names"] = np.array([b"\xff\xfe", b"b"])
+        file["a/x"] = VALUES
+
+    with pytest.raises(BadFile, match=r"made\.h5: 'a': .*UnicodeDecodeError"):
+        opened(written(write, userblock_size=512)).attributes("a")
 
 
 def test_two_files_at_once_take_turns():

@@ -29,10 +29,33 @@ from npforward.limits import Limits
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 COMPACT, CONTIGUOUS, CHUNKED, VIRTUAL = range(4)  # layout classes of the HDF5 specification
+EXTERNAL = 64  # a kind of link
 UNDEFINED = 2**64 - 1  # the address of what was never written
 HEADER_READS = 500  # parts of one object's header; genuine ones have a few
 IEEE = {2: (5, 10), 4: (8, 23), 8: (11, 52)}  # bits of exponent and mantissa, by size
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
+
+
+def matches(path: Path) -> bool:
+    """Whether a file is HDF5: from its beginning, or after a block of something else."""
+    with path.open("rb") as file:
+        return begins(file, path.stat().st_size) is not None
+
+
+def begins(file: Any, size: int) -> int | None:
+    """Where HDF5's signature is: at 0, 512, 1024, 2048 ... bytes.
+
+    Examples
+    --------
+    >>> import io
+    >>> begins(io.BytesIO(bytes(512) + SIGNATURE), 520)
+    512
+    """
+    for start in itertools.takewhile(lambda n: n < size, (0, *(512 << n for n in range(55)))):
+        file.seek(start)
+        if file.read(len(SIGNATURE)) == SIGNATURE:
+            return start
+    return None
 
 
 class File:
@@ -182,14 +205,16 @@ class Parsed:
         self._objects: dict[str, Any] = {}
         self._names: dict[str, list[str] | None] = {}
         self._lock = threading.Lock()  # pyfive seeks in the one file object
-        if bytes(data[:8]) != SIGNATURE:
-            if userblock(data):
-                raise NotParsed(f"{where}: has a user block.")
-            raise BadFile(f"{where}: not an HDF5 file (it does not begin with HDF5's signature).")
         # pyfive reads most structures once, and some heaps again for each attribute in them.
         budget = min(limits.attribute_bytes, 16 * len(data) + 2**16)
+        region = Region(data, where, budget)
+        start = begins(region, len(data))
+        if start is None:
+            raise BadFile(f"{where}: not an HDF5 file (it does not begin with HDF5's signature).")
+        if start:
+            raise NotParsed(f"{where}: begins with a user block of {start} bytes.")
         with self._reading("/"):
-            self._objects[""] = _careful_file()(Region(data, where, budget))
+            self._objects[""] = _careful_file()(region)
 
     @contextmanager
     def _reading(self, path: str) -> Iterator[None]:
@@ -366,6 +391,13 @@ def _careful_file() -> Any:
                 raise ValueError(f"an attribute claims {count:,} values")
             return super()._attr_value(ptype, buf, count, offset)
 
+        @staticmethod
+        def _decode_link_msg(data: Any, offset: int) -> Any:
+            said = data[offset + 1] & 8  # whether it says of what kind it is
+            if said and data[offset + 2] == EXTERNAL:
+                raise ValueError("one of its members is an external link, which leads out of it")
+            return DataObjects._decode_link_msg(data, offset)
+
         def _get_data_message_properties(self, msg_offset: int) -> Any:
             version, kind = self.msg_data[msg_offset : msg_offset + 2]
             if version == 5 or (version == 4 and kind == CHUNKED):
@@ -402,12 +434,6 @@ def _plain_number(message: bytes) -> bool:
         layout = (0, 8 * size, mantissa, exponent, 0, mantissa, 2 ** (exponent - 1) - 1)
         return struct.unpack_from("<HHBBBBI", properties) == layout
     return True
-
-
-def userblock(data: memoryview) -> bool:
-    """Whether HDF5 begins after a block of something else: at 512 bytes, or at 1024, 2048 ..."""
-    starts = itertools.takewhile(lambda start: start < len(data), (512 << n for n in range(55)))
-    return any(bytes(data[start : start + 8]) == SIGNATURE for start in starts)
 
 
 def _attribute_bytes(value: Any) -> int:

@@ -9,6 +9,8 @@ fails.
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import io
 import json
 import math
@@ -75,7 +77,7 @@ class Reader:
             return None, b""
         if len(found) > most:
             raise Refused(f"{path or '/'!r} has {len(found)} members")
-        return list(found), b""
+        return [text(name) for name in found], b""
 
     def attributes(self, path: str, most: int) -> tuple[Any, bytes]:
         """Texts and lists of texts; of anything else the type."""
@@ -86,7 +88,7 @@ class Reader:
             total += held.get_space().get_simple_extent_npoints() * held.get_type().get_size()
             if total > most:
                 raise Refused(f"the attributes of {path or '/'!r} have more than {most} bytes")
-            found[name] = said(holder.attrs[name])
+            found[text(name)] = said(holder.attrs[name])
         return found, b""
 
     def array(self, path: str) -> tuple[Any, bytes]:
@@ -136,13 +138,18 @@ def said(value: Any) -> Any:
     """An attribute as JSON: a text, a list of texts, or its kind and size as an object."""
     import numpy as np
 
-    if isinstance(value, bytes):
-        return value.decode("utf-8")
-    if isinstance(value, str):
-        return value
+    if isinstance(value, (bytes, str)):
+        return text(value)
     if isinstance(value, np.ndarray) and (value.dtype == object or value.dtype.kind in "SU"):
         return [said(item) for item in value.reshape(-1).tolist()]
     return {"type": type(value).__name__, "size": int(getattr(value, "size", 1) or 0)}
+
+
+def text(value: Any) -> str:
+    """A text, which must be UTF-8: h5py keeps what is none in the form of lone surrogates."""
+    value = value.decode("utf-8") if isinstance(value, bytes) else value
+    value.encode("utf-8")
+    return value
 
 
 def restrict(memory: int) -> None:
@@ -180,16 +187,27 @@ def warmed_up() -> None:
     import h5py
     import numpy as np
 
+    for name in ("ascii", "latin-1", "utf-8", "unicode_escape"):
+        codecs.lookup(name)
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", libver="latest") as file:
         file.create_dataset("a/b", data=np.arange(8.0), chunks=(4,), compression="gzip")
-        file["a"].attrs["texts"] = ["a", "b"]
-        file["a"].attrs["text"], file["a"].attrs["number"] = "a", 1
+        file["a/c"], file["a/d"] = np.array([True]), np.zeros(1, [("x", "f4"), ("y", "V2")])
+        attributes = file["a"].attrs
+        attributes["texts"], attributes["bytes"] = ["a", "ü"], [b"a", b"bc"]
+        attributes["text"], attributes["byte"] = "a", np.bytes_(b"a")
+        attributes["old"] = np.array(["a"], h5py.string_dtype("ascii"))
+        attributes["number"], attributes["none"] = 1.5, np.array([])
+        attributes["null"], attributes["link"] = h5py.Empty("f4"), file["a/b"].ref
     reader = Reader(buffer.getvalue())
     reader.members("a", 9)
     reader.attributes("a", 2**20)
-    reader.values("a/b", [8], "<f8")
-    "ü".encode("unicode_escape").decode("latin-1").encode("utf-8")
+    for name in ("a/b", "a/c", "a/d", "a/x"):
+        with contextlib.suppress(Refused):
+            described, _ = reader.array(name)
+            reader.values(name, list(described["shape"]), described["dtype"])
+    with contextlib.suppress(OSError):
+        Reader(b"not HDF5")
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 pyfive reads what Keras writes.  For the rest of HDF5, which a file that other programs have touched
 may use, there is only the library; in C, it crashes or hangs over some malformed files.  So
 `hdf5_child` runs it, with bounds on time and memory, and a file that kills it is a `BadFile`.
+Windows has no bound on memory; there, as everywhere, whoever asks waits for so long and no longer.
 
 Read by h5py 3.16 and not by pyfive 1.3 (found by trying):
 
@@ -19,6 +20,7 @@ Neither reads what lies outside the file, and nothing of that kind is asked of t
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import importlib.util
 import os
@@ -27,8 +29,10 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
@@ -95,7 +99,7 @@ class Library:
         return Stored(path, tuple(shape), dtype, read)
 
     def _ask(self, question: str, path: str, *more: Any, into: np.ndarray | None = None) -> Any:
-        said = _child(os.getpid()).ask(self, [question, [path, *more]], into)
+        said = the_process(os.getpid()).ask(self, [question, [path, *more]], into)
         if "answer" in said:
             return said["answer"]
         where = f"{self.where}: {path or '/'!r}"
@@ -118,51 +122,50 @@ class Library:
         )
 
 
-class _Child:
-    """The process: started when it is first needed, and again when a file has killed it."""
+class Process:
+    """Where the library runs: started when it is needed, and again when a file has killed it."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen | None = None
         self.bounds: tuple[int, int] = (0, 0)  # bytes of memory, seconds for each question
-        self.holds: Library | None = None  # the file that it has
+        self.holds: Callable[[], Library | None] = _nothing  # the file that it has, if still used
         self.lock = threading.Lock()
-        atexit.register(self.stop)
 
     def ask(self, library: Library, question: list, into: np.ndarray | None) -> dict[str, Any]:
         """What it says to one question about a file, whose values go to `into`."""
-        limits = library.limits
+        limits, size = library.limits, len(library.data)
+        limits.check("hdf5_library_bytes", size, f"{library.where}: bytes for the HDF5 library")
         with self.lock:
             bounds = limits.hdf5_library_bytes, limits.hdf5_library_seconds
             if self.process is None or self.process.poll() is not None or self.bounds != bounds:
                 self.stop()
                 self._start(bounds, library)
-            if self.holds is not library:
+            if self.holds() is not library:
                 said = self._exchange(library, ["open", []], library.data, None)
                 if "answer" not in said:
                     return said
-                self.holds = library
+                self.holds = weakref.ref(library)
             return self._exchange(library, question, b"", into)
 
     def _start(self, bounds: tuple[int, int], library: Library) -> None:
-        # The other process is isolated (-I) and has no other way to find them.
-        folders = [_folder(name) for name in ("numpy", "h5py")]
         kept = {key: value for key, value in os.environ.items() if not key.startswith("HDF5_")}
         try:
+            # The other process is isolated (-I) and has no other way to find them.
+            folders = [_folder(name) for name in ("numpy", "h5py")]
             self.process = subprocess.Popen(
                 [sys.executable, "-I", hdf5_child.__file__, *map(str, bounds), *folders],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=kept | {"HDF5_PLUGIN_PRELOAD": "::"},  # no plug-ins
-                close_fds=True,
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:  # no Python, no h5py, a browser ...
             raise BadFile(
                 f"{library.where}: uses a part of HDF5 that only h5py reads, and npforward runs "
                 f"h5py in a process of its own, which cannot be started here ({error}). Save the "
                 "model again with Keras."
             ) from error
-        self.bounds, self.holds = bounds, None
+        self.bounds, self.holds = bounds, _nothing
         self._exchange(library, None, b"", None)
 
     def _exchange(
@@ -185,7 +188,7 @@ class _Child:
                 hdf5_child.send(process.stdin, question, content)  # type: ignore[arg-type]
             return _answer(process.stdout, library, into)  # type: ignore[arg-type]
         except (OSError, EOFError):
-            process.stdin.close()  # type: ignore[union-attr]
+            _close(process.stdin)
             code = process.wait()  # it is dead, or ends without its input
         except BaseException:
             self.stop()  # its answer would be taken for that to the next question
@@ -201,20 +204,42 @@ class _Child:
             "of its own. The file is damaged or made to do so: do not open it with other programs."
         )
 
+    @property
+    def pid(self) -> int | None:
+        """Its number, if it runs."""
+        return None if self.process is None else self.process.pid
+
     def stop(self) -> None:
         """End the process."""
-        process, self.process, self.holds = self.process, None, None
-        if process is not None:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                stream.close()  # type: ignore[union-attr]
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            _close(self.process.stdin)
+            _close(self.process.stdout)
+        self.process, self.holds = None, _nothing
 
 
 @functools.cache
-def _child(pid: int) -> _Child:
-    """The one for this process: after a fork, another."""
-    return _Child()
+def the_process(pid: int) -> Process:
+    """The one that belongs to the process `pid`: after a fork there is another."""
+    found = Process()
+
+    def end() -> None:
+        if os.getpid() == pid:
+            found.stop()
+
+    atexit.register(end)
+    return found
+
+
+def _nothing() -> None:
+    return None
+
+
+def _close(stream: IO[bytes] | None) -> None:
+    if stream is not None:
+        with contextlib.suppress(OSError):  # what could no longer be written
+            stream.close()
 
 
 def _answer(stream: BinaryIO, library: Library, into: np.ndarray | None) -> dict[str, Any]:

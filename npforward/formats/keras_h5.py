@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from npforward.formats import archive, guarded_json, hdf5, keras_config, keras_dialects
+from npforward.formats import guarded_json, hdf5, keras_config, keras_dialects
 from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
 from npforward.formats.keras_weights import ByName, ByPlace
@@ -17,7 +17,7 @@ MODEL = "model_weights"
 
 def matches(path: Path) -> bool:
     """Whether `path` is an HDF5 file."""
-    return path.is_file() and archive.begins(path, hdf5.SIGNATURE)
+    return path.is_file() and hdf5.matches(path)
 
 
 def read(path: Path, limits: Limits, backend: str = "") -> Graph:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
 import multiprocessing
 import shutil
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -17,7 +18,11 @@ from fuzz import target
 from fuzz.seeds import Seed, seeds
 
 SECONDS = 10  # that one file may take
-BATCH = 5_000  # files for one process
+WARM_UP = 120  # seconds that a new process may take to read good files
+SHARE = 5_000  # files for one process
+BATCH = 50  # files made before they are opened: two processes that take turns wait for each other
+
+Task = tuple[str, str | None]  # a file, and one of weights
 
 
 @dataclass
@@ -32,6 +37,19 @@ class Figures:
     outcomes: Counter[str] = field(default_factory=Counter)
     findings: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
+
+    def add(self, seed: Seed, answer: dict[str, Any]) -> None:
+        """Count one file."""
+        self.files += 1
+        self.outcomes[answer["outcome"]] += 1
+        self.peak = max(self.peak, answer["rss"])
+        if answer["seconds"] > self.slowest:
+            self.slowest, self.slowest_file = answer["seconds"], seed.path.name
+        if answer["seconds"] >= SECONDS:
+            answer["key"] = answer["key"] or "slow"
+        if answer["key"]:
+            self.findings[answer["key"]] += 1
+            self.examples.setdefault(answer["key"], f"{seed.path.name}\n{answer['finding']}")
 
     def __str__(self) -> str:
         lines = [
@@ -49,25 +67,36 @@ class Opener:
     """The watched process, and a new one when it has died, hung or done its share."""
 
     def __init__(self, warm: list[Seed]) -> None:
-        self.warm = [(str(seed.path), seed.weights and str(seed.weights)) for seed in warm]
+        self.warm = [task(seed.path, seed) for seed in warm]
         self.process: Any = None
         self.done = 0
 
-    def __call__(self, path: Path, weights: Path | None) -> dict[str, Any]:
-        if self.process is None or self.done >= BATCH:
-            self.close()
-            context = multiprocessing.get_context("spawn")
-            self.pipe, theirs = context.Pipe()
-            self.process = context.Process(target=target.main, args=(theirs, self.warm))
-            self.process.start()
-            theirs.close()
-            self.done = 0
+    def __call__(self, tasks: list[Task]) -> Iterator[dict[str, Any]]:
+        """What comes of each file, in order."""
+        waiting = list(tasks)
+        while waiting:
+            if self.process is None or self.done >= SHARE:
+                self._start()
+            self.pipe.send(waiting)
+            while waiting and self.process is not None:
+                waiting.pop(0)
+                yield self._answer()
+
+    def _start(self) -> None:
+        self.close()
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=target.main, args=(theirs, self.warm))
+        self.process.start()
+        theirs.close()
+        self.done = 0
+
+    def _answer(self) -> dict[str, Any]:
+        seconds = SECONDS + (0 if self.done else WARM_UP)
         self.done += 1
-        self.pipe.send((str(path), weights and str(weights)))
-        # A new process first reads the good files.
-        if not self.pipe.poll(SECONDS + (120 if self.done == 1 else 0)):
+        if not self.pipe.poll(seconds):
             self.process.kill()
-            return self._lost("hang", f"no answer within {SECONDS} s")
+            return self._lost("hang", f"no answer within {seconds} s")
         try:
             return self.pipe.recv()
         except EOFError:
@@ -76,13 +105,8 @@ class Opener:
 
     def _lost(self, outcome: str, finding: str) -> dict[str, Any]:
         self.close()
-        return {
-            "outcome": outcome,
-            "seconds": float(SECONDS),
-            "finding": finding,
-            "key": outcome,
-            "rss": 0,
-        }
+        what = {"outcome": outcome, "key": outcome, "finding": finding}
+        return {**what, "seconds": float(SECONDS), "rss": 0}
 
     def close(self) -> None:
         """End the process."""
@@ -94,38 +118,40 @@ class Opener:
             self.process = None
 
 
+def task(path: Path, seed: Seed) -> Task:
+    """What the process is told of a file."""
+    return str(path), None if seed.weights is None else str(seed.weights)
+
+
 def run(
-    chances: Any, chosen: list[Seed] | None = None, keep: Path | None = None, report: Any = None
+    chances: Iterable[Random],
+    chosen: list[Seed] | None = None,
+    keep: Path | None = None,
+    report: Callable[[Figures], None] | None = None,
 ) -> Figures:
     """One changed file for each source of chance; those with a finding are kept in `keep`."""
     figures, started = Figures(), time.perf_counter()
     chosen = chosen or seeds()
-    broken = [seed for seed in chosen if "broken" in seed.path.parts] or chosen
-    good = [seed for seed in chosen if seed not in broken] or chosen
+    broken = [seed for seed in chosen if seed.broken] or chosen
+    good = [seed for seed in chosen if not seed.broken] or chosen
     opener = Opener(chosen)
     folder = Path(tempfile.mkdtemp(prefix="npforward_fuzz_"))
+    numbered = enumerate(chances)
     try:
-        for number, chance in enumerate(chances):
-            # A new name each time: what is still mapped must not be written over.
-            here = folder / str(number)
-            here.mkdir()
-            group = broken if chance.random() < 0.1 else good
-            seed = chance.choice(group)
-            path = seed.changed(chance, here)
-            answer = opener(path, seed.weights)
-            figures.files += 1
+        while batch := list(itertools.islice(numbered, BATCH)):
+            made: list[tuple[Path, Seed]] = []
+            for number, chance in batch:
+                seed = chance.choice(broken if chance.random() < 0.1 else good)
+                # A new name each time: what is still mapped must not be written over.
+                made.append((seed.changed(chance, folder / str(number)), seed))
+            answers = opener([task(path, seed) for path, seed in made])
+            for (path, seed), answer in zip(made, answers, strict=True):
+                figures.add(seed, answer)
+                key = answer["key"]
+                if keep and key and figures.findings[key] <= 3:
+                    _kept(keep, key, figures.findings[key], path.parent, seed, answer["finding"])
+                shutil.rmtree(path.parent)
             figures.seconds = time.perf_counter() - started
-            figures.outcomes[answer["outcome"]] += 1
-            figures.peak = max(figures.peak, answer["rss"])
-            if answer["seconds"] > figures.slowest:
-                figures.slowest, figures.slowest_file = answer["seconds"], str(seed.path.name)
-            if answer["finding"] or answer["seconds"] >= SECONDS:
-                key = answer["key"] or "slow"
-                figures.findings[key] += 1
-                figures.examples.setdefault(key, f"{seed.path.name}\n{answer['finding']}")
-                if keep and figures.findings[key] <= 3:
-                    _kept(keep, key, figures.findings[key], here, seed, answer["finding"])
-            shutil.rmtree(here)
             if report:
                 report(figures)
     finally:
@@ -144,11 +170,6 @@ def _kept(keep: Path, key: str, count: int, here: Path, seed: Seed, finding: str
     )
 
 
-def chances(files: int, seed: int) -> Any:
+def chances(files: int, seed: int) -> Iterator[Random]:
     """A source of chance for each file, which its number gives again."""
     return (Random(f"{seed}/{number}") for number in range(files))
-
-
-def figures_as_dict(figures: Figures) -> dict[str, Any]:
-    """For a machine to read."""
-    return dataclasses.asdict(figures)

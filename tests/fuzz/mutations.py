@@ -13,7 +13,7 @@ import json
 import string
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -105,7 +105,7 @@ def text_changed(content: bytes, chance: Random) -> bytes:
 
 
 def json_changed(content: bytes, chance: Random) -> bytes:
-    return json.dumps(tree_changed(json.loads(content), chance)).encode()
+    return json.dumps(_changed(json.loads(content), chance)).encode()
 
 
 def tree_changed(tree: Tree, chance: Random) -> Tree:
@@ -114,8 +114,11 @@ def tree_changed(tree: Tree, chance: Random) -> Tree:
     A replaced text is mostly another text of the same tree: so names lead to other layers, and
     classes become other classes.
     """
-    tree = copy.deepcopy(tree)
-    paths = list(places(tree))[1:]
+    return _changed(copy.deepcopy(tree), chance)
+
+
+def _changed(tree: Tree, chance: Random) -> Tree:
+    paths = places(tree)[1:]
     if not paths:
         return chance.choice(ODD)
     *above, last = chance.choice(paths)
@@ -149,16 +152,15 @@ def _keys(tree: Tree) -> list[str]:
     return sorted({key for path in places(tree) for key in path if isinstance(key, str)}) or ["a"]
 
 
-def places(tree: Tree, path: tuple = ()) -> Iterator[tuple]:
+def places(tree: Tree) -> list[tuple]:
     """The path to every branch of a tree, the tree itself first."""
-    yield path
-    branches: Any = ()
-    if isinstance(tree, dict):
-        branches = tree.items()
-    elif isinstance(tree, list):
-        branches = enumerate(tree)
-    for key, branch in branches:
-        yield from places(branch, (*path, key))
+    found: list[tuple[tuple, Tree]] = [((), tree)]
+    for path, branch in found:  # which grows meanwhile
+        if isinstance(branch, dict):
+            found += [((*path, key), below) for key, below in branch.items()]
+        elif isinstance(branch, list):
+            found += [((*path, key), below) for key, below in enumerate(branch)]
+    return [path for path, _ in found]
 
 
 def at(tree: Tree, path: Any) -> Tree:
@@ -198,7 +200,7 @@ def zip_changed(content: bytes, chance: Random) -> bytes:
     with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w", method) as file:
         warnings.simplefilter("ignore")  # of the doubled name
         for name, held in members:
-            file.writestr(name, held)
+            file.writestr(zipfile.ZipInfo(name), held, method)  # of no date: the same each time
     return buffer.getvalue()
 
 
@@ -227,10 +229,10 @@ def hdf5_changed(content: bytes, chance: Random) -> bytes:
 
 
 def _attribute(file: h5py.File, paths: list[str], chance: Random) -> None:
-    said = [(path, name) for path in paths for name in file[path or "/"].attrs]
-    configs = [place for place in said if "config" in place[1]]
-    # The config is what most is said in.
-    path, name = chance.choice(configs if configs and chance.random() < 0.8 else said)
+    # The config, at the root, is what most is said in.
+    path = chance.choice(paths) if chance.random() < 0.3 else ""
+    names = list(file[path or "/"].attrs)
+    name = chance.choice([*names, *(name for name in names * 9 if "config" in name)])
     attributes = file[path or "/"].attrs
     value = attributes[name]
     value = value.decode() if isinstance(value, bytes) else value

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from fuzz.mutations import mutated
 from npforward import formats
@@ -14,7 +15,7 @@ from npforward.errors import NpforwardError
 
 FIXTURES = Path(__file__).parents[2] / "weights_fixtures"
 FOLDERS = [path for path in FIXTURES.iterdir() if path.is_dir() and path.name != "make"]
-LARGEST = 100_000  # bytes; a small file says as much of its format as a large one
+LARGEST = 30_000  # bytes; a small file says as much of its format as a large one
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,11 @@ class Seed:
 
     path: Path
     weights: Path | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether it is one of those that must fail."""
+        return "broken" in self.path.parts
 
     @functools.cached_property
     def files(self) -> dict[str, bytes]:
@@ -51,21 +57,22 @@ class Seed:
 
 
 @functools.cache
-def seeds() -> list[Seed]:
+def seeds(largest: int = LARGEST) -> list[Seed]:
     """Every small model among the fixtures, broken ones included, and what has arrays to list."""
     found = []
-    for path in sorted(_candidates()):
-        if _reads(formats.read, path) or _reads(formats.arrays, path) or "broken" in path.parts:
-            found.append(Seed(path))
-        found += [Seed(path, other) for other in _beside(path) if _reads(formats.read, path, other)]
+    for path in sorted(_candidates(largest)):
+        seed = Seed(path)
+        if seed.broken or reads(formats.read, path) or reads(formats.arrays, path):
+            found.append(seed)
+        found += [Seed(path, other) for other in _beside(path) if reads(formats.read, path, other)]
     return found
 
 
-def _candidates() -> Iterator[Path]:
+def _candidates(largest: int) -> Iterator[Path]:
     for folder in FOLDERS:
         for path in folder.rglob("*"):
             inside = path.rglob("*") if path.is_dir() else [path]
-            if sum(file.stat().st_size for file in inside) < LARGEST:
+            if sum(file.stat().st_size for file in inside) < largest:
                 yield path
 
 
@@ -76,7 +83,8 @@ def _beside(path: Path) -> list[Path]:
     return [] if "weights" in path.name else sorted(names)
 
 
-def _reads(read, *paths: Path) -> bool:
+def reads(read: Callable[..., Any], *paths: Path) -> bool:
+    """Whether something can be read, and is not empty."""
     try:
         return bool(read(*paths))
     except NpforwardError:

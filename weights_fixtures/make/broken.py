@@ -3,9 +3,10 @@
     python weights_fixtures/make/broken.py
 
 It needs h5py and numpy only.  Each file is a tiny Keras model with one thing wrong; what must be
-said about it stands in `tests/test_formats.py`.
+said about it stands in `weights_fixtures/faults.json`.  What is large is made by the tests.
 """
 
+import base64
 import copy
 import io
 import json
@@ -26,12 +27,12 @@ def tensor(layer, call=0, output=0):
     return {"class_name": TENSOR, "config": {"keras_history": [layer, call, output]}}
 
 
-def layer(class_name, name, *tensors, **config):
+def layer(class_name, name, *tensors, module="keras.layers", registered_name=None, **config):
     return {
-        "module": "keras.layers",
+        "module": module,
         "class_name": class_name,
         "config": {"name": name, "trainable": True, "dtype": "float32", **config},
-        "registered_name": None,
+        "registered_name": registered_name,
         "name": name,
         "inbound_nodes": [{"args": [t], "kwargs": {}} for t in tensors],
     }
@@ -99,17 +100,18 @@ def archive(config=None, weights=None, *more, compression=zipfile.ZIP_STORED):
     return buffer.getvalue()
 
 
-def legacy(file, config=None):
+def legacy(file, text=str):
     """The same model as a `.h5`."""
-    file.attrs["keras_version"], file.attrs["backend"] = "3.15.1", "tensorflow"
-    file.attrs["model_config"] = json.dumps(config or model())
-    legacy_weights(file.create_group("model_weights"))
+    file.attrs["keras_version"], file.attrs["backend"] = text("3.15.1"), text("tensorflow")
+    file.attrs["model_config"] = text(json.dumps(model()))
+    legacy_weights(file.create_group("model_weights"), text)
 
 
-def legacy_weights(group):
-    group.attrs["layer_names"] = ["x", "dense"]
+def legacy_weights(group, text=str):
+    group.attrs["layer_names"] = [text("x"), text("dense")]
     group.create_group("x").attrs["weight_names"] = np.array([])
-    group.create_group("dense").attrs["weight_names"] = ["dense/kernel", "dense/bias"]
+    names = [text("dense/kernel"), text("dense/bias")]
+    group.create_group("dense").attrs["weight_names"] = names
     group["dense/dense/kernel"], group["dense/dense/bias"] = KERNEL, BIAS
 
 
@@ -208,19 +210,231 @@ def replaced(content, old, new):
     return content.replace(old, new)
 
 
-LAMBDA = layer(
-    "Lambda",
-    "code",
-    tensor("x"),
-    function={"class_name": "__lambda__", "config": {"code": "4wEAAAAAAAAA", "defaults": None}},
-)
+CODE = {"class_name": "__lambda__", "config": {"code": "4wEAAAAAAAAA", "defaults": None}}
+LAMBDA = layer("Lambda", "code", tensor("x"), function=CODE)
+# What `pickle.dumps` makes of an object whose __reduce__ says os.system("touch /tmp/pickle_ran").
+PICKLE = b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x15touch /tmp/pickle_ran\x85R."
 X = layer("InputLayer", "x", batch_shape=[None, 4])
 A = layer("Add", "a", [tensor("x"), tensor("b")])
 B = layer("Activation", "b", tensor("a"), activation="relu")
 DENSE = model()["config"]["layers"][1]
 
 
+TEXT = layer("InputLayer", "x", batch_shape=[None, 1], dtype="string")
+
+
+def small(write):
+    """HDF5 in as few bytes as there can be."""
+    return hdf5(write, libver="latest")
+
+
+def no_arrays(file):
+    file.create_group("layers")
+
+
+def one(class_name, name, first=X, config=None, **options):
+    """An archive with one layer, which has no arrays, after the input."""
+    made = layer(class_name, name, tensor("x"), **options)
+    if config is not None:
+        made["config"] = config
+    return archive(model(first, made), small(no_arrays))
+
+
+def function(name, module):
+    return {"module": module, "class_name": "function", "config": name, "registered_name": name}
+
+
+def old_lambda(function, kind):
+    """A `.h5` of tf.keras with a Lambda."""
+    said = {"function": function, "function_type": kind, "module": "__main__", "arguments": {}}
+    config = {"name": "code", "batch_input_shape": [None, 4], **said}
+    layers = [{"class_name": "Lambda", "config": config}]
+
+    def write(file):
+        file.attrs["keras_version"] = np.bytes_("2.15.0")
+        file.attrs["model_config"] = np.bytes_(
+            json.dumps({"class_name": "Sequential", "config": {"name": "s", "layers": layers}})
+        )
+        group = file.create_group("model_weights")
+        group.attrs["layer_names"] = [np.bytes_("code")]
+        group.create_group("code").attrs["weight_names"] = np.array([])
+
+    return small(write)
+
+
+def whole(change):
+    """A `.h5`, changed."""
+
+    def write(file):
+        legacy(file, np.bytes_)  # texts of a fixed length take less room
+        change(file)
+
+    return small(write)
+
+
+def plugin(file):
+    """A chunk that only a filter from elsewhere could unpack (zstd, 32015)."""
+    plain(file)
+    del file["layers/dense/vars/0"]
+    file.create_dataset(
+        "layers/dense/vars/0", data=KERNEL, chunks=(4, 2), compression="lzf", shuffle=False
+    )
+
+
+def patched_filter():
+    content, lzf = hdf5(plugin), struct.pack("<HHHH", 32000, 8, 1, 3)
+    return replaced(content, lzf, struct.pack("<HHHH", 32015, 8, 1, 3))
+
+
+def hostile():
+    """What was used as a weapon: the rows of the advisories that faults.json names."""
+    layers = ("config", "layers")
+    empty = small(no_arrays)
+    yield "lambda.h5", old_lambda(["4wEAAAAAAAAA", None, None], "lambda")
+    yield "named_lambda.h5", old_lambda("scale_by_two", "function")
+    yield "lambda.json", json.dumps(model(X, LAMBDA)).encode()
+    yield "lambda_mask.keras", one("Lambda", "code", function="relu", mask=CODE)
+    yield "lambda_shape.keras", one("Lambda", "code", function=CODE, output_shape=CODE)
+    yield "module.keras", one("system", "call", module="os", command="id")
+    yield "module_of_numpy.keras", one("load", "call", module="numpy", file="/etc/passwd")
+    yield "builtins.keras", one("exec", "call", module="builtins", registered_name="exec")
+    yield "get_file.keras", one("get_file", "call", module="keras.utils", origin="http://x/y")
+    yield (
+        "function_layer.keras",
+        one("function", "call", module="keras.utils", config="get_file"),
+    )
+    yield (
+        "function_activation.keras",
+        one("Activation", "call", activation=function("system", "os")),
+    )
+    yield (
+        "function_of_keras.keras",
+        one("Activation", "call", activation=function("get_file", "keras.utils")),
+    )
+    yield (
+        "unsafe.keras",
+        archive(
+            model(
+                X,
+                layer("enable_unsafe_deserialization", "on", tensor("x"), module="keras.config"),
+                layer("Lambda", "code", tensor("on"), function=CODE),
+            ),
+            empty,
+        ),
+    )
+    code = base64.b64encode(PICKLE).decode()
+    yield "torch_wrapper.keras", one("TorchModuleWrapper", "call", config={"module": code})
+    yield "saved_model_layer.keras", one("TFSMLayer", "call", filepath="/tmp/model")
+    yield "jax_layer.keras", one("JaxLayer", "call", call_fn=CODE)
+    yield "flax_layer.keras", one("FlaxLayer", "call", module=code)
+    yield (
+        "registered_as_other.keras",
+        one("Dense", "dense", registered_name="evil>Dense", units=2),
+    )
+    yield (
+        "module_of_other.keras",
+        one("Dense", "dense", module="evil", registered_name="Dense", units=2),
+    )
+    for name, kind, where in (
+        ("path", "StringLookup", "/etc/passwd"),
+        ("url", "TextVectorization", "http://localhost:9/words.txt"),
+        ("relative", "IntegerLookup", "../../words.txt"),
+    ):
+        yield f"vocabulary_{name}.keras", one(kind, "words", TEXT, vocabulary=where)
+    outside = {**DENSE, "name": "../../outside"}
+    outside["config"] = {**DENSE["config"], "name": "../../outside"}
+    yield "outside_name.keras", archive(model(X, outside), small(plain))
+
+    # Links and storage at every level of a .h5.
+    for name, path, link in (
+        ("external_root", "model_weights", h5py.ExternalLink("/etc/passwd", "/")),
+        ("external_middle", "model_weights/dense/dense", h5py.ExternalLink("/etc/passwd", "/")),
+        ("external_array", "model_weights/dense/dense/bias", h5py.ExternalLink("x.h5", "/x")),
+        ("soft_root", "model_weights", h5py.SoftLink("/elsewhere")),
+        ("soft_middle", "model_weights/dense/dense", h5py.SoftLink("/model_weights/x")),
+    ):
+
+        def put(file, path=path, link=link):
+            del file[path]
+            file[path] = link
+
+        yield f"{name}.h5", whole(put)
+
+    def stored_outside(make):
+        def change(file):
+            del file["model_weights/dense/dense/kernel"]
+            make(file["model_weights/dense/dense"], "kernel")
+
+        return whole(change)
+
+    yield "external_storage.h5", stored_outside(external)
+    yield "virtual.h5", stored_outside(virtual)
+    yield (
+        "huge_shape.h5",
+        stored_outside(lambda g, n: g.create_dataset(n, (2**40, 2), "f4", chunks=(2, 2))),
+    )
+    yield (
+        "same_layer.h5",
+        whole(lambda f: f["model_weights"].attrs.__setitem__("layer_names", ["dense", "dense"])),
+    )
+    yield (
+        "names_are_numbers.h5",
+        whole(lambda f: f["model_weights"].attrs.__setitem__("layer_names", [1, 2])),
+    )
+    yield (
+        "config_is_a_number.h5",
+        whole(lambda f: f.attrs.__setitem__("model_config", 5)),
+    )
+    yield (
+        "name_leads_out.h5",
+        whole(
+            lambda f: f["model_weights/dense"].attrs.__setitem__(
+                "weight_names", ["../../../kernel", "dense/bias"]
+            )
+        ),
+    )
+
+    # Arrays that are not what the layer needs.
+    for name, values in (
+        ("no_rows", np.zeros((0, 2), "f4")),
+        ("scalar", np.float32(1)),
+        ("complex", np.ones((4, 2), "c8")),
+        ("transposed", KERNEL.T),
+    ):
+
+        def write(file, values=values):
+            file["layers/dense/vars/0"], file["layers/dense/vars/1"] = values, BIAS
+
+        yield f"{name}.keras", archive(weights=small(write))
+    yield "plugin_filter.keras", archive(weights=patched_filter())
+
+    # JSON.
+    text = json.dumps(model())
+    yield "huge_number.json", replaced(text, '"units": 2', f'"units": {"9" * 4400}').encode()
+    yield "surrogate.json", replaced(text, '"dense"', '"\\ud800"').encode()
+    yield "byte_order_mark.json", b"\xef\xbb\xbf" + text.encode()
+    for name, value in (("nan", float("nan")), ("infinite", float("inf")), ("huge", 10**12)):
+        units = changed((*layers, 1, "config", "units"), value)
+        yield f"{name}_units.json", json.dumps(units).encode()
+
+    # Archives.
+    yield "backslash.keras", archive(None, empty, ("..\\leads_out.txt", "x"))
+    relu = model(X, layer("Activation", "relu", tensor("x"), activation="relu"))
+    yield "pickle_beside.keras", archive(relu, empty, ("model.pkl", PICKLE))
+    yield "same_member_pickle.keras", archive(None, empty, ("model.weights.h5", PICKLE))
+    yield "pickle_as_config.keras", archive(PICKLE.decode("latin-1"), empty)
+    yield "pickle_as_weights.keras", archive(None, PICKLE)
+    yield "torch.pt", members(["archive/data.pkl", "archive/version"])
+    yield "pickle.pkl", PICKLE
+    yield "bzip2.keras", archive(None, empty, compression=zipfile.ZIP_BZIP2)
+    yield (
+        "wrong_metadata.keras",
+        archive(None, empty, ("assets", "x")).replace(b'{"keras_version"', b'["keras_version"'),
+    )
+
+
 def files():
+    yield from hostile()
     good = archive()
     whole = hdf5(legacy)
     yield "empty.keras", b""

@@ -5,12 +5,7 @@
 Needs Keras 1 (1.0.5 to 1.2.2) on TensorFlow 1.4 or Theano 1.0.5, and Python 3.6 for these.
 """
 
-from __future__ import print_function
-
-import argparse
-import json
 import os
-import platform
 import zlib
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -19,7 +14,6 @@ os.environ.setdefault("THEANO_FLAGS", "device=cpu,floatX=float32")
 if os.environ.get("KERAS_BACKEND") == "theano":
     import theano.ifelse  # noqa: F401  Keras 1 expects it to have been imported
 
-import h5py
 import keras
 import numpy as np
 from keras import backend as K
