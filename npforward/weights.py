@@ -118,14 +118,15 @@ def _in_order(layer: Layer, known: Known) -> Bound:
             return Bound(known[layer], unnamed=stored, error=error)
         stored = layer.layout.today(stored)
     if len(needed) != len(stored):
-        said = quantization(layer.config)
-        forgotten = said.get("mode") in ("gptq", "awq") and len(stored) == len(needed) - 1
+        mode = quantization(layer.config).get("mode")
+        forgotten = mode in ("gptq", "awq") and len(stored) == len(needed) - 1
         why = _FORGOTTEN if forgotten else _advice(layer, needed[0]) if needed else ""
         names = ", ".join(w.name for w in needed) or "none"
-        found = ", ".join(f"{s.name} {s.shape}" for s in stored) or "none"
+        found = ", ".join(f"{s.name} {s.shape}" for s in stored)
+        said = f"stores {len(stored)} ({found}){why or _DAMAGED}" if stored else _NONE
         error = WeightMismatch(
             f"layer {layer.name!r} ({layer.type}) needs {len(needed)} arrays ({names}) but the "
-            f"file stores {len(stored)} ({found}){why or _DAMAGED}"
+            f"file {said}"
         )
         return Bound(known[layer], unnamed=stored, error=error)
     ordered = _by_place(needed, stored) or _by_name(needed, stored)
@@ -342,7 +343,7 @@ def counts(
     found: dict[str, int | None] = {}
     for part in root.layers:
         below = [layer for layer in parts(part) if isinstance(layer, Layer)]
-        told = not any(known[b] is None or isinstance(known[b], Given) for b in below)
+        told = not any(_declared(b, known) is None or isinstance(known[b], Given) for b in below)
         found[part.name] = sum(map(len, _slots(part, set(), {}, known))) if told else None
     return found
 
@@ -425,6 +426,9 @@ def placed(
 _FORGOTTEN = (
     ". Keras 3.15.1 forgets kernel_zero when it writes a model quantised by GPTQ or AWQ as .keras: "
     "without it the kernel is lost. Save the model as .h5"
+)
+_NONE = (
+    "has none for it. It belongs to another model, or with by_name=True has no layer of this name"
 )
 _DAMAGED = ". The file may be damaged, or belong to another model"
 
