@@ -95,9 +95,6 @@ class Zip:
         block = self._block(name)
         if info.compress_type == STORED:
             return block
-        if info.file_size > 16 * MiB:
-            ratio = info.file_size // max(info.compress_size, 1)
-            self.limits.check("zip_ratio", ratio, f"{where}, bytes per compressed byte")
         with self._reading():
             content = zlib.decompressobj(-15).decompress(block, info.file_size + 1)
             if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
@@ -134,6 +131,9 @@ class Zip:
             )
         if info.compress_type == STORED and info.file_size != info.compress_size:
             raise BadFile(f"{where} is stored, but with two different sizes.")
+        if info.file_size > 16 * MiB:
+            ratio = info.file_size // max(info.compress_size, 1)
+            self.limits.check("zip_ratio", ratio, f"{where}, bytes per compressed byte")
         return self.data[start:end]
 
 
