@@ -64,6 +64,17 @@ def test_layers_are_paired_in_order_whatever_they_are_called(genuine, weights):
     check(model.trace(golden["x"]), golden, "by_order")
 
 
+def test_weights_in_several_files(tmp_path):
+    (made,) = (path for path in APART.glob("keras_3*.zip"))
+    zipfile.ZipFile(made).extractall(tmp_path)
+    golden = np.load(tmp_path / "golden.npz")
+    model = npf.load_model(tmp_path / "model.json", weights=tmp_path / "apart.weights.json")
+    check(model.trace(golden["x"]), golden, "by_order")
+    (tmp_path / "apart_00001.weights.h5").unlink()
+    with pytest.raises(BadFile, match=r"'apart_00001\.weights\.h5', which is no file beside it"):
+        npf.load_model(tmp_path / "model.json", weights=tmp_path / "apart.weights.json")
+
+
 def legacy():
     files = ("model.h5", "model_tf215.h5")
     return [p for p in sorted((FIXTURES / "models").glob("*/*.h5")) if p.name in files]

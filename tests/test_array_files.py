@@ -270,12 +270,12 @@ def test_limits_hold_for_arrays(limit, value, file):
 
 def seeds():
     """Small files of every format, made here and by others."""
-    array = np.arange(6, dtype=">f4").reshape(2, 3)
+    array = np.random.default_rng(0).normal(size=(30, 20)).astype(">f4")
     plain, zipped, packed = io.BytesIO(), io.BytesIO(), io.BytesIO()
     np.save(plain, np.asfortranarray(array))
     np.savez(zipped, array, array.astype("i8"))
     np.savez_compressed(packed, array)
-    raw = bytes([0, 0, 13, 2]) + struct.pack(">2I", 2, 3) + array.tobytes()
+    raw = bytes([0, 0, 13, 2]) + struct.pack(">2I", 30, 20) + array.tobytes()
     return [
         *(buffer.getvalue() for buffer in (plain, zipped, packed)),
         raw,

@@ -8,7 +8,16 @@ from pathlib import Path
 from types import ModuleType
 
 from npforward.errors import BadFile, MissingFile, UnknownFormat
-from npforward.formats import idx, keras_config, keras_h5, keras_json, keras_zip, npz, safetensors
+from npforward.formats import (
+    idx,
+    keras_config,
+    keras_h5,
+    keras_json,
+    keras_zip,
+    npz,
+    safetensors,
+    shards,
+)
 from npforward.formats.keras_weights import Held
 from npforward.formats.loose import Loose
 from npforward.graph import Graph, Stored
@@ -16,12 +25,13 @@ from npforward.limits import Limits
 
 __all__ = ["FORMATS", "apart", "arrays", "read"]
 
-# The order is the priority: a `.npz` is a zip too, and an index of safetensors is JSON.
+# The order is the priority: a `.npz` is a zip too, and an index of shards is JSON.
 FORMATS: tuple[ModuleType, ...] = (
     npz,
     keras_zip,
     keras_h5,
     safetensors,
+    shards,
     keras_json,
     idx,
 )
