@@ -322,17 +322,30 @@ class Wanted(NamedTuple):
     number: int  # among those that the layer declares
 
 
+def absent(
+    root: Graph, given: Mapping[str, Callable[..., Any]] | None = None
+) -> dict[Layer | Graph, Bound]:
+    """The meaning of every layer of an architecture, and for its arrays what only has a name."""
+
+    def unread(weight: Weight) -> Stored:
+        return Stored(weight.name, (), np.dtype("float32"), lambda: np.zeros((), "float32"))
+
+    known = _known(root, given)
+    return {
+        layer: Bound(meaning, tuple((w, unread(w)) for w in _declared(layer, known) or ()))
+        for layer, meaning in known.items()
+    }
+
+
 def wanted(root: Graph, given: Mapping[str, Callable[..., Any]] | None = None) -> list[Wanted]:
     """Every array that an architecture needs; of layers that are not known there are none."""
-    known = _known(root, given)
-    bounds: dict[Layer | Graph, Bound] = {}
-    places: dict[Stored, tuple[Layer, int]] = {}
-    for layer, meaning in known.items():
-        needed = _declared(layer, known) or ()
-        absent = [Stored(w.name, (), np.dtype("float32"), lambda: np.zeros(())) for w in needed]
-        bounds[layer] = Bound(meaning, tuple(zip(needed, absent, strict=True)))
-        places |= {stored: (layer, number) for number, stored in enumerate(absent)}
-    return [Wanted(p.address, *places[p.stored]) for p in parameters(root, bounds)]
+    bounds = absent(root, given)
+    places = {
+        stored: (layer, number)
+        for layer, bound in bounds.items()
+        for number, (_, stored) in enumerate(bound.pairs)
+    }
+    return [Wanted(p.address, *places[p.stored]) for p in parameters(root, bounds)]  # type: ignore[arg-type]
 
 
 def counts(
@@ -430,6 +443,10 @@ _FORGOTTEN = (
 _NONE = (
     "has none for it. It belongs to another model, or with by_name=True has no layer of this name"
 )
+_TURNED = (
+    ". Its axes stand in another order, as other libraries have them: where weights are given "
+    "apart, mapping={address: (name, axes)} turns them"
+)
 _DAMAGED = ". The file may be damaged, or belong to another model"
 
 
@@ -447,19 +464,27 @@ def _advice(layer: Layer, weight: Weight) -> str:
     )
 
 
-def check(layer: Layer, weight: Weight, stored: Stored, input_shape: Any) -> None:
-    """Raise `WeightMismatch` unless a stored array is of the shape and kind that a layer needs."""
+def needed_shape(layer: Layer, weight: Weight, input_shape: Any) -> tuple[int, ...] | None:
+    """The shape that an array of a layer must have; None is whatever the file has."""
     if weight.shape is None:
-        return
+        return None
     try:
-        expected = tuple(weight.shape(layer.config, input_shape))
+        return tuple(weight.shape(layer.config, input_shape))
     except KeyError as missing:
         raise BadFile(f"its config lacks {missing}") from None
+
+
+def check(layer: Layer, weight: Weight, stored: Stored, input_shape: Any) -> None:
+    """Raise `WeightMismatch` unless a stored array is of the shape and kind that a layer needs."""
+    expected = needed_shape(layer, weight, input_shape)
+    if expected is None:
+        return
     if expected != stored.shape:
+        turned = _TURNED if sorted(expected) == sorted(stored.shape) else _DAMAGED
         raise WeightMismatch(
             f"weight {weight.name!r} should be of shape {expected} for an input of shape "
             f"{input_shape}, but the file stores {stored.shape} ({stored.name})"
-            f"{_advice(layer, weight) or _DAMAGED}"
+            f"{_advice(layer, weight) or turned}"
         )
     fits = floating(stored.dtype) if weight.kind == "float" else stored.dtype == weight.kind
     if not fits:

@@ -20,6 +20,7 @@ from npforward.verify import difference
 FIXTURES = Path(__file__).parents[1] / "weights_fixtures"
 FILES, APART = FIXTURES / "files", FIXTURES / "apart"
 KERAS = sorted(path.stem for path in APART.glob("*.zip"))
+UNBUILT = FILES / "unbuilt.keras"
 EXPECTED = np.load(FILES / "expected_3.npz")
 SEQUENTIAL = {
     "conv/kernel": "features.0.weight",
@@ -195,7 +196,8 @@ def test_names_that_do_not_fit_list_both_sides(tmp_path):
         npf.load_model(FILES / "sequential.json", APART / "torch.safetensors")
     words = str(caught.value)
     assert "in the file:  classifier.bias (2,), classifier.weight (2, 32), features.0.bias" in words
-    assert "in the model: conv/kernel, conv/bias, top/kernel, top/bias" in words
+    needed = "conv/kernel (3, 3, 1, 2), conv/bias (2,), top/kernel (32, 2), top/bias (2,)"
+    assert f"in the model: {needed}" in words
     assert "mapping={'conv/kernel': 'classifier.bias', ...}" in words
 
 
@@ -215,7 +217,9 @@ def test_some_names_are_enough_by_name(tmp_path):
         model.predict(x)
 
 
-@pytest.mark.parametrize(("count", "words"), [(3, "Of 3 arrays"), (5, "Of 5 arrays")])
+@pytest.mark.parametrize(
+    ("count", "words"), [(3, "4 weights .* 0 .* 3 arrays"), (5, "among 5 arrays")]
+)
 def test_a_list_of_another_length(count, words, tmp_path):
     np.savez(tmp_path / "list.npz", *[np.zeros(2, "float32")] * count)
     with pytest.raises(WeightMismatch, match=words):
@@ -296,12 +300,29 @@ def test_a_mapping_that_cannot_be(mapping, kind, words):
         npf.load_model(FILES / "sequential.json", APART / "torch.safetensors", mapping=mapping)
 
 
-def test_a_mapping_without_axes_fails_when_shapes_are_known():
-    model = npf.load_model(
-        FILES / "sequential.json", APART / "torch.safetensors", mapping=SEQUENTIAL
+def test_a_mapping_without_axes_says_which_axes_there_are():
+    words = (
+        r"shape \(3, 3, 1, 2\) .* stores \(2, 1, 3, 3\) .features.0.weight as conv/kernel.*turns"
     )
-    with pytest.raises(WeightMismatch, match=r"shape \(3, 3, 1, 2\) .*features.0.weight as conv/k"):
-        model.predict(np.ones((1, 6, 6, 1)))
+    with pytest.raises(WeightMismatch, match=words):
+        npf.load_model(FILES / "sequential.json", APART / "torch.safetensors", mapping=SEQUENTIAL)
+
+
+def test_shapes_of_another_model_are_an_error_at_once(tmp_path):
+    held = npf.load_model(FILES / "sequential.keras").weights
+    np.savez(tmp_path / "list.npz", *[np.ones((*a.shape, 2)[1:], a.dtype) for a in held.values()])
+    with pytest.raises(WeightMismatch, match=r"list\.npz: layer 'conv' .*arr_0 as conv/kernel"):
+        npf.load_model(FILES / "sequential.json", tmp_path / "list.npz")
+
+
+def test_an_unbuilt_model_takes_weights_whose_shapes_are_not_known_yet(tmp_path):
+    first, second = (layer.config["units"] for layer in npf.load_model(UNBUILT).layers[1:])
+    arrays = [np.ones(shape) for shape in ((5, first), (first,), (first, second), (second,))]
+    np.savez(tmp_path / "list.npz", *arrays)
+    model = npf.load_model(UNBUILT, tmp_path / "list.npz")
+    assert model.predict(np.ones((1, 5))).shape == (1, second)
+    with pytest.raises(WeightMismatch, match=r"should be of shape \(4, "):
+        model.predict(np.ones((1, 4)))
 
 
 def test_a_list_or_a_folder_of_files(tmp_path):
