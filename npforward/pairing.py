@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from npforward import addresses, formats
-from npforward.errors import BadInput, NpforwardError, UnknownName, WeightMismatch, nearest
+from npforward.errors import BadFile, BadInput, NpforwardError, UnknownName, WeightMismatch, nearest
 from npforward.formats.keras_config import no_weights
 from npforward.formats.keras_weights import ByName, Held
 from npforward.formats.loose import Loose
@@ -60,7 +60,7 @@ def read(
     build, held = formats.apart(path, weights, limits, backend=backend)
     if mapping is not None:
         architecture = build(no_weights)
-        needed = wanted(architecture, given)
+        needed, _ = wanted(architecture, given)
         found = _by_mapping(needed, held, mapping, by_name)
         graph = placed(architecture, found, given)
     elif isinstance(held, Loose):
@@ -139,7 +139,7 @@ def _plain(
     graph: Graph, held: Loose, by_name: bool, given: Functions | None, limits: Limits
 ) -> dict[tuple[Layer, int], Stored]:
     """Plain arrays by the names of the model's weights, or in the order of `get_weights()`."""
-    needed = wanted(graph, given)
+    needed, others = wanted(graph, given)
     names = {spelled(name): name for name in held.arrays}
     prefix = f"{spelled(graph.name)}/"  # Keras puts a Sequential's name before its weights'
     if all(name.startswith(prefix) for name in names):
@@ -147,23 +147,28 @@ def _plain(
     sources = {w.address: names[at] for w in needed if (at := spelled(w.address)) in names}
     unnamed = {f"arr_{i}" for i in range(len(held.arrays))}  # as np.savez calls them
     if not sources and held.arrays.keys() == unnamed:
-        places = listed(graph, given)
+        try:
+            places = listed(graph, given)
+        except BadFile as unknown:
+            raise BadFile(f"{held.where}: {unknown}.") from None
         if len(places) == len(held.arrays):
             return _in_a_list(places, needed, held)
-    left = held.arrays.keys() - sources.values()
-    if not by_name and (left or len(sources) < len(needed) or len(names) < len(held.arrays)):
-        shapes = _needed_shapes(graph, given, limits)
-        there = [
-            f"{w.address} {shapes.get((w.layer, w.number), '')}".rstrip()
-            for w in needed
-            if w.address not in sources
-        ]
-        raise _no_names(held, len(needed), sources, there)
-    return {
+    found = {
         (w.layer, w.number): _called(held.arrays[sources[w.address]], w.address)
         for w in needed
         if w.address in sources
     }
+    for w in others:  # what is in a layer that npforward does not know has its name before it
+        beneath = [name for at, name in names.items() if at.startswith(f"{spelled(w.address)}/")]
+        sources |= {name: name for name in beneath}
+        found |= {(w.layer, i): held.arrays[name] for i, name in enumerate(beneath)}
+    left = held.arrays.keys() - sources.values()
+    missing = [w for w in needed if w.address not in sources]
+    if not by_name and (left or missing):
+        shapes = _needed_shapes(graph, given, limits)
+        there = [f"{w.address} {shapes.get((w.layer, w.number), '')}".rstrip() for w in missing]
+        raise _no_names(held, len(needed), sources, there)
+    return found
 
 
 def spelled(name: str) -> str:

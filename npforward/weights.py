@@ -325,27 +325,38 @@ class Wanted(NamedTuple):
 def absent(
     root: Graph, given: Mapping[str, Callable[..., Any]] | None = None
 ) -> dict[Layer | Graph, Bound]:
-    """The meaning of every layer of an architecture, and for its arrays what only has a name."""
+    """The meaning of every layer of an architecture, and arrays that only have a name.
 
-    def unread(weight: Weight) -> Stored:
-        return Stored(weight.name, (), np.dtype("float32"), lambda: np.zeros((), "float32"))
+    A layer whose arrays are not known has one without even that.
+    """
+
+    def unread(name: str) -> Stored:
+        return Stored(name, (), np.dtype("float32"), lambda: np.zeros((), "float32"))
 
     known = _known(root, given)
-    return {
-        layer: Bound(meaning, tuple((w, unread(w)) for w in _declared(layer, known) or ()))
-        for layer, meaning in known.items()
-    }
+    bounds: dict[Layer | Graph, Bound] = {}
+    for layer, meaning in known.items():
+        needed = _declared(layer, known)
+        if needed is None or isinstance(meaning, Given):
+            bounds[layer] = Bound(meaning, unnamed=(unread(""),))
+        else:
+            bounds[layer] = Bound(meaning, tuple((w, unread(w.name)) for w in needed))
+    return bounds
 
 
-def wanted(root: Graph, given: Mapping[str, Callable[..., Any]] | None = None) -> list[Wanted]:
-    """Every array that an architecture needs; of layers that are not known there are none."""
+def wanted(
+    root: Graph, given: Mapping[str, Callable[..., Any]] | None = None
+) -> tuple[list[Wanted], list[Wanted]]:
+    """Every array that an architecture needs; and layers that may have any, by their address."""
     bounds = absent(root, given)
-    places = {
-        stored: (layer, number)
-        for layer, bound in bounds.items()
-        for number, (_, stored) in enumerate(bound.pairs)
-    }
-    return [Wanted(p.address, *places[p.stored]) for p in parameters(root, bounds)]  # type: ignore[arg-type]
+    numbers = {stored: i for b in bounds.values() for i, (_, stored) in enumerate(b.pairs)}
+    found: tuple[list[Wanted], list[Wanted]] = [], []
+    for p in parameters(root, bounds):
+        if isinstance(p.layer, Layer):
+            found[p.stored not in numbers].append(
+                Wanted(p.address, p.layer, numbers.get(p.stored, 0))
+            )
+    return found
 
 
 def counts(
@@ -418,7 +429,10 @@ def placed(
     done: dict[Graph | Layer, Graph | Layer] = {}
 
     def own(layer: Layer) -> Iterator[Stored]:
-        needed = _declared(layer, known) or ()
+        needed = _declared(layer, known)
+        if not needed:  # any number
+            numbers = itertools.takewhile(lambda i: (layer, i) in arrays, itertools.count())
+            return (arrays[layer, number] for number in numbers)
         places = (holder(layer, number, needed) for number in range(len(needed)))
         return (arrays[place] for place in places if place in arrays)
 

@@ -10,6 +10,7 @@ import h5py
 import ml_dtypes
 import numpy as np
 import pytest
+from test_custom import OURS
 
 import npforward as npf
 from npforward import arrays, formats
@@ -189,6 +190,21 @@ def test_saved_arrays_of_any_model_come_back_by_name(path, tmp_path):
         assert list(again.weights) == list(model.weights)
         for address, array in model.weights.items():
             np.testing.assert_array_equal(again.weights[address], array)
+
+
+def test_layers_of_the_caller_take_arrays_by_name(tmp_path):
+    path = FIXTURES / "custom" / "model.keras"
+    for given in (OURS, None):
+        model = npf.load_model(path, custom_layers=given)
+        for name in ("w.npz", "w.h5"):
+            arrays.save(model.weights.items(), tmp_path / name)
+            again = npf.load_model(path, tmp_path / name, custom_layers=given)
+            assert len(again.weights) == len(model.weights)
+            mine, theirs = (sorted(a.tobytes() for a in m.weights.values()) for m in (again, model))
+            assert mine == theirs
+    np.savez(tmp_path / "list.npz", *model.weights.values())
+    with pytest.raises(BadFile, match=r"list\.npz: .*layer 'each' of the unknown type 'shop>Mix'"):
+        npf.load_model(path, tmp_path / "list.npz")
 
 
 def test_names_that_do_not_fit_list_both_sides(tmp_path):

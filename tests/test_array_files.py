@@ -1,9 +1,11 @@
 """Files of arrays: what numpy and others write is read as it was, and nothing else gets through."""
 
+import functools
 import gzip
 import io
 import itertools
 import json
+import operator
 import os
 import random
 import struct
@@ -11,17 +13,25 @@ import time
 import zipfile
 from pathlib import Path
 
+import h5py
 import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from test_formats import changed_bytes
+from test_formats import ODD, changed_bytes, places
 
 import npforward as npf
 from npforward import formats
-from npforward.errors import BadFile, BadInput, CannotWrite, LimitExceeded, NpforwardError
+from npforward.errors import (
+    BadFile,
+    BadInput,
+    CannotWrite,
+    LimitExceeded,
+    NpforwardError,
+    WeightsOnly,
+)
 from npforward.formats import idx, safetensors
 from npforward.limits import Limits
 
@@ -184,6 +194,23 @@ def test_large_arrays_are_views_of_the_file(tmp_path):
         assert not stored.read().flags.owndata or not stored.read().flags.aligned, path
 
 
+def test_any_hdf5_file(tmp_path):
+    with h5py.File(tmp_path / "any.h5", "w") as file:
+        file["net/fc.weight"] = np.ones((2, 3), "f4")
+        file["deep/er/still"] = np.arange(3)
+        file["names"] = ["a", "b"]
+        file.create_dataset("records", data=np.zeros(2, [("a", "f4")]))
+        file["pairs/refers"] = file.ref
+    found = formats.arrays(tmp_path / "any.h5")
+    listed = {"net/fc.weight", "deep/er/still", "names", "records", "pairs/refers"}
+    assert set(found) == listed
+    np.testing.assert_array_equal(found["deep/er/still"].read(), np.arange(3))
+    with pytest.raises(BadFile, match="'names' holds values of type object, expected numbers"):
+        found["names"].read()
+    with pytest.raises(WeightsOnly, match=r"5 arrays: .*net/fc.weight \(2, 3\)"):
+        formats.read(tmp_path / "any.h5")
+
+
 # IDX by hand.
 
 
@@ -266,6 +293,25 @@ def test_bombs_are_not_unpacked(folder):
 def test_limits_hold_for_arrays(limit, value, file):
     with pytest.raises(LimitExceeded, match=limit):
         formats.arrays(file, Limits(**{limit: value}))
+
+
+@settings(parent=ROUNDS, max_examples=int(os.environ.get("NPFORWARD_EXAMPLES", 200)))
+@given(seed=st.integers(0, 2**32), count=st.integers(1, 3))
+def test_a_changed_header_gives_arrays_or_our_own_error(seed, count, folder):
+    chance, content = random.Random(seed), GENUINE[0].read_bytes()
+    end = 8 + struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8:end])
+    for _ in range(count):
+        *way, last = chance.choice(list(places(header))[1:] or [("a",)])
+        at = functools.reduce(operator.getitem, way, header)
+        at[last] = chance.choice([*ODD, [0, 8], [8, 0], "F64", "BF16", [2**63], [0, 2**70], [2, 1]])
+    text = json.dumps(header).encode()
+    path = fresh(folder, struct.pack("<Q", len(text)) + text + content[end:])
+    try:
+        for stored in formats.arrays(path).values():
+            assert stored.read().shape == stored.shape
+    except NpforwardError as error:
+        assert str(path) in str(error)
 
 
 def seeds():

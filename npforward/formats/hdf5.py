@@ -34,6 +34,10 @@ HEADER_READS = 500  # parts of one object's header; genuine ones have a few
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 
 
+class NotNumbers(BadFile):
+    """A dataset of texts, records or references."""
+
+
 class File:
     """An HDF5 file, or one that is a part of another file, in memory that may be mapped.
 
@@ -194,17 +198,35 @@ class File:
             )
         return value
 
-    def arrays(self, path: str = "", skip: tuple[str, ...] = ()) -> dict[str, Stored]:
-        """Every dataset beneath `path` but for the groups named in `skip`, by its path."""
+    def arrays(
+        self, path: str = "", skip: tuple[str, ...] = (), others: bool = False
+    ) -> dict[str, Stored]:
+        """Every dataset beneath `path` but for the groups named in `skip`, by its path.
+
+        Those that do not hold numbers are an error; if `others`, only once they are read.
+        """
         found, waiting = {}, [path.strip("/")]
         while waiting:
             at = waiting.pop()
             if self._is_dataset(self._object(at)):
-                found[at] = self.stored(at)
+                try:
+                    found[at] = self.stored(at)
+                except NotNumbers as error:
+                    if not others:
+                        raise
+                    found[at] = self._unreadable(at, error)
             else:
                 beneath = [f"{at}/{name}".strip("/") for name in self.names(at)]
                 waiting += [place for place in reversed(beneath) if place not in skip]
         return found
+
+    def _unreadable(self, path: str, error: NotNumbers) -> Stored:
+        def read() -> np.ndarray:
+            raise error
+
+        found = self._object(path)
+        with self._reading(path):
+            return Stored(path, tuple(map(int, found.shape)), np.dtype(found.dtype), read)
 
     def stored(self, path: str) -> Stored:
         """The dataset at `path`: shape, dtype and place are checked now, its values read later."""
@@ -356,7 +378,7 @@ def _dtype(dataset: Any, where: str) -> np.dtype:
         # h5py stores bool as an enumeration over int8.
         members = (dtype.metadata or {}).get("enum", {})
         return np.dtype(bool) if set(members) == {"FALSE", "TRUE"} else np.dtype(dtype.str)
-    raise BadFile(
+    raise NotNumbers(
         f"{where} holds values of type {dtype}, expected numbers. npforward reads no objects, "
         "references, texts or records as weights."
     )
