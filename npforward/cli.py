@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import npforward
-from npforward.errors import BadInput, NpforwardError, UnknownName, nearest
+from npforward.errors import BadInput, NpforwardError, UnknownName, WeightsOnly, nearest
 from npforward.limits import Limits
 from npforward.tables import printable
 
 if TYPE_CHECKING:
-    from npforward.model import Model, Trace
+    from npforward.model import Model, Trace, Weights
 
 INTERRUPTED, BROKEN_PIPE, NO_MEMORY = 130, 141, 4
 
@@ -201,8 +201,8 @@ def parser() -> argparse.ArgumentParser:
     weights = verb(
         "weights",
         run_weights,
-        "List the arrays of a model, or save them.",
-        "npforward weights cnn.keras --out weights.npz",
+        "List the arrays of a model, or of any file that holds some, or save them.",
+        "npforward weights cnn.keras --out weights.npz\n  npforward weights model.safetensors",
     )
     weights.add_argument(
         "--out", type=Path, metavar="FILE", help="NAME.npz, NAME.h5, or a folder for .npy"
@@ -292,22 +292,47 @@ def run_weights(arguments: argparse.Namespace) -> None:
     from npforward import arrays
     from npforward.tables import table
 
-    model, _ = opened(arguments)
-    weights = model.weights
-    shapes, dtypes = weights.shapes, weights.dtypes
+    weights, why = listed(arguments)
+    shapes, dtypes, sizes = weights.shapes, weights.dtypes, weights.nbytes
     written = None
     if arguments.out:
-        items = ((address, weights[address]) for address in weights)
+        items = ((name, weights[name]) for name in weights)
         written = arrays.save(progress(items, "writing", len(weights)), arguments.out)
     if arguments.json:
-        listed = {a: {"shape": list(shapes[a]), "dtype": str(dtypes[a])} for a in weights}
-        say(dumped(listed))
+        said = {
+            name: {"shape": list(shapes[name]), "dtype": str(dtypes[name]), "bytes": sizes[name]}
+            for name in weights
+        }
+        say(dumped(said))
         return
-    rows = [[address, str(shapes[address]), dtypes[address]] for address in weights]
-    say(table(["weight", "shape", "dtype"], rows))
-    say(f"{len(weights)} arrays, {sum(map(np.prod, shapes.values())):,.0f} numbers")
+    rows = [[name, str(shapes[name]), dtypes[name], f"{sizes[name]:,}"] for name in weights]
+    say(table(["weight", "shape", "dtype", "bytes"], rows))
+    count = sum(int(np.prod(shape, dtype=np.int64)) for shape in shapes.values())
+    many = "" if len(weights) == 1 else "s"
+    say(f"{len(weights)} array{many}, {count:,} numbers, {sum(sizes.values()):,} bytes")
+    if why:
+        say(why)
     if written:
         say(f"written: {written}")
+
+
+def listed(arguments: argparse.Namespace) -> tuple[Weights, str]:
+    """The arrays of a model by address; of any other file by their names in it, and why so."""
+    from npforward import formats
+    from npforward.model import Weights
+
+    try:
+        return opened(arguments)[0].weights, ""
+    except NpforwardError as error:
+        try:
+            found = formats.arrays(arguments.model, Limits.parse(arguments.limit))
+        except NpforwardError:
+            raise error from None
+        if not found:
+            raise
+        if isinstance(error, WeightsOnly):
+            return Weights(found), "There is no model in it: the names are the file's own."
+        return Weights(found), f"The model cannot be read: the names are the file's own.\n{error}"
 
 
 def run_activations(arguments: argparse.Namespace) -> None:

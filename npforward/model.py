@@ -29,7 +29,7 @@ from npforward.run import (
 from npforward.statistics import Statistics, statistics
 from npforward.summary import Summary, summary
 from npforward.tape import Var
-from npforward.weights import Parameter, bind, parameters, parts
+from npforward.weights import bind, parameters, parts
 
 Selection = str | Iterable[str] | Callable[["SavedLayer"], bool] | None
 
@@ -160,31 +160,38 @@ class Weights(Mapping[str, np.ndarray]):
     """
 
     def __init__(
-        self, parameters: Iterable[Parameter], read: Callable[[Stored], np.ndarray]
+        self,
+        arrays: Mapping[str, Stored],
+        read: Callable[[Stored], np.ndarray] = lambda a: a.read(),
     ) -> None:
-        self._parameters = {p.address: p for p in parameters}
+        self._arrays = dict(arrays)
         self._read = read
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each array, without reading it."""
-        return {address: p.stored.shape for address, p in self._parameters.items()}
+        return {address: a.shape for address, a in self._arrays.items()}
 
     @property
     def dtypes(self) -> dict[str, np.dtype]:
         """The dtype of each array, without reading it."""
-        return {address: p.stored.dtype for address, p in self._parameters.items()}
+        return {address: a.dtype for address, a in self._arrays.items()}
+
+    @property
+    def nbytes(self) -> dict[str, int]:
+        """The bytes that each array takes, without reading it."""
+        return {address: a.nbytes for address, a in self._arrays.items()}
 
     def __getitem__(self, address: str) -> np.ndarray:
-        if address not in self._parameters:
-            raise UnknownName(f"no weight {address!r}. {nearest(address, self._parameters)}")
-        return self._read(self._parameters[address].stored)
+        if address not in self._arrays:
+            raise UnknownName(f"no weight {address!r}. {nearest(address, self._arrays)}")
+        return self._read(self._arrays[address])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._parameters)
+        return iter(self._arrays)
 
     def __len__(self) -> int:
-        return len(self._parameters)
+        return len(self._arrays)
 
 
 @dataclass(frozen=True)
@@ -332,7 +339,8 @@ class Model:
     @functools.cached_property
     def weights(self) -> Weights:
         """Every array of the model by address (`conv1/kernel`), read when first asked for."""
-        return Weights(parameters(self.graph, self._bounds), self._read)
+        found = parameters(self.graph, self._bounds)
+        return Weights({p.address: p.stored for p in found}, self._read)
 
     @functools.cached_property
     def layers(self) -> tuple[SavedLayer | Model, ...]:
@@ -361,8 +369,8 @@ class Model:
         if isinstance(layer, Graph):
             return self._like(layer, self._precision)
         bound = self._bounds[layer]
-        held = [Parameter(weight.name, stored, layer, True) for weight, stored in bound.pairs]
-        held += [Parameter(stored.name, stored, layer, True) for stored in bound.unnamed]
+        held = {weight.name: stored for weight, stored in bound.pairs}
+        held |= {stored.name: stored for stored in bound.unnamed}
         arrays = Weights(held, self._read)
         return SavedLayer(layer.name, layer.type, found[0], layer.config, arrays)
 

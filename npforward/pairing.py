@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 
 from npforward import addresses, formats
-from npforward.errors import BadInput, NpforwardError, UnknownName, WeightMismatch, nearest
+from npforward.errors import BadFile, BadInput, NpforwardError, UnknownName, WeightMismatch, nearest
 from npforward.formats.keras_config import no_weights
 from npforward.formats.keras_weights import ByName, Held
 from npforward.formats.loose import Loose
-from npforward.graph import Graph, Stored
+from npforward.graph import Graph, Layer, Stored, leaves
 from npforward.limits import Limits
-from npforward.weights import Wanted, bind, counts, listed, placed, wanted
+from npforward.run import Failed, Recording, compute_dtype
+from npforward.weights import Bound, Wanted, absent, bind, counts, listed, placed, wanted
 
 Functions = Mapping[str, Callable[..., Any]]
 # An array's name in the file; or (name, order of its axes); or (name or names, function).
@@ -34,6 +35,7 @@ Source = str | tuple[Any, Any]
 Mapped = Mapping[str, Source] | Callable[[str], Source | None]
 
 SHOWN = 8  # of each side in a message
+OPEN = 256  # an axis of any length: no layer can have weights that depend on it
 
 
 def read(
@@ -58,12 +60,13 @@ def read(
     build, held = formats.apart(path, weights, limits, backend=backend)
     if mapping is not None:
         architecture = build(no_weights)
-        needed = wanted(architecture, given)
+        needed, _ = wanted(architecture, given)
         found = _by_mapping(needed, held, mapping, by_name)
         graph = placed(architecture, found, given)
     elif isinstance(held, Loose):
         architecture = build(no_weights)
-        graph = placed(architecture, _plain(architecture, held, by_name, given), given)
+        found = _plain(architecture, held, by_name, given, limits)
+        graph = placed(architecture, found, given)
     elif isinstance(held, ByName):
         paired = held.of_some() if by_name else _by_order(build(no_weights), held, given)
         graph = build(paired)
@@ -78,10 +81,35 @@ def read(
         graph = build(held)
         held.check()
         return graph
-    for part, bound in bind(graph, given).items():
-        if part.stored and isinstance(bound.error, WeightMismatch):
-            raise WeightMismatch(f"{graph.source}: {bound.error}")
+    bounds = bind(graph, given)
+    errors = [bound.error for part, bound in bounds.items() if part.stored]
+    if not by_name:  # otherwise layers without arrays are in the way
+        values = _recorded(graph, bounds, given, limits).values.values()
+        errors += [value.error for value in values if isinstance(value, Failed)]
+    for error in errors:
+        if isinstance(error, WeightMismatch):
+            raise WeightMismatch(f"{graph.source}: {error}")
     return graph
+
+
+def _recorded(
+    graph: Graph,
+    bounds: Mapping[Layer | Graph, Bound],
+    given: Functions | None,
+    limits: Limits,
+    absent: bool = False,
+) -> Recording:
+    """The model on inputs of the sizes that it says, and of some where it leaves them open."""
+    layers = {node.address: node.layer for node in graph.nodes}
+    inputs = []
+    for at in leaves(graph.inputs):
+        config = layers[at].config
+        if config.get("batch_shape") is None:
+            return Recording(graph, bounds)  # of a Sequential that was never called: nothing to see
+        sizes = enumerate(config["batch_shape"])
+        shape = tuple((OPEN if i else 2) if n is None else n for i, n in sizes)
+        inputs.append((shape, np.dtype(compute_dtype(config, None))))
+    return Recording.of(graph, bounds, inputs, None, given, None, limits, absent)
 
 
 def _by_order(graph: Graph, held: ByName, given: Functions | None) -> ByName:
@@ -108,10 +136,10 @@ def _by_order(graph: Graph, held: ByName, given: Functions | None) -> ByName:
 
 
 def _plain(
-    graph: Graph, held: Loose, by_name: bool, given: Functions | None
-) -> dict[tuple[Any, int], Stored]:
+    graph: Graph, held: Loose, by_name: bool, given: Functions | None, limits: Limits
+) -> dict[tuple[Layer, int], Stored]:
     """Plain arrays by the names of the model's weights, or in the order of `get_weights()`."""
-    needed = wanted(graph, given)
+    needed, others = wanted(graph, given)
     names = {spelled(name): name for name in held.arrays}
     prefix = f"{spelled(graph.name)}/"  # Keras puts a Sequential's name before its weights'
     if all(name.startswith(prefix) for name in names):
@@ -119,15 +147,28 @@ def _plain(
     sources = {w.address: names[at] for w in needed if (at := spelled(w.address)) in names}
     unnamed = {f"arr_{i}" for i in range(len(held.arrays))}  # as np.savez calls them
     if not sources and held.arrays.keys() == unnamed:
-        return _in_a_list(graph, needed, held, given)
-    left = held.arrays.keys() - sources.values()
-    if not by_name and (left or len(sources) < len(needed) or len(names) < len(held.arrays)):
-        raise _no_names(held, needed, sources)
-    return {
+        try:
+            places = listed(graph, given)
+        except BadFile as unknown:
+            raise BadFile(f"{held.where}: {unknown}.") from None
+        if len(places) == len(held.arrays):
+            return _in_a_list(places, needed, held)
+    found = {
         (w.layer, w.number): _called(held.arrays[sources[w.address]], w.address)
         for w in needed
         if w.address in sources
     }
+    for w in others:  # what is in a layer that npforward does not know has its name before it
+        beneath = [name for at, name in names.items() if at.startswith(f"{spelled(w.address)}/")]
+        sources |= {name: name for name in beneath}
+        found |= {(w.layer, i): held.arrays[name] for i, name in enumerate(beneath)}
+    left = held.arrays.keys() - sources.values()
+    missing = [w for w in needed if w.address not in sources]
+    if not by_name and (left or missing):
+        shapes = _needed_shapes(graph, given, limits)
+        there = [f"{w.address} {shapes.get((w.layer, w.number), '')}".rstrip() for w in missing]
+        raise _no_names(held, len(needed), sources, there)
+    return found
 
 
 def spelled(name: str) -> str:
@@ -141,13 +182,18 @@ def spelled(name: str) -> str:
     return re.sub(":0$", "", addresses.unescape(name)).replace(".", "/")
 
 
+def _needed_shapes(
+    graph: Graph, given: Functions | None, limits: Limits
+) -> dict[tuple[Layer, int], tuple[int, ...]]:
+    """The shapes that the arrays of an architecture must have, as far as it can be recorded."""
+    recording = _recorded(graph, absent(graph, given), given, limits, absent=True)
+    return {place: var.shape for var, place in recording.weights.items()}
+
+
 def _in_a_list(
-    graph: Graph, needed: Sequence[Wanted], held: Loose, given: Functions | None
-) -> dict[tuple[Any, int], Stored]:
+    places: Sequence[tuple[Layer, int]], needed: Sequence[Wanted], held: Loose
+) -> dict[tuple[Layer, int], Stored]:
     """`arr_0`, `arr_1`, ...: the list that `model.get_weights()` gave."""
-    places = listed(graph, given)
-    if len(places) != len(held.arrays):
-        raise _no_names(held, needed, {})
     arrays = [held.arrays[f"arr_{i}"] for i in range(len(places))]
     found = dict(zip(places, arrays, strict=True))
     for layer, layout in {layer: layer.layout for layer, _ in places}.items():
@@ -160,7 +206,7 @@ def _in_a_list(
 
 def _by_mapping(
     needed: Sequence[Wanted], held: Held, mapping: Mapped, by_name: bool
-) -> dict[tuple[Any, int], Stored]:
+) -> dict[tuple[Layer, int], Stored]:
     """The arrays that the caller gives to addresses."""
     known = {w.address: w for w in needed}
     if isinstance(mapping, Mapping):
@@ -241,19 +287,20 @@ def _called(array: Stored, address: str) -> Stored:
     return Stored(f"{array.name} as {address}", array.shape, array.dtype, array.read)
 
 
-def _no_names(held: Held, needed: Sequence[Wanted], sources: Mapping[str, str]) -> NpforwardError:
+def _no_names(
+    held: Held, needed: int, sources: Mapping[str, str], there: Sequence[str]
+) -> NpforwardError:
     """The error for plain arrays that do not say whose they are."""
     used = set(sources.values())
     here = [f"{name} {a.shape}" for name, a in held.arrays.items() if name not in used]
-    there = [w.address for w in needed if w.address not in sources]
-    example = f"{there[0] if there else 'layer/kernel'!r}: {next(iter(held.arrays), 'name')!r}"
-    paired = f"Of {len(held.arrays)} arrays and {len(needed)} weights {len(sources)} have names "
+    address = there[0].partition(" ")[0] if there else "layer/kernel"
+    name = here[0].partition(" ")[0] if here else "name"
     return WeightMismatch(
-        f"{held.where}: its arrays are not those of the model by their names.\n"
-        f"{paired}that fit. Left over are\n"
+        f"{held.where}: its arrays are not those of the model by their names: of {needed} weights "
+        f"of the model {len(sources)} are found among {len(held.arrays)} arrays. Left over are\n"
         f"  in the file:  {_some(here)}\n  in the model: {_some(there)}\n"
-        f"Say whose they are: load_model(..., mapping={{{example}, ...}}); where the file has the "
-        f"axes in another order, ('name', (2, 3, 1, 0)). by_name=True takes what fits."
+        f"Say whose they are: load_model(..., mapping={{{address!r}: {name!r}, ...}}); where the "
+        "file has the axes in another order, ('name', (2, 3, 1, 0)). by_name=True takes what fits."
     )
 
 

@@ -122,14 +122,15 @@ def _in_order(layer: Layer, known: Known) -> Bound:
         except WeightMismatch as raised:
             return Bound(known[layer], unnamed=stored, error=_of(layer, raised))
     if len(needed) != len(stored):
-        said = quantization(layer.config)
-        forgotten = said.get("mode") in ("gptq", "awq") and len(stored) == len(needed) - 1
+        mode = quantization(layer.config).get("mode")
+        forgotten = mode in ("gptq", "awq") and len(stored) == len(needed) - 1
         why = _FORGOTTEN if forgotten else _advice(layer, needed[0]) if needed else ""
         names = ", ".join(w.name for w in needed) or "none"
-        found = ", ".join(f"{s.name} {s.shape}" for s in stored) or "none"
+        found = ", ".join(f"{s.name} {s.shape}" for s in stored)
+        said = f"stores {len(stored)} ({found}){why or _DAMAGED}" if stored else _NONE
         error = WeightMismatch(
             f"layer {layer.name!r} ({layer.type}) needs {len(needed)} arrays ({names}) but the "
-            f"file stores {len(stored)} ({found}){why or _DAMAGED}"
+            f"file {said}"
         )
         return Bound(known[layer], unnamed=stored, error=error)
     ordered = _by_place(needed, stored) or _by_name(needed, stored)
@@ -332,17 +333,41 @@ class Wanted(NamedTuple):
     number: int  # among those that the layer declares
 
 
-def wanted(root: Graph, given: Mapping[str, Callable[..., Any]] | None = None) -> list[Wanted]:
-    """Every array that an architecture needs; of layers that are not known there are none."""
+def absent(
+    root: Graph, given: Mapping[str, Callable[..., Any]] | None = None
+) -> dict[Layer | Graph, Bound]:
+    """The meaning of every layer of an architecture, and arrays that only have a name.
+
+    A layer whose arrays are not known has one without even that.
+    """
+
+    def unread(name: str) -> Stored:
+        return Stored(name, (), np.dtype("float32"), lambda: np.zeros((), "float32"))
+
     known = _known(root, given)
     bounds: dict[Layer | Graph, Bound] = {}
-    places: dict[Stored, tuple[Layer, int]] = {}
     for layer, meaning in known.items():
-        needed = _declared(layer, known) or ()
-        absent = [Stored(w.name, (), np.dtype("float32"), lambda: np.zeros(())) for w in needed]
-        bounds[layer] = Bound(meaning, tuple(zip(needed, absent, strict=True)))
-        places |= {stored: (layer, number) for number, stored in enumerate(absent)}
-    return [Wanted(p.address, *places[p.stored]) for p in parameters(root, bounds)]
+        needed = _declared(layer, known)
+        if needed is None or isinstance(meaning, Given):
+            bounds[layer] = Bound(meaning, unnamed=(unread(""),))
+        else:
+            bounds[layer] = Bound(meaning, tuple((w, unread(w.name)) for w in needed))
+    return bounds
+
+
+def wanted(
+    root: Graph, given: Mapping[str, Callable[..., Any]] | None = None
+) -> tuple[list[Wanted], list[Wanted]]:
+    """Every array that an architecture needs; and layers that may have any, by their address."""
+    bounds = absent(root, given)
+    numbers = {stored: i for b in bounds.values() for i, (_, stored) in enumerate(b.pairs)}
+    found: tuple[list[Wanted], list[Wanted]] = [], []
+    for p in parameters(root, bounds):
+        if isinstance(p.layer, Layer):
+            found[p.stored not in numbers].append(
+                Wanted(p.address, p.layer, numbers.get(p.stored, 0))
+            )
+    return found
 
 
 def counts(
@@ -353,7 +378,7 @@ def counts(
     found: dict[str, int | None] = {}
     for part in root.layers:
         below = [layer for layer in parts(part) if isinstance(layer, Layer)]
-        told = not any(known[b] is None or isinstance(known[b], Given) for b in below)
+        told = not any(_declared(b, known) is None or isinstance(known[b], Given) for b in below)
         found[part.name] = sum(map(len, _slots(part, set(), {}, known))) if told else None
     return found
 
@@ -415,7 +440,10 @@ def placed(
     done: dict[Graph | Layer, Graph | Layer] = {}
 
     def own(layer: Layer) -> Iterator[Stored]:
-        needed = _declared(layer, known) or ()
+        needed = _declared(layer, known)
+        if not needed:  # any number
+            numbers = itertools.takewhile(lambda i: (layer, i) in arrays, itertools.count())
+            return (arrays[layer, number] for number in numbers)
         places = (holder(layer, number, needed) for number in range(len(needed)))
         return (arrays[place] for place in places if place in arrays)
 
@@ -437,6 +465,13 @@ _FORGOTTEN = (
     ". Keras 3.15.1 forgets kernel_zero when it writes a model quantised by GPTQ or AWQ as .keras: "
     "without it the kernel is lost. Save the model as .h5"
 )
+_NONE = (
+    "has none for it. It belongs to another model, or with by_name=True has no layer of this name"
+)
+_TURNED = (
+    ". Its axes stand in another order, as other libraries have them: where weights are given "
+    "apart, mapping={address: (name, axes)} turns them"
+)
 _DAMAGED = ". The file may be damaged, or belong to another model"
 
 
@@ -454,19 +489,27 @@ def _advice(layer: Layer, weight: Weight) -> str:
     )
 
 
-def check(layer: Layer, weight: Weight, stored: Stored, input_shape: Any) -> None:
-    """Raise `WeightMismatch` unless a stored array is of the shape and kind that a layer needs."""
+def needed_shape(layer: Layer, weight: Weight, input_shape: Any) -> tuple[int, ...] | None:
+    """The shape that an array of a layer must have; None is whatever the file has."""
     if weight.shape is None:
-        return
+        return None
     try:
-        expected = tuple(weight.shape(layer.config, input_shape))
+        return tuple(weight.shape(layer.config, input_shape))
     except KeyError as missing:
         raise BadFile(f"its config lacks {missing}") from None
+
+
+def check(layer: Layer, weight: Weight, stored: Stored, input_shape: Any) -> None:
+    """Raise `WeightMismatch` unless a stored array is of the shape and kind that a layer needs."""
+    expected = needed_shape(layer, weight, input_shape)
+    if expected is None:
+        return
     if expected != stored.shape:
+        turned = _TURNED if sorted(expected) == sorted(stored.shape) else _DAMAGED
         raise WeightMismatch(
             f"weight {weight.name!r} should be of shape {expected} for an input of shape "
             f"{input_shape}, but the file stores {stored.shape} ({stored.name})"
-            f"{_advice(layer, weight) or _DAMAGED}"
+            f"{_advice(layer, weight) or turned}"
         )
     fits = floating(stored.dtype) if weight.kind == "float" else stored.dtype == weight.kind
     if not fits:

@@ -31,7 +31,7 @@ ALLOWED = {
     "weights": {"layers", "tape", "graph"},
     "run": {"weights", "layers", "ops", "kernels", "tape", "graph"},
     "formats": {"graph", "tables", "writing"},
-    "pairing": {"formats", "weights", "graph"},
+    "pairing": {"formats", "run", "weights", "graph"},
     "tables": set(),
     "writing": set(),
     "classes": {"statistics", "tables", "graph"},

@@ -127,13 +127,41 @@ def test_weights(run, tmp_path):
     code, out, _ = run("weights", DIGITS)
     assert code == 0 and "conv1/kernel" in out and "(3, 3, 1, 8)" in out
     code, out, _ = run("weights", DIGITS, "--json")
-    assert json.loads(out)["conv1/kernel"] == {"shape": [3, 3, 1, 8], "dtype": "float32"}
+    kernel = {"shape": [3, 3, 1, 8], "dtype": "float32", "bytes": 288}
+    assert json.loads(out)["conv1/kernel"] == kernel
     for name in ("w.npz", "w.h5", "w"):
         code, out, _ = run("weights", DIGITS, "--out", tmp_path / name)
         assert code == 0 and str(tmp_path / name) in out
         assert arrays.load(tmp_path / name)["conv1/kernel"].shape == (3, 3, 1, 8)
     code, _, err = run("weights", DIGITS, "--out", tmp_path / "w.zip")
     assert code == 2 and "there are npz, h5, npy" in err
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("apart/torch.safetensors", ["features.0.weight  (2, 1, 3, 3)  float32     72", "86 num"]),
+        ("files/sequential.weights.h5", ["layers/conv2d/vars/0", "4 arrays"]),
+        ("files/old_sequential_weights.h5", ["conv/conv/kernel:0"]),
+        ("layers/Dense.npz", ["float32"]),
+        ("broken/not_keras.h5", ["data    (4, 2)  float32", "1 array, 8 numbers, 32 bytes\n"]),
+        ("broken/subclassed.keras", ["layers/dense/vars/0", "The model cannot be read", "a Mine"]),
+    ],
+)
+def test_weights_lists_any_file_of_arrays(file, words, run):
+    code, out, _ = run("weights", Path("weights_fixtures") / file)
+    assert code == 0 and all(word in out for word in words), out
+    code, out, _ = run("weights", Path("weights_fixtures") / file, "--json")
+    assert code == 0 and all(entry["bytes"] >= 0 for entry in json.loads(out).values())
+
+
+def test_weights_of_what_has_none(run):
+    code, out, err = run("weights", "weights_fixtures/files/nested.json")
+    assert code == 2 and not out and "holds an architecture only, no weights" in err
+    code, out, err = run("weights", "weights_fixtures/broken/truncated.h5")
+    assert code == 2 and "truncated or damaged" in err
+    code, out, err = run("weights", "weights_fixtures/apart/torch.safetensors", "--limit", "rank=3")
+    assert code == 4 and "rank = 3" in err
 
 
 def test_plots(run, tmp_path):

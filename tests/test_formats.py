@@ -23,6 +23,7 @@ from npforward.errors import (
     LimitExceeded,
     MissingFile,
     NpforwardError,
+    UnsupportedLayer,
     WeightMismatch,
 )
 from npforward.formats import (
@@ -652,16 +653,16 @@ STEPS = [
     ),
     ("categories", entry("StringLookup"), entry("StringLookup")),
     (
-        "named_code",
+        "lambda_code",
         entry("Lambda", function=["4wEA", None, None], function_type="lambda", module="a"),
-        entry("Lambda", function=["4wEA", None, None]),
+        entry("Lambda", function={"class_name": "__lambda__", "config": {"code": "4wEA"}}),
     ),
     (
-        "named_code",
+        "lambda_code",
         entry("Lambda", function="relu", function_type="function", output_shape_type="raw"),
-        entry("Lambda", function="Custom>relu"),
+        entry("Lambda", function={"class_name": "function", "config": "relu", "module": None}),
     ),
-    ("named_code", entry("Lambda", function="relu"), entry("Lambda", function="relu")),
+    ("lambda_code", entry("Lambda", function="relu"), entry("Lambda", function="relu")),
     (
         "operations",
         entry("Add", name="add") | {"inbound_nodes": []},

@@ -17,6 +17,7 @@ from npforward.formats import (
     npz,
     safetensors,
     saved_model,
+    shards,
     tf_checkpoint,
 )
 from npforward.formats.keras_weights import Held
@@ -26,13 +27,14 @@ from npforward.limits import Limits
 
 __all__ = ["FORMATS", "apart", "arrays", "read"]
 
-# The order is the priority: a `.npz` is a zip too, and an index of safetensors is JSON.
+# The order is the priority: a `.npz` is a zip too, and an index of shards is JSON.
 FORMATS: tuple[ModuleType, ...] = (
     saved_model,
     npz,
     keras_zip,
     keras_h5,
     safetensors,
+    shards,
     keras_json,
     idx,
     tf_checkpoint,

@@ -96,9 +96,6 @@ class Zip:
         block = self._block(name)
         if info.compress_type == STORED:
             return block
-        if info.file_size > 16 * MiB:
-            ratio = info.file_size // max(info.compress_size, 1)
-            self.limits.check("zip_ratio", ratio, f"{where}, bytes per compressed byte")
         self.unpacked += info.file_size
         self.limits.check("archive_bytes", self.unpacked, f"{where} and those before it")
         with self._reading():
@@ -137,6 +134,9 @@ class Zip:
             )
         if info.compress_type == STORED and info.file_size != info.compress_size:
             raise BadFile(f"{where} is stored, but with two different sizes.")
+        if info.file_size > 16 * MiB:
+            ratio = info.file_size // max(info.compress_size, 1)
+            self.limits.check("zip_ratio", ratio, f"{where}, bytes per compressed byte")
         return self.data[start:end]
 
 

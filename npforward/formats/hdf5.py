@@ -58,6 +58,14 @@ def begins(file: Any, size: int) -> int | None:
     return None
 
 
+class NotNumbers(BadFile):
+    """A dataset of texts, records or references."""
+
+    def __init__(self, message: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        super().__init__(message)
+        self.shape, self.dtype = shape, dtype
+
+
 class File:
     """An HDF5 file, or one that is a part of another file, in memory that may be mapped.
 
@@ -167,14 +175,24 @@ class File:
             )
         return value
 
-    def arrays(self, path: str = "", skip: tuple[str, ...] = ()) -> dict[str, Stored]:
-        """Every dataset beneath `path` but for the groups named in `skip`, by its path."""
+    def arrays(
+        self, path: str = "", skip: tuple[str, ...] = (), others: bool = False
+    ) -> dict[str, Stored]:
+        """Every dataset beneath `path` but for the groups named in `skip`, by its path.
+
+        Those that do not hold numbers are an error; if `others`, only once they are read.
+        """
         found, waiting = {}, [path.strip("/")]
         while waiting:
             at = waiting.pop()
             names = self._members(at)
             if names is None:
-                found[at] = self.stored(at)
+                try:
+                    found[at] = self.stored(at)
+                except NotNumbers as error:
+                    if not others:
+                        raise
+                    found[at] = _unreadable(at, error)
             else:
                 beneath = [f"{at}/{name}".strip("/") for name in names]
                 waiting += [place for place in reversed(beneath) if place not in skip]
@@ -463,10 +481,19 @@ def _dtype(dataset: Any, where: str) -> np.dtype:
         # h5py stores bool as an enumeration over int8.
         members = (dtype.metadata or {}).get("enum", {})
         return np.dtype(bool) if set(members) == {"FALSE", "TRUE"} else np.dtype(dtype.str)
-    raise BadFile(
+    raise NotNumbers(
         f"{where} holds values of type {dtype}, expected numbers. npforward reads no objects, "
-        "references, texts or records as weights."
+        "references, texts or records as weights.",
+        tuple(map(int, dataset.shape)),
+        dtype,
     )
+
+
+def _unreadable(path: str, error: NotNumbers) -> Stored:
+    def read() -> np.ndarray:
+        raise error
+
+    return Stored(path, error.shape, error.dtype, read)
 
 
 def _nothing_stored(where: str, shape: tuple[int, ...]) -> str:

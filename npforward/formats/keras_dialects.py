@@ -358,7 +358,7 @@ def lambda_code(entry: Entry) -> Entry:
     >>> lambda_code({"class_name": "Lambda", "config": old})["config"]["function"]["config"]["code"]
     '4wEA'
     """
-    if entry["class_name"] != "Lambda":
+    if entry["class_name"] != "Lambda" or "function_type" not in entry["config"]:
         return entry
     config, kinds = entry["config"], ("function_type", "module", "output_shape_type")
     kept = {key: value for key, value in config.items() if key not in kinds}

@@ -76,4 +76,4 @@ def _weights(file: hdf5.File) -> ByPlace | ByName | Loose:
         return ByName(file, top)
     if not top and ("layers" in names or "_layer_checkpoint_dependencies" in names):
         return ByPlace.of(file)
-    return Loose(file.where, file.arrays())  # an HDF5 file that is not of Keras
+    return Loose(file.where, file.arrays(others=True))  # an HDF5 file that is not of Keras

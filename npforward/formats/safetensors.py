@@ -1,7 +1,4 @@
-"""safetensors: a header in JSON that says where each array lies, then all their bytes.
-
-A model too large for one file is several of them, and an index that says which array is in which.
-"""
+"""safetensors: a header in JSON that says where each array lies, then all their bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from npforward.errors import BadFile
-from npforward.formats import archive, guarded_json
+from npforward.formats import guarded_json
 from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
 from npforward.formats.loose import Loose, weights_only
@@ -30,20 +27,14 @@ DTYPES |= {
 }
 ML_DTYPES = {"BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
 ML_DTYPES |= {"F8_E8M0": "float8_e8m0fnu"}
-INDEX = b'"weight_map"'
 
 
 def matches(path: Path) -> bool:
-    """Whether `path` begins with the length of a header and a header, or is an index of such."""
+    """Whether `path` begins with the length of a header, and a header."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        head = file.read(4096)
-    return _is_index(head) or (head[4:9] == b"\0\0\0\0{")  # 4 GiB of header there is not
-
-
-def _is_index(head: bytes) -> bool:
-    return head.lstrip()[:1] == b"{" and INDEX in head
+        return file.read(9)[4:] == b"\0\0\0\0{"  # 4 GiB of header there is not
 
 
 def read(path: Path, limits: Limits, backend: str = "") -> Graph:
@@ -68,12 +59,6 @@ def vocabularies(path: Path, limits: Limits) -> Vocabularies:
 
 def arrays(path: Path, limits: Limits) -> dict[str, Stored]:
     """Every array by its name, in the order in which they lie."""
-    with path.open("rb") as file:
-        head = file.read(4096)
-    return _of_shards(path, limits) if _is_index(head) else _of_one(path, limits)
-
-
-def _of_one(path: Path, limits: Limits) -> dict[str, Stored]:
     data = mapped(path, limits)
     length = int.from_bytes(data[:8], "little")
     start = 8 + length
@@ -151,27 +136,3 @@ def _dtype(word: Any, where: str) -> np.dtype:
         return np.dtype(getattr(ml_dtypes, ML_DTYPES[word]))
     known = ", ".join([*DTYPES, *ML_DTYPES])
     raise BadFile(f"{where} is of type {str(word)[:40]!r}; npforward reads {known}.")
-
-
-def _of_shards(path: Path, limits: Limits) -> dict[str, Stored]:
-    """The arrays of all files that an index names: they must lie beside it."""
-    limits.check("config_bytes", path.stat().st_size, str(path))
-    index = guarded_json.loads(path.read_bytes(), str(path), limits)
-    places = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(places, dict) or not all(isinstance(p, str) for p in places.values()):
-        raise BadFile(f"{path}: its weight_map is not an object from arrays to files.")
-    beside = archive.Folder(path.parent, limits)
-    shards: dict[str, dict[str, Stored]] = {}
-    for name, shard in places.items():
-        if "/" in shard or shard not in beside:
-            raise BadFile(
-                f"{path}: {name!r} should be in {shard!r}, which is no file beside it (links are "
-                "not followed). Put all files of the model into one folder."
-            )
-        if shard not in shards:
-            shards[shard] = _of_one(path.parent / shard, limits)
-        if name not in shards[shard]:
-            raise BadFile(f"{path}: {name!r} should be in {shard!r}, but is not there.")
-    total = sum(shards[shard][name].nbytes for name, shard in places.items())
-    limits.check("weights_bytes", total, str(path))
-    return {name: shards[shard][name] for name, shard in places.items()}

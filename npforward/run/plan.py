@@ -26,7 +26,7 @@ from npforward.layers.registry import CALL_NO_EFFECT, HOW, Packed, quantization
 from npforward.limits import Limits
 from npforward.run.fusion import fused, in_passing, in_place
 from npforward.tape import Step, Tape, Var
-from npforward.weights import Bound, check
+from npforward.weights import Bound, check, needed_shape
 
 FUNCTIONS_BY_NAME = {"activation", "recurrent_activation", "function"}  # options of layers
 FOLDED = 2**16  # bytes: what depends on weights only and is no larger is computed once
@@ -125,6 +125,7 @@ class Recording:
     values: dict[str, Var | Failed] = field(default_factory=dict)  # in execution order
     layers: dict[str, Layer | Graph] = field(default_factory=dict)
     weights: dict[Var, tuple[Layer, int]] = field(default_factory=dict)
+    absent: bool = False  # whether there are no arrays yet: each is as its layer needs it
     _vars: dict[tuple[Layer, int], Var] = field(default_factory=dict)
     _within: int = 0  # layers that are being called by layers
     _scope: str | None = None  # what a layer of a mixed policy has its weights cast to, if in one
@@ -139,13 +140,15 @@ class Recording:
         given: Mapping[str, Callable[..., Any]] | None = None,
         evaluate: Callable[[Recording, list[Var]], list[Any]] | None = None,
         limits: Limits | None = None,
+        absent: bool = False,
     ) -> Recording:
         """Record `graph` on inputs of these shapes and dtypes, in the order of its inputs.
 
         `given` are functions of the caller's, by name.  `evaluate` gives the arrays of what is
         recorded so far, where a shape depends on them.
         """
-        self = cls(graph, bounds, precision, given or {}, Tape(limits=limits or Limits()))
+        tape = Tape(limits=limits or Limits())
+        self = cls(graph, bounds, precision, given or {}, tape, absent=absent)
         if evaluate is not None:
             self.tape.evaluate = functools.partial(evaluate, self)
         self.inputs = [self.tape.var(shape, dtype) for shape, dtype in shapes]
@@ -373,7 +376,10 @@ class Recording:
                 continue
             given = [shapes[name] for name in weight.of if shapes.get(name) is not None]
             shape = given[0] if given else next(iter(shapes.values()), None)
-            check(layer, weight, stored, shape)
+            if self.absent:
+                stored = replace(stored, shape=needed_shape(layer, weight, shape) or ())
+            else:
+                check(layer, weight, stored, shape)
             if (layer, i) not in self._vars:
                 var = self.tape.var(stored.shape, stored.dtype)
                 self._vars[layer, i], self.weights[var] = var, (layer, i)

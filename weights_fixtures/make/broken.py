@@ -9,12 +9,14 @@ said about it stands in `weights_fixtures/faults.json`.  What is large is made b
 import base64
 import copy
 import io
+import itertools
 import json
 import shutil
 import struct
 import zipfile
 from pathlib import Path
 
+import broken_arrays
 import h5py
 import numpy as np
 
@@ -586,7 +588,7 @@ def main():
     (BROKEN / "folder" / "notes.txt").write_text("A folder that holds no model.\n")
     (BROKEN / "half_folder").mkdir()
     (BROKEN / "half_folder" / "config.json").write_text(json.dumps(model()))
-    for name, content in files():
+    for name, content in itertools.chain(files(), broken_arrays.files()):
         (BROKEN / name).write_bytes(content)
 
 
