@@ -156,8 +156,9 @@ def merge(inputs, *, mode, axes=-1):
     if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
         raise BadInput("expected a list of 2 inputs")
     a, b = inputs
-    lengths = ops.sqrt(dot([a, a], axes=axes) * dot([b, b], axes=axes))
-    return ops.expand_dims(dot([a, b], axes=axes) / ops.maximum(lengths, 1e-7), axis=1)
+    squares = dot([a, a], axes=axes) * dot([b, b], axes=axes)
+    lengths = ops.maximum(ops.sqrt(ops.maximum(squares, 0.0)), 1e-7)
+    return ops.expand_dims(dot([a, b], axes=axes) / lengths, axis=1)
 
 
 # ---- convolutions that share nothing -------------------------------------------------------------
