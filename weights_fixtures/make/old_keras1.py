@@ -1,17 +1,16 @@
-"""Files of Keras 1, each with the output of every layer: weights_fixtures/old/keras-<version>-<backend>/.
+"""Files of Keras 1 with the output of every layer: weights_fixtures/old/keras-<version>-<backend>/.
 
     KERAS_BACKEND=theano python weights_fixtures/make/old_keras1.py [--out DIR] [MODEL ...]
 
 Needs Keras 1 (1.0.5 to 1.2.2) on TensorFlow 1.4 or Theano 1.0.5, and Python 3.6 for these.
 """
 
-from __future__ import print_function
-
 import argparse
 import json
 import os
 import platform
 import zlib
+from pathlib import Path
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -26,8 +25,7 @@ from keras import backend as K
 from keras import layers as L
 from keras.models import Model, Sequential
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-OLD = os.path.join(os.path.dirname(HERE), "old")
+OLD = Path(__file__).resolve().parents[1] / "old"
 SEED = 51
 BACKEND = K._BACKEND
 VERSION = tuple(int(part) for part in keras.__version__.split("."))
@@ -60,12 +58,12 @@ def calls(model):
         mine = [
             node
             for i, node in enumerate(layer.inbound_nodes)
-            if "%s_ib-%d" % (layer.name, i) in graph.container_nodes
+            if f"{layer.name}_ib-{i}" in graph.container_nodes
         ]
         if not mine:  # a Sequential begins with the tensors of a model in it
             yield layer.name, layer, layer.inputs, layer.outputs
         for number, node in enumerate(mine, 1):
-            address = layer.name + ("@%d" % number if number > 1 else "")
+            address = layer.name + (f"@{number}" if number > 1 else "")
             yield address, layer, node.input_tensors, node.output_tensors
 
 
@@ -84,7 +82,7 @@ def record(model, inputs, prefix=""):
             if inside == prefix:
                 continue
         for i, tensor in enumerate(gives):
-            tensors[address + ("#%d" % i if i else "")] = tensor
+            tensors[address + (f"#{i}" if i else "")] = tensor
     names = sorted(tensors)
     wanted = [tensors[name] for name in names] + [t for _, _, takes in nested for t in takes]
     values = evaluated(container(model).inputs, wanted, inputs)
@@ -101,13 +99,13 @@ def evaluated(inputs, tensors, arrays):
         import theano
 
         function = theano.function(
-            list(inputs) + [K.learning_phase()], tensors, on_unused_input="ignore"
+            [*list(inputs), K.learning_phase()], tensors, on_unused_input="ignore"
         )
-        return [np.asarray(value) for value in function(*(list(arrays) + [0]))]
+        return [np.asarray(value) for value in function(*([*list(arrays), 0]))]
     return [
         np.asarray(value)
         for value in K.get_session().run(
-            list(tensors), dict(list(zip(inputs, arrays)) + [(K.learning_phase(), 0)])
+            list(tensors), dict([*list(zip(inputs, arrays)), (K.learning_phase(), 0)])
         )
     ]
 
@@ -128,7 +126,7 @@ def drawn(model, rng, words=()):
     """An input for each of the model's: whole numbers for the names in `words`."""
     found = []
     for tensor in container(model).inputs:
-        shape = (2,) + tuple(tensor._keras_shape[1:])
+        shape = (2, *tuple(tensor._keras_shape[1:]))
         layer = tensor._keras_history[0]
         whole = layer.name in words or layer.input_dtype == "int32"
         values = rng.randint(0, 5, shape) if whole else rng.normal(size=shape)
@@ -148,11 +146,11 @@ def taking(model, tensor):
     """The layers at any depth that take a tensor."""
     for layer in list(model.layers) + list(branches(model)):
         if isinstance(layer, Model):
-            for found in taking(layer, tensor):
-                yield found
-        elif any(tensor is t for node in layer.inbound_nodes for t in node.input_tensors):
-            if type(layer).__name__ != "InputLayer":
-                yield layer
+            yield from taking(layer, tensor)
+        elif type(layer).__name__ != "InputLayer" and any(
+            tensor is t for node in layer.inbound_nodes for t in node.input_tensors
+        ):
+            yield layer
 
 
 def save(model, folder, name, form="h5"):
@@ -165,14 +163,12 @@ def save(model, folder, name, form="h5"):
         assert np.isfinite(value).all(), (name, address)
     for tensor, array in zip(container(model).inputs, inputs):
         golden["inputs/" + input_name(model, tensor)] = array
-    path = os.path.join(folder, name)
     if form == "h5":
-        model.save(path + ".h5")
+        model.save(str(folder / f"{name}.h5"))
     else:
-        with open(path + ".json", "w") as file:
-            file.write(model.to_json())
-        model.save_weights(path + ".weights.h5", overwrite=True)
-    np.savez_compressed(path + ".npz", **golden)
+        (folder / f"{name}.json").write_text(model.to_json())
+        model.save_weights(str(folder / f"{name}.weights.h5"), overwrite=True)
+    np.savez_compressed(str(folder / f"{name}.npz"), **golden)
     return golden
 
 
@@ -230,15 +226,15 @@ def unet(order):
     down = L.Convolution2D(3, 3, 3, border_mode="same", activation="relu", **at)(picture)
     low = L.Convolution2D(4, 3, 3, subsample=(2, 2), border_mode="same", **at)(down)
     low = L.LeakyReLU(0.2)(low)
-    shape = (None,) + image(order, 7, 8, 3)
-    up = L.Deconvolution2D(
-        3, 3, 3, output_shape=shape, subsample=(2, 2), border_mode="same", **at
-    )(low)
+    shape = (None, *image(order, 7, 8, 3))
+    up = L.Deconvolution2D(3, 3, 3, output_shape=shape, subsample=(2, 2), border_mode="same", **at)(
+        low
+    )
     both = L.merge([down, up], mode="concat", concat_axis=axis(order))
     if BACKEND == "tensorflow":
         both = L.SeparableConvolution2D(3, 3, 2, depth_multiplier=2, border_mode="same", **at)(both)
     local = L.LocallyConnected2D(2, 3, 2, subsample=(2, 2), activation="sigmoid", **at)(both)
-    shape = (None,) + image(order, 8, 8, 2)
+    shape = (None, *image(order, 8, 8, 2))
     up = L.Deconvolution2D(2, 2, 2, output_shape=shape, subsample=(3, 2), **at)(local)
     found = L.merge([L.GlobalAveragePooling2D(**at)(up), L.GlobalMaxPooling2D(**at)(both)],
                     mode="concat")  # fmt: skip
@@ -382,7 +378,7 @@ def frames():
         [
             L.ConvLSTM2D(
                 2, 2, 3, border_mode="same", return_sequences=True, dim_ordering=order,
-                inner_activation="hard_sigmoid", input_shape=(3,) + image(order, 5, 4, 2),
+                inner_activation="hard_sigmoid", input_shape=(3, *image(order, 5, 4, 2)),
             ),
             L.TimeDistributed(inner),
             L.LSTM(2),
@@ -418,19 +414,17 @@ def main():
     parser.add_argument("--out")
     parser.add_argument("models", nargs="*")
     asked = parser.parse_args()
-    folder = asked.out or os.path.join(OLD, "keras-%s-%s" % (keras.__version__, BACKEND))
-    if not os.path.isdir(folder):
-        os.makedirs(folder)
+    folder = Path(asked.out or OLD / f"keras-{keras.__version__}-{BACKEND}")
+    folder.mkdir(parents=True, exist_ok=True)
     for name in asked.models or KEPT:
         found = save(MODELS[name](), folder, name, "json" if name in APART else "h5")
-        print("%s: %d arrays" % (name, len(found)))
+        print(f"{name}: {len(found)} arrays")
     made = {"keras": keras.__version__, "backend": BACKEND, "python": platform.python_version()}
     made[BACKEND] = __import__(BACKEND).__version__
     made.update(numpy=np.__version__, h5py=h5py.__version__)
     made["script"] = "weights_fixtures/make/old_keras1.py"
-    with open(os.path.join(folder, "made_with.json"), "w") as file:
-        json.dump(made, file, indent=1, sort_keys=True)
-        file.write("\n")
+    text = json.dumps(made, indent=1, sort_keys=True)
+    (folder / "made_with.json").write_text(text + "\n")
 
 
 if __name__ == "__main__":
