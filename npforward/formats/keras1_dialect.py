@@ -186,15 +186,15 @@ def _chain(chain: list[Entry], layers: dict[str, Entry], inputs: list[Any]) -> l
 
 def _branch(entry: Entry, layers: dict[str, Entry], inputs: list[Any]) -> list[Any]:
     """As `_chain`, of anything that a Merge may have had inside."""
-    config = entry["config"]
-    inner: Any = config.get("layers") if isinstance(config, dict) else config
-    if entry["class_name"] == "Sequential" and inner and _entries(inner):
+    config = entry["config"] if isinstance(entry["config"], dict) else {"layers": entry["config"]}
+    inner, outputs = config.get("layers"), config.get("output_layers")
+    if entry["class_name"] not in MODELS or not inner or not _entries(inner):
+        return _chain([entry], layers, inputs)
+    if not isinstance(outputs, list) or not outputs:
         return _chain(inner, layers, inputs)
-    if entry["class_name"] in MODELS and _entries(inner) and config.get("output_layers"):
-        layers |= {str(_name(layer)): layer for layer in inner}
-        inputs += config.get("input_layers", [])
-        return config["output_layers"][0]
-    return _chain([entry], layers, inputs)
+    layers |= {str(_name(layer)): layer for layer in inner}
+    inputs += config.get("input_layers") or []
+    return outputs[0]
 
 
 def _input(first: Entry, layers: dict[str, Entry], inputs: list[Any]) -> list[Any]:

@@ -69,36 +69,37 @@ KERAS_1 = {
         ],
     ),
 }
-IMAGE, STEPS = [(2, 5, 6, 2)], [(2, 7, 3)]
 FIRST = {"data_format": "channels_first"}
 SAME = {"padding": "same"}
+APART = [{"implementation": 2}, dict(SAME, implementation=2), dict(SAME, **FIRST, implementation=2)]
+APART += [dict(FIRST, implementation=3), dict(SAME, implementation=3)]
+APART += [dict(SAME, **FIRST, implementation=3)]
+
+
+def local(options, *space):
+    """A case of a layer over an input of two channels."""
+    first = "data_format" in options
+    return ([(2, 2, *space) if first else (2, *space, 2)], dict(options, filters=2))
+
+
 KERAS_2 = {
     "ThresholdedReLU": ("ThresholdedReLU", [([(3, 4)], {}), ([(2, 3, 2)], {"theta": 0.3})]),
     "LocallyConnected1D": (
         "LocallyConnected1D",
         [
-            (STEPS, {"filters": 2, "kernel_size": 3}),
-            (STEPS, {"filters": 3, "kernel_size": 2, "strides": 2, "use_bias": False}),
-            (STEPS, dict(FIRST, filters=2, kernel_size=2, activation="relu")),
-        ]
-        + [
-            (STEPS, dict(more, filters=2, kernel_size=k, strides=s, implementation=i))
-            for i in (2, 3)
-            for k, s in ((3, 1), (2, 3))
-            for more in ({}, SAME, FIRST, dict(SAME, **FIRST))
+            local({"kernel_size": 3}, 6),
+            local({"kernel_size": 2, "strides": 2, "use_bias": False}, 7),
+            local(dict(FIRST, kernel_size=2, activation="relu"), 4),
+            *(local(dict(more, kernel_size=3, strides=2), 6) for more in APART),
         ],
     ),
     "LocallyConnected2D": (
         "LocallyConnected2D",
         [
-            (IMAGE, {"filters": 2, "kernel_size": (2, 3)}),
-            (IMAGE, {"filters": 3, "kernel_size": 2, "strides": (2, 1), "use_bias": False}),
-            (IMAGE, dict(FIRST, filters=2, kernel_size=2, activation="tanh")),
-        ]
-        + [
-            (IMAGE, dict(more, filters=2, kernel_size=(3, 2), strides=(2, 1), implementation=i))
-            for i in (2, 3)
-            for more in ({}, SAME, FIRST, dict(SAME, **FIRST))
+            local({"kernel_size": (2, 3)}, 3, 4),
+            local({"kernel_size": 2, "strides": (2, 1), "use_bias": False}, 4, 3),
+            local(dict(FIRST, kernel_size=2, activation="tanh"), 3, 4),
+            *(local(dict(more, kernel_size=(3, 2), strides=(1, 2)), 3, 4) for more in APART),
         ],
     ),
 }
