@@ -18,13 +18,7 @@ from npforward.model import Model
 from npforward.verify import difference
 
 OLD = FIXTURES / "old"
-INSIDE = {"class_name": "Sequential", "config": []}
 STEPS = [
-    (
-        "named_layers",
-        ("Sequential", {"layers": [INSIDE]}),
-        ("Sequential", {"layers": [{**INSIDE, "name": "sequential_1"}]}),
-    ),
     (
         "dim_orderings",
         ("Sequential", {"layers": [
@@ -111,7 +105,7 @@ STEPS = [
      ("AveragePooling2D", {"padding": "theano>same"})),
     ("theano_borders", ("Conv2D", {"padding": "full"}), ("Conv2D", {"padding": "full"})),
     ("theano_borders", ("ConvLSTM2D", {"padding": "valid"}),
-     ("ConvLSTM2D", {"padding": "valid", "recurrent_padding": "half"})),
+     ("ConvLSTM2D", {"padding": "valid", "recurrent_padding": "theano>same"})),
     ("theano_borders", ("LocallyConnected1D", {"padding": "same"}),
      ("LocallyConnected1D", {"padding": "same"})),
 ]  # fmt: skip
@@ -164,7 +158,7 @@ def test_kernels_are_flipped_for_theano_alone():
     theano = keras_dialects.modern(entry, "1.2.2", "theano")
     assert tensorflow["stored_as"] == ["channels_first"]
     assert theano["stored_as"] == ["channels_first", "flipped"]
-    assert (tensorflow["config"]["padding"], theano["config"]["padding"]) == ("same", "half")
+    assert (tensorflow["config"]["padding"], theano["config"]["padding"]) == ("same", "theano>same")
 
 
 def test_a_file_does_not_say_how_its_arrays_are_kept():
@@ -314,14 +308,9 @@ def test_a_merge_by_a_function_is_an_error_until_it_is_given():
     np.testing.assert_array_equal(given.predict(x), np.full((2, 3), 3))
 
 
-def test_directions_repeat_masked_steps_in_keras_1_and_2_alone():
+def test_directions_repeat_masked_steps_in_keras_1():
     entry = {"class_name": "Bidirectional", "config": {}}
-    for version, repeats in (
-        ("1.2.2", True),
-        ("2.3.1", True),
-        ("2.2.4-tf", False),
-        ("2.15", False),
-    ):
+    for version, repeats in (("1.2.2", True), ("2.2.4-tf", False), ("2.15", False)):
         config = keras_dialects.modern(entry, version)["config"]
         assert (config.get("zero_output_for_mask") is False) is repeats
 
@@ -365,8 +354,15 @@ def test_too_few_arrays_are_an_error_that_names_the_layer(tmp_path):
 
 def test_a_sequential_inside_has_the_name_that_the_weights_have():
     config = {"class_name": "Sequential", "config": [sequential(dense("a")), dense("b")]}
-    named = keras_dialects.called(config, ["inner", "b"])
+    named = keras_dialects.named_layers(config, ["inner", "b"])
     assert [layer.get("name") for layer in named["config"]] == ["inner", None]
-    assert keras_dialects.called(config, ["b"]) == config
-    found, _ = nodes(named)
-    assert list(found)[1:] == ["inner", "b"]
+    assert keras_dialects.named_layers(config, ["b"]) == config
+    assert list(nodes(named)[0])[1:] == ["inner", "b"]
+    assert list(nodes(config)[0])[1:] == ["sequential", "b"]
+
+
+def test_a_sequential_behind_a_merge_has_the_name_that_the_weights_have():
+    branches = [sequential(dense("a"), dense("b")), sequential(dense("c"))]
+    config = sequential(merge(*branches), sequential(dense("d")), dense("e"))
+    named = keras_dialects.named_layers(config, ["a", "b", "c", "inner", "e"])
+    assert list(nodes(named)[0])[-2:] == ["inner", "e"]

@@ -173,8 +173,8 @@ class _Windows:
         self.strides = per_axis("strides", config.get("strides", 1), n)
         padding = one_of("padding", config.get("padding", "valid"), "valid", "same")
         same = padding == "same"
-        # Other convolutions put the odd one of "same" after, these put k // 2 before.
-        self.padding = "half" if same else "valid"
+        # Other convolutions put the odd one of "same" after, these put k // 2 before, as Theano.
+        self.padding = "theano>same" if same else "valid"
         self.space = tuple(space)
         axes = tuple(zip(space, self.size, self.strides, strict=True))
         self.out = tuple(-(-m // s) if same else (m - k) // s + 1 for m, k, s in axes)

@@ -336,7 +336,7 @@ def merged():
     whole.add(L.Merge([third, fourth], mode="concat", concat_axis=1))
     whole.add(L.Highway())
     whole.add(Sequential([L.Dense(3, input_dim=8, name="inside"), L.Activation("softmax")],
-                         name="sequential_1"))  # fmt: skip
+                         name="sequential"))  # fmt: skip
     return whole
 
 
