@@ -21,15 +21,17 @@ def case_names() -> list[str]:
 
 
 @functools.cache
-def _cases() -> dict[str, tuple[Path, dict]]:
-    """The file and the description of each case."""
+def _cases() -> dict[str, tuple[Path, dict, str]]:
+    """The file and the description of each case, and the Keras that it is of."""
     found = {}
     for path in sorted(FIXTURES.glob("layers/*.npz")):
-        for case in json.loads(path.with_suffix(".json").read_text())["cases"]:
-            found[f"{path.stem}/{case['id']}"] = path, case
+        told = json.loads(path.with_suffix(".json").read_text())
+        for case in told["cases"]:
+            found[f"{path.stem}/{case['id']}"] = path, case, told["keras"]
     for path in sorted(FIXTURES.glob("operations/*.npz")):
-        for case in json.loads(path.with_suffix(".json").read_text())["cases"]:
-            found[f"ops.{case['class_name']}/{case['id']}"] = path, case
+        told = json.loads(path.with_suffix(".json").read_text())
+        for case in told["cases"]:
+            found[f"ops.{case['class_name']}/{case['id']}"] = path, case, told["keras"]
     return found
 
 
@@ -49,7 +51,7 @@ class Case:
     """One call of one genuine layer or operation."""
 
     def __init__(self, name: str, config: dict | None = None) -> None:
-        path, self._case = _cases()[name]
+        path, self._case, self._keras = _cases()[name]
         self.config = self._case["config"] if config is None else config
         self._arrays = _arrays(path)
         self.class_name = name.split("/", 1)[0].removeprefix("ops.")
@@ -115,14 +117,17 @@ class Case:
             stored[path] = Stored(path, array.shape, array.dtype, read)
         weights = ByPlace(stored, self._case["id"])
         entry = {
-            "module": self._case["module"],
-            "class_name": self.class_name,
-            "registered_name": self._case["registered_name"],
+            # A layer that Keras no longer has is read from what its own Keras wrote.
+            **{key: self._case[key] for key in ("module", "registered_name") if key in self._case},
+            "class_name": self._case.get("class_name", self.class_name),
             "config": self.config,
             "name": "layer",  # some operations have none in their config
         }
         config = {"name": "case", "layers": [entry]}
         model = {"module": "keras", "class_name": "Sequential", "config": config}
-        layer = keras_config.graph(model, weights, version="3.15.1").nodes[-1].layer
+        graph = keras_config.graph(
+            model, weights, version=self._keras, backend=self._case["backend"]
+        )
+        layer = graph.nodes[-1].layer
         weights.check()
         return layer

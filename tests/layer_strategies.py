@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
+from npforward.layers import LAYERS
+
 Shape = tuple[int, ...]
 
 
@@ -832,6 +834,11 @@ NOT_DRAWN = {
     "Lambda": "a file does not hold its function",
     "Equalization": "Keras 3.15 gives out its very input, so no Functional model can hold it",
     "MaxNumBoundingBoxes": "it takes no arrays, but a dictionary of boxes",
+    **{
+        name: "Keras 3 has it no longer"
+        for name, definition in LAYERS.items()
+        if definition.fn.__module__ == "npforward.layers.legacy"
+    },
 }
 
 

@@ -9,7 +9,7 @@ from npforward.dtypes import floating
 
 FILES = sorted(
     path
-    for folder in ("models", "files")
+    for folder in ("models", "files", "old")
     for ending in ("*.keras", "*.h5")
     for path in (FIXTURES / folder).rglob(ending)
     if "weights" not in path.name

@@ -117,26 +117,6 @@ def stored_as(entry: Entry, *layouts: str) -> Entry:
 # Models.
 
 
-def named_layers(entry: Entry) -> Entry:
-    """A Sequential inside another had no name in the file: it is given a number.
-
-    >>> inner = {"class_name": "Sequential", "config": []}
-    >>> model = named_layers({"class_name": "Sequential", "config": {"layers": [inner]}})
-    >>> model["config"]["layers"]
-    [{'class_name': 'Sequential', 'config': [], 'name': 'sequential_1'}]
-    """
-    if entry["class_name"] != "Sequential" or not _entries(entry["config"].get("layers")):
-        return entry
-    number = 0
-    layers = []
-    for layer in entry["config"]["layers"]:
-        if layer["class_name"] == "Sequential" and _name(layer) is None:
-            number += 1
-            layer = {**layer, "name": f"sequential_{number}"}
-        layers.append(layer)
-    return with_config(entry, layers=layers)
-
-
 def branches(entry: Entry) -> Entry:
     """A Sequential could begin with a Merge of several others: today that is a Functional.
 
@@ -186,15 +166,15 @@ def _chain(chain: list[Entry], layers: dict[str, Entry], inputs: list[Any]) -> l
 
 def _branch(entry: Entry, layers: dict[str, Entry], inputs: list[Any]) -> list[Any]:
     """As `_chain`, of anything that a Merge may have had inside."""
-    config = entry["config"]
-    inner: Any = config.get("layers") if isinstance(config, dict) else config
-    if entry["class_name"] == "Sequential" and inner and _entries(inner):
+    config = entry["config"] if isinstance(entry["config"], dict) else {"layers": entry["config"]}
+    inner, outputs = config.get("layers"), config.get("output_layers")
+    if entry["class_name"] not in MODELS or not inner or not _entries(inner):
+        return _chain([entry], layers, inputs)
+    if not isinstance(outputs, list) or not outputs:
         return _chain(inner, layers, inputs)
-    if entry["class_name"] in MODELS and _entries(inner) and config.get("output_layers"):
-        layers |= {str(_name(layer)): layer for layer in inner}
-        inputs += config.get("input_layers", [])
-        return config["output_layers"][0]
-    return _chain([entry], layers, inputs)
+    layers |= {str(_name(layer)): layer for layer in inner}
+    inputs += config.get("input_layers") or []
+    return outputs[0]
 
 
 def _input(first: Entry, layers: dict[str, Entry], inputs: list[Any]) -> list[Any]:
@@ -212,7 +192,7 @@ def _input(first: Entry, layers: dict[str, Entry], inputs: list[Any]) -> list[An
 
 def _call(entry: Entry, ends: list[Any], layers: dict[str, Entry]) -> list[Any]:
     """One more call of a layer; where its output comes from."""
-    name = str(_name(entry))
+    name = str(_name(entry) or f"sequential_{len(layers)}")  # a Sequential may have none
     found = layers.setdefault(name, {**entry, "name": name, "inbound_nodes": []})
     # Keras called a model when it was made: its calls are counted from 1.
     number = len(found["inbound_nodes"]) + (entry["class_name"] in MODELS)
@@ -460,7 +440,7 @@ def sparse_input(entry: Entry) -> Entry:
 
 
 def masked_directions(entry: Entry) -> Entry:
-    """Before tf.keras, a Bidirectional gave the output before at steps that are masked, not zeros.
+    """A Bidirectional gave at masked steps the output before, and not zeros.
 
     >>> masked_directions({"class_name": "Bidirectional", "config": {}})["config"]
     {'zero_output_for_mask': False}
@@ -497,14 +477,14 @@ def theano_borders(entry: Entry) -> Entry:
     """With padding "same" Theano puts the odd one before, where TensorFlow puts it after.
 
     >>> theano_borders({"class_name": "Conv2D", "config": {"padding": "same"}})["config"]
-    {'padding': 'half'}
+    {'padding': 'theano>same'}
     """
     kind, config = entry["class_name"], entry["config"]
     if kind == "ConvLSTM2D":  # its states are always convolved so
-        entry = with_config(entry, recurrent_padding="half")
+        entry = with_config(entry, recurrent_padding="theano>same")
     if config.get("padding") != "same" or kind not in KERNELS + POOLINGS:
         return entry
-    return with_config(entry, padding="half" if kind in KERNELS else "theano>same")
+    return with_config(entry, padding="theano>same")
 
 
 def theano_relu(entry: Entry) -> Entry:
@@ -527,7 +507,6 @@ def steps(version: str, backend: str) -> tuple[Callable[[Entry], Entry], ...]:
     deviation = release < (1, 0, 6) or (release < (1, 0, 7) and backend == "theano")
     usual = "th" if release < (1, 1) else "tf"
     return (
-        named_layers,
         branches,
         functools.partial(dim_orderings, usual=usual),
         merge_modes,
@@ -541,8 +520,8 @@ def steps(version: str, backend: str) -> tuple[Callable[[Entry], Entry], ...]:
         data_format,
         code,
         sparse_input,
-        *((masked_directions,) if release < (2, 4) and "tf" not in version else ()),
-        *((flipped, theano_borders, theano_relu) if backend == "theano" else ()),
+        *((masked_directions,) if release < (2,) else ()),
+        *((flipped, theano_borders, theano_relu) if release < (2,) and backend == "theano" else ()),
     )
 
 

@@ -6,7 +6,7 @@ applies all steps to a model and to everything in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from npforward.formats import keras1_dialect
@@ -88,36 +88,54 @@ def _with(entry: Entry, **config: Any) -> Entry:
     return {**entry, "config": {**entry["config"], **config}}
 
 
-def called(entry: Any, names: Sequence[str]) -> Any:
-    """A Sequential that is a bare list, with the names of layers that are models.
-
-    It does not name them, but the list of the layers that the weights are of does.
-
-    >>> called({"class_name": "Sequential", "config": [{"class_name": "Sequential"}]}, ["s"])
-    {'class_name': 'Sequential', 'config': [{'class_name': 'Sequential', 'name': 's'}]}
-    """
-    layers = entry.get("config") if isinstance(entry, dict) else None
-    if not isinstance(layers, list) or len(layers) != len(names):
-        return entry
-    named = [
-        {**layer, "name": name}
-        if isinstance(layer, dict) and layer.get("class_name") in MODELS and not _name(layer)
-        else layer
-        for layer, name in zip(layers, names, strict=True)
-    ]
-    return {**entry, "config": named}
-
-
 def named_config(entry: Entry) -> Entry:
     """Keras 1 to 2.1: a Sequential's config is the list of its layers; its name is outside.
 
-    >>> named_config({"class_name": "Sequential", "config": [], "name": "s"})["config"]
-    {'name': 's', 'layers': []}
+    In another such list it has none: those of one list are numbered here.
+
+    >>> inner = {"class_name": "Sequential", "config": []}
+    >>> named_config({"class_name": "Sequential", "config": [inner, inner], "name": "s"})["config"]
+    {'name': 's', 'layers': [{'class_name': 'Sequential', 'config': [], 'name': 'sequential'}, \
+{'class_name': 'Sequential', 'config': [], 'name': 'sequential_1'}]}
     """
     if entry["class_name"] != "Sequential" or not isinstance(entry["config"], list):
         return entry
-    name = entry.get("name", "sequential")
-    return {**entry, "config": {"name": name, "layers": entry["config"]}}
+    taken = {_name(layer) for layer in entry["config"] if isinstance(layer, dict)}
+    candidates = ("sequential", *(f"sequential_{i}" for i in range(1, len(entry["config"]) + 1)))
+    free = iter([name for name in candidates if name not in taken])
+    layers = [
+        {**layer, "name": next(free, "sequential")} if _has_no_name(layer) else layer
+        for layer in entry["config"]
+    ]
+    return {**entry, "config": {"name": entry.get("name", "sequential"), "layers": layers}}
+
+
+def _has_no_name(layer: Any) -> bool:
+    """Whether a layer is a Sequential in the bare list of another."""
+    return (
+        isinstance(layer, dict)
+        and layer.get("class_name") == "Sequential"
+        and isinstance(layer.get("config"), list)
+        and not isinstance(layer.get("name"), str)
+    )
+
+
+def named_layers(entry: Any, names: list[str]) -> Any:
+    """Keras 1 to 2.1: what a bare list of layers calls nothing has its name beside its weights.
+
+    Where it begins with a Merge, all layers of its branches stand there in its place.
+
+    >>> inner = {"class_name": "Sequential", "config": []}
+    >>> named_layers({"class_name": "Sequential", "config": [inner]}, ["sequential_7"])["config"]
+    [{'class_name': 'Sequential', 'config': [], 'name': 'sequential_7'}]
+    """
+    layers = entry.get("config") if isinstance(entry, dict) else None
+    merged = keras1_dialect.begins_with_merge(entry)
+    if not isinstance(layers, list) or (len(layers) != len(names) and not merged):
+        return entry
+    last = zip(reversed(layers), reversed(names), strict=False)
+    named = [{**layer, "name": name} if _has_no_name(layer) else layer for layer, name in last]
+    return {**entry, "config": [*layers[: len(layers) - len(named)], *reversed(named)]}
 
 
 def functional_class(entry: Entry) -> Entry:

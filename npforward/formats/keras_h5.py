@@ -58,8 +58,8 @@ def _architecture(file: hdf5.File, limits: Limits) -> Architecture:
     if text is None:
         raise weights_only(Path(file.where), _weights(file).arrays)
     config = guarded_json.loads(text, f"{file.where}: model_config", limits)
-    top = MODEL if MODEL in file else ""
-    config = keras_dialects.called(config, file.texts(top, "layer_names") or ())
+    if MODEL in file and (names := file.texts(MODEL, "layer_names")):
+        config = keras_dialects.named_layers(config, names)
     version = keras_config.checked_version(_said(file, "keras_version"), file.where)
     return Architecture(config, version, _said(file, "backend"))
 

@@ -9,6 +9,9 @@ from npforward.layers.quantization import lora_weights, merged
 from npforward.layers.registry import Weight, layer, one_of, per_axis
 from npforward.layers.spatial import borders, channels_last, channels_restored
 
+# Keras on Theano: what it called "same", and "full", where kernels reach over the edge.
+PADDINGS = ("valid", "same", "theano>same", "full")
+
 
 def _channels(config, shape):
     return shape[1] if config.get("data_format") == "channels_first" else shape[-1]
@@ -55,7 +58,7 @@ def conv(
     extra = inputs.shape[: inputs.ndim - kernel.ndim]  # tf.keras takes several batch axes
     if extra:
         inputs = ops.reshape(inputs, shape=(-1, *inputs.shape[len(extra) + 1 :]))
-    one_of("padding", padding, "valid", "same", "causal", "half", "full")
+    one_of("padding", padding, *PADDINGS, "causal")
     kernel = merged(kernel)
     x, strides, dilation = _padded(inputs, kernel, strides, padding, data_format, dilation_rate)
     y = ops.conv(x, kernel, strides=strides, dilation=dilation, groups=groups)
@@ -166,7 +169,7 @@ def conv_transpose(
     size = kernel.shape[:-2]
     strides = per_axis("strides", strides, n)
     dilation = per_axis("dilation_rate", dilation_rate, n)
-    one_of("padding", padding, "valid", "same", "half", "full")
+    one_of("padding", padding, *PADDINGS)
     extra = (None,) * n if output_padding is None else per_axis("output_padding", output_padding, n)
     given = (None,) * n if output_shape is None else per_axis("output_shape", output_shape, n)
 
@@ -182,7 +185,7 @@ def conv_transpose(
         elif out is None:
             out = m * s if e is None else (m - 1) * s + k % 2 + e
         same = max(reach - out, 0) // 2
-        before = {"valid": 0, "same": same, "half": k // 2, "full": k - 1}[padding]
+        before = {"valid": 0, "same": same, "theano>same": k // 2, "full": k - 1}[padding]
         whole.append(max(reach, before + out))
         crop.append(slice(before, before + out))
     shape = (x.shape[0], *whole, kernel.shape[-2])
@@ -193,7 +196,7 @@ def conv_transpose(
 
 
 def _depthwise(inputs, kernel, strides, padding, data_format, dilation_rate):
-    one_of("padding", padding, "valid", "same", "half", "full")
+    one_of("padding", padding, *PADDINGS)
     x, strides, dilation = _padded(inputs, kernel, strides, padding, data_format, dilation_rate)
     return ops.depthwise_conv(x, kernel, strides=strides, dilation=dilation)
 

@@ -156,8 +156,9 @@ def merge(inputs, *, mode, axes=-1):
     if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
         raise BadInput("expected a list of 2 inputs")
     a, b = inputs
-    lengths = ops.sqrt(dot([a, a], axes=axes) * dot([b, b], axes=axes))
-    return ops.expand_dims(dot([a, b], axes=axes) / ops.maximum(lengths, 1e-7), axis=1)
+    squares = dot([a, a], axes=axes) * dot([b, b], axes=axes)
+    lengths = ops.maximum(ops.sqrt(ops.maximum(squares, 0.0)), 1e-7)
+    return ops.expand_dims(dot([a, b], axes=axes) / lengths, axis=1)
 
 
 # ---- convolutions that share nothing -------------------------------------------------------------
@@ -172,8 +173,8 @@ class _Windows:
         self.strides = per_axis("strides", config.get("strides", 1), n)
         padding = one_of("padding", config.get("padding", "valid"), "valid", "same")
         same = padding == "same"
-        # Other convolutions put the odd one of "same" after, these put k // 2 before.
-        self.padding = "half" if same else "valid"
+        # Other convolutions put the odd one of "same" after, these put k // 2 before, as Theano.
+        self.padding = "theano>same" if same else "valid"
         self.space = tuple(space)
         axes = tuple(zip(space, self.size, self.strides, strict=True))
         self.out = tuple(-(-m // s) if same else (m - k) // s + 1 for m, k, s in axes)

@@ -7,7 +7,7 @@ from npforward.errors import BadInput, UnsupportedOption
 from npforward.graph import leaves, map_leaves
 from npforward.inner import recall, remember, shown_as, tap
 from npforward.layers import activations
-from npforward.layers.convolutional import conv
+from npforward.layers.convolutional import PADDINGS, conv
 from npforward.layers.registry import Weight, keep, layer, one_of, per_axis
 from npforward.layers.spatial import channels_last, channels_restored
 
@@ -471,12 +471,12 @@ def conv_lstm(
 ):
     """An LSTM whose products are convolutions (X. Shi et al., 2015).
 
-    `recurrent_padding` is "half" where Theano convolved the states.
+    `recurrent_padding` is "theano>same" where Theano convolved the states.
     """
     n, t, *frame = sequences.shape
     if len(frame) != kernel.ndim - 1:
         raise BadInput(f"it takes {kernel.ndim + 1} axes, but its input has {sequences.shape}")
-    one_of("padding", padding, "valid", "same", "half", "full")
+    one_of("padding", padding, *PADDINGS)
     ones = per_axis("strides", 1, kernel.ndim - 2)
     # All times at once: (N, T, *frame) -> (N T, *frame)
     frames = channels_last(ops.reshape(sequences, shape=(n * t, *frame)), data_format)

@@ -26,8 +26,8 @@ def borders(x, size, strides, dilation, padding):
     """The padding (before, after) of each axis of (N, *space, C).
 
     "same" makes the output ceil(n / stride) long and puts the odd one after; "causal" pads before.
-    Theano's "half" makes it as long and puts k // 2 before, whatever the stride; its "full" lets
-    every part of the kernel meet every value.
+    "theano>same" makes it as long and puts k // 2 before, whatever the stride; "full" lets every
+    part of the kernel meet every value.
     """
     axes = zip(x.shape[1:-1], size, strides, dilation, strict=True)
     return ((0, 0), *(_border(n, (k - 1) * d + 1, s, padding) for n, k, s, d in axes), (0, 0))
@@ -41,5 +41,5 @@ def _border(n, k, s, padding):
     if padding == "full":
         return k - 1, k - 1
     total = max((-(-n // s) - 1) * s + k - n, 0)
-    before = k // 2 if padding == "half" else total // 2
+    before = k // 2 if padding == "theano>same" else total // 2
     return before, max(total - before, 0)
