@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class NpforwardError(Exception):
@@ -34,6 +35,14 @@ class MissingFile(NpforwardError, FileNotFoundError):
 
 class BadFile(NpforwardError, ValueError):
     """A file that is not what it claims to be: truncated, malformed, inconsistent."""
+
+
+class NotNumbers(BadFile):
+    """A stored array of texts, records or references, where numbers are expected."""
+
+    def __init__(self, message: str, shape: tuple[int, ...], dtype: Any) -> None:
+        super().__init__(message)
+        self.shape, self.dtype = shape, dtype
 
 
 class UnknownFormat(BadFile):

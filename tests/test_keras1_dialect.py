@@ -98,8 +98,6 @@ STEPS = [
      ("mine", {"p": 1, "init": 2, "output_dim": 3})),
     ("data_format", ("Conv2D", {"data_format": "tf"}),
      ("Conv2D", {"data_format": "channels_last"})),
-    ("code", ("Lambda", {"function": [1], "function_type": "lambda", "output_shape_type": "raw"}),
-     ("Lambda", {"function": [1]})),
     ("sparse_input", ("InputLayer", {"sparse": True}), ("InputLayer", {"sparse": True})),
     ("theano_borders", ("AveragePooling2D", {"padding": "same"}),
      ("AveragePooling2D", {"padding": "theano>same"})),

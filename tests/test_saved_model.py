@@ -187,7 +187,9 @@ def test_a_model_of_python_code_is_refused_and_its_arrays_listed(genuine):
 
 def test_a_checkpoint_alone_has_no_layers(genuine):
     path = genuine("tf215/cnn") / "checkpoint" / "ckpt.index"
-    with pytest.raises(BadFile, match=r"holds weights only \(8 arrays: 'layer_with_weights-0/bia"):
+    with pytest.raises(
+        BadFile, match=r"holds weights only \(8 arrays: layer_with_weights-0/bias .3,"
+    ):
         npf.load_model(path)
 
 
@@ -536,7 +538,7 @@ def test_objects_that_hold_each_other(with_objects):
         (
             [({"layer-0": 1}, {}), ({}, {})],
             WeightMismatch,
-            "needs 1 arrays (kernel) but the file stores 0 (none)",
+            "needs 1 arrays (kernel) but the file has none for it",
         ),
         (
             [({"a": 1, "b": 2}, {}), ({"layer-0": 3}, {}), ({"layer-0": 3}, {}), ({}, {})],

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from npforward.errors import BadFile, NpforwardError, nearest
+from npforward.errors import BadFile, NotNumbers, NpforwardError, nearest
 from npforward.formats import hdf5_child
 from npforward.formats.hdf5_library import Library
 from npforward.formats.mapping import Region, frozen, mapped, viewed
@@ -56,14 +56,6 @@ def begins(file: Any, size: int) -> int | None:
         if file.read(len(SIGNATURE)) == SIGNATURE:
             return start
     return None
-
-
-class NotNumbers(BadFile):
-    """A dataset of texts, records or references."""
-
-    def __init__(self, message: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        super().__init__(message)
-        self.shape, self.dtype = shape, dtype
 
 
 class File:

@@ -147,6 +147,8 @@ class ByObject:
     A layer owns the variables beneath it, save those of the layers inside it.
     """
 
+    backend = "tensorflow"
+
     def __init__(self, bundle: tensor_bundle.Bundle) -> None:
         self.bundle, self.where = bundle, bundle.where
         self.objects = object_graph.Objects.of(bundle)
