@@ -198,7 +198,8 @@ def _in_a_list(
     found = dict(zip(places, arrays, strict=True))
     for layer, layout in {layer: layer.layout for layer, _ in places}.items():
         if layout is not None:
-            kept = [found.pop((layer, i)) for i in range(len(layout.trainable))]
+            numbers = [number for owner, number in places if owner is layer]
+            kept = [found.pop((layer, number)) for number in sorted(numbers)]
             found |= {(layer, i): array for i, array in enumerate(layout.today(kept))}
     called = {(w.layer, w.number): w.address for w in needed}
     return {place: _called(array, called[place]) for place, array in found.items()}
