@@ -234,7 +234,10 @@ class Parsed:
         except NpforwardError:
             raise
         except NotImplementedError as error:
-            raise NotParsed(f"{self.where}: pyfive does not read {path!r} ({error}).") from error
+            raise NotParsed(
+                f"{self.where}: pyfive does not read {path or '/'!r} ({error}). Save the model "
+                "again with Keras."
+            ) from error
         # The parser lets a dozen types through: struct.error, AssertionError, RecursionError ...
         except Exception as error:
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -258,9 +261,10 @@ class Parsed:
             )
         with self._reading(path):
             found = parent.get_lazy_view(name)
-        # pyfive follows soft links: what comes back then has another name, or is missing.
-        linked = found is None or (hasattr(found, "keys") or hasattr(found, "shape"))
-        if linked and getattr(found, "name", None) != f"/{path}":
+        # pyfive follows soft links: what comes back then has another name, or is missing.  A named
+        # type, which has neither members nor values, it does not call by its whole path.
+        holds = hasattr(found, "keys") or hasattr(found, "shape")
+        if found is None or (holds and found.name != f"/{path}"):
             raise BadFile(
                 f"{self.where}: {path!r} is a soft link, which npforward does not follow, "
                 "because the file decides where it leads. Save the model again without links."
