@@ -48,8 +48,11 @@ STEPS = [
     (
         "merge_modes",
         ("Merge", {"mode": ["4wEAAA==", None, None], "mode_type": "lambda", "arguments": {"k": 2}}),
-        ("Lambda", {"function": ["4wEAAA==", None, None], "arguments": {"k": 2}}),
+        ("Lambda", {"function": {"class_name": "__lambda__", "config": {"code": "4wEAAA=="}},
+                    "arguments": {"k": 2}}),
     ),
+    ("merge_modes", ("Merge", {"mode": "minus", "mode_type": "function"}),
+     ("Lambda", {"function": "minus", "arguments": None})),
     ("kernel_size", ("Convolution1D", {"filter_length": 3}),
      ("Convolution1D", {"kernel_size": [3]})),
     (
@@ -98,8 +101,6 @@ STEPS = [
      ("mine", {"p": 1, "init": 2, "output_dim": 3})),
     ("data_format", ("Conv2D", {"data_format": "tf"}),
      ("Conv2D", {"data_format": "channels_last"})),
-    ("code", ("Lambda", {"function": [1], "function_type": "lambda", "output_shape_type": "raw"}),
-     ("Lambda", {"function": [1]})),
     ("sparse_input", ("InputLayer", {"sparse": True}), ("InputLayer", {"sparse": True})),
     ("theano_borders", ("AveragePooling2D", {"padding": "same"}),
      ("AveragePooling2D", {"padding": "theano>same"})),

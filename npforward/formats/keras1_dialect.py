@@ -276,8 +276,11 @@ def merge_modes(entry: Entry) -> Entry:
     config = entry["config"]
     mode, said = config.get("mode", "sum"), {"name": config["name"]} if "name" in config else {}
     if config.get("mode_type", "raw") != "raw":
-        code = {**said, "function": mode, "arguments": config.get("arguments")}
-        return {**entry, "class_name": "Lambda", "config": code}
+        code = mode[0] if isinstance(mode, list) and mode else mode
+        function = {"class_name": "__lambda__", "config": {"code": code}}
+        function = mode if config["mode_type"] == "function" else function
+        called = {**said, "function": function, "arguments": config.get("arguments")}
+        return {**entry, "class_name": "Lambda", "config": called}
     if mode == "concat":
         joined = {**said, "axis": config.get("concat_axis", -1)}
         return {**entry, "class_name": "Concatenate", "config": joined}
@@ -415,19 +418,6 @@ def data_format(entry: Entry) -> Entry:
     return with_config(entry, data_format="channels_last" if order == "tf" else "channels_first")
 
 
-def code(entry: Entry) -> Entry:
-    """A Lambda said of what kind its function was; it is only named here, whatever it is.
-
-    >>> code({"class_name": "Lambda", "config": {"function": "f", "function_type": "function"}})
-    {'class_name': 'Lambda', 'config': {'function': 'f'}}
-    """
-    if entry["class_name"] != "Lambda":
-        return entry
-    types = ("function_type", "output_shape_type")
-    kept = {key: value for key, value in entry["config"].items() if key not in types}
-    return {**entry, "config": kept}
-
-
 def sparse_input(entry: Entry) -> Entry:
     """An InputLayer says whether its arrays are sparse; here they never are.
 
@@ -518,7 +508,6 @@ def steps(version: str, backend: str) -> tuple[Callable[[Entry], Entry], ...]:
         normalization_mode,
         options,
         data_format,
-        code,
         sparse_input,
         *((masked_directions,) if release < (2,) else ()),
         *((flipped, theano_borders, theano_relu) if release < (2,) and backend == "theano" else ()),
