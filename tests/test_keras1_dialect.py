@@ -48,8 +48,11 @@ STEPS = [
     (
         "merge_modes",
         ("Merge", {"mode": ["4wEAAA==", None, None], "mode_type": "lambda", "arguments": {"k": 2}}),
-        ("Lambda", {"function": ["4wEAAA==", None, None], "arguments": {"k": 2}}),
+        ("Lambda", {"function": {"class_name": "__lambda__", "config": {"code": "4wEAAA=="}},
+                    "arguments": {"k": 2}}),
     ),
+    ("merge_modes", ("Merge", {"mode": "minus", "mode_type": "function"}),
+     ("Lambda", {"function": "minus", "arguments": None})),
     ("kernel_size", ("Convolution1D", {"filter_length": 3}),
      ("Convolution1D", {"kernel_size": [3]})),
     (

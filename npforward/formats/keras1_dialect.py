@@ -276,8 +276,11 @@ def merge_modes(entry: Entry) -> Entry:
     config = entry["config"]
     mode, said = config.get("mode", "sum"), {"name": config["name"]} if "name" in config else {}
     if config.get("mode_type", "raw") != "raw":
-        code = {**said, "function": mode, "arguments": config.get("arguments")}
-        return {**entry, "class_name": "Lambda", "config": code}
+        code = mode[0] if isinstance(mode, list) and mode else mode
+        function = {"class_name": "__lambda__", "config": {"code": code}}
+        function = mode if config["mode_type"] == "function" else function
+        called = {**said, "function": function, "arguments": config.get("arguments")}
+        return {**entry, "class_name": "Lambda", "config": called}
     if mode == "concat":
         joined = {**said, "axis": config.get("concat_axis", -1)}
         return {**entry, "class_name": "Concatenate", "config": joined}
