@@ -1,5 +1,6 @@
 """Files of arrays: what numpy and others write is read as it was, and nothing else gets through."""
 
+import copy
 import functools
 import gzip
 import io
@@ -304,7 +305,9 @@ def test_a_changed_header_gives_arrays_or_our_own_error(seed, count, folder):
     for _ in range(count):
         *way, last = chance.choice(list(places(header))[1:] or [("a",)])
         at = functools.reduce(operator.getitem, way, header)
-        at[last] = chance.choice([*ODD, [0, 8], [8, 0], "F64", "BF16", [2**63], [0, 2**70], [2, 1]])
+        at[last] = copy.deepcopy(
+            chance.choice([*ODD, [0, 8], [8, 0], "F64", "BF16", [2**63], [0, 2**70], [2, 1]])
+        )
     text = json.dumps(header).encode()
     path = fresh(folder, struct.pack("<Q", len(text)) + text + content[end:])
     try:
