@@ -309,7 +309,7 @@ class _Reader:
                 counts: Counter[str] = Counter()
                 for index, cell in enumerate(value):
                     cell = self.entry(cell, f"cell {index} of {where}")
-                    at = f"{place}/{key}/{_counted(cell['class_name'], counts)}"
+                    at = f"{place}/{key}/{counted(cell['class_name'], counts)}"
                     children[f"{key}/{index}"] = self.child(cell, at, names, where)
             else:
                 config[key] = self.value(value, where)
@@ -394,7 +394,7 @@ class _Reader:
             # InputLayer of a Sequential.
             kind = _type(layer)
             listed = not kind.startswith("ops.") and (functional or kind != "InputLayer")
-            at = f"layers/{_counted(layer['class_name'], counts)}" if listed else "-"
+            at = f"layers/{counted(layer['class_name'], counts)}" if listed else "-"
             found[name] = layer, self.layer(layer, f"{place}/{at}".lstrip("/"), (*names, name))
         if functional:
             nodes, inputs, outputs = self.calls(config, found, where)
@@ -586,7 +586,7 @@ def _circle(nodes: list[Node], needs: list[set[int]], missing: list[int]) -> lis
     return [nodes[i].address for i in [*path[path.index(at) :], at]]
 
 
-def _counted(class_name: str, counts: Counter[str]) -> str:
+def counted(class_name: str, counts: Counter[str]) -> str:
     """The next free name in a list of layers: `dense`, then `dense_1`."""
     name = snake(class_name)
     counts[name] += 1

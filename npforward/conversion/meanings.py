@@ -1,0 +1,280 @@
+"""Graph -> Graph: every layer in Keras 3.15's own words and arrays, or a refusal that names it.
+
+What an older Keras meant otherwise is carried over here, one small function for each meaning.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from npforward import addresses
+from npforward.conversion.vocabulary import keras_3
+from npforward.errors import UnsupportedLayer, UnsupportedOption
+from npforward.graph import Graph, Layer, Node, Ref, Stored, map_leaves
+from npforward.layers.registry import IN_WEIGHTS, NO_EFFECT, NO_EFFECT_ENDINGS, Weight
+from npforward.weights import Bound
+
+KEEP = "Keep this file, and open it with npforward"
+OLD_HARD_SIGMOID = "keras2>hard_sigmoid"
+# Of Keras 1 and 2: clip(0.2 x + 0.5) is relu6(1.2 x + 3) / 6, today's function of 1.2 x.
+STEEPER = 1.2
+# What stands before an activation is a sum of products with these, and this.
+LAST_KERNELS, BIAS = ("pointwise_kernel", "kernel", "depthwise_kernel"), "bias"
+CANDIDATE = 2  # of the gates of an LSTM (i, f, c, o) and of a GRU (z, r, h): the one not a gate
+
+
+@dataclass
+class Part:
+    """A layer on its way: each meaning changes what it must."""
+
+    address: str
+    type: str
+    name: str
+    config: dict[str, Any]
+    children: dict[str, Layer | Graph]
+    arrays: list[tuple[Weight, Stored]]
+    said: list[str] = field(default_factory=list)  # what changes, for the user to read
+
+    @property
+    def who(self) -> str:
+        return f"layer {self.address!r} ({self.type})"
+
+    def say(self, what: str) -> None:
+        self.said.append(f"{self.address}: {what}")
+
+    def scale(self, name: str, factor: Any) -> None:
+        """Multiply an array along its last axis."""
+        self.arrays = [
+            (weight, _changed(stored, lambda a: a * factor) if weight.name == name else stored)
+            for weight, stored in self.arrays
+        ]
+
+
+def _changed(stored: Stored, change: Callable[[np.ndarray], np.ndarray]) -> Stored:
+    def read() -> np.ndarray:
+        return change(stored.read().astype(np.float64)).astype(stored.dtype)
+
+    return replace(stored, read=read)
+
+
+# ---- meanings -----------------------------------------------------------------------------------
+
+
+def hard_sigmoid(part: Part) -> None:
+    """Keras 1 and 2: the function was less steep; what goes into it is scaled instead."""
+    held = {weight.name for weight, _ in part.arrays}
+    if part.config.get("recurrent_activation") == OLD_HARD_SIGMOID:
+        part.config["recurrent_activation"] = "hard_sigmoid"
+        units = next(s.shape[-2] for w, s in part.arrays if w.name == "recurrent_kernel")
+        for name in ("kernel", "recurrent_kernel", BIAS):
+            gates = next((s.shape[-1] // units for w, s in part.arrays if w.name == name), 0)
+            steep = [1.0 if gate == CANDIDATE else STEEPER for gate in range(gates)]
+            part.scale(name, np.repeat(steep, units))
+        part.say("the gates' kernels and biases are scaled by 1.2, for today's hard_sigmoid")
+    if part.config.get("activation") != OLD_HARD_SIGMOID:
+        return
+    kernel = next((name for name in LAST_KERNELS if name in held), None)
+    if kernel and "recurrent_kernel" not in held:
+        part.config["activation"] = "hard_sigmoid"
+        for name in (kernel, BIAS):
+            part.scale(name, STEEPER)
+        part.say("kernel and bias are scaled by 1.2, for today's hard_sigmoid")
+        return
+    del part.config["activation"]
+    part.children["activation"] = _steeper_hard_sigmoid(part.config.get("dtype"))
+    part.say("its activation is a small model: today's hard_sigmoid after a scaling by 1.2")
+
+
+def _steeper_hard_sigmoid(dtype: Any) -> Graph:
+    """A model that computes clip(0.2 x + 0.5)."""
+    policy = {} if dtype is None else {"dtype": dtype}
+    scaling = Layer("scaling", "Rescaling", {**policy, "scale": STEEPER, "offset": 0.0})
+    today = Layer("hard_sigmoid", "Activation", {**policy, "activation": "hard_sigmoid"})
+    nodes = (
+        Node("x", Layer("x", "InputLayer", {"batch_shape": None})),
+        Node("scaling", scaling, (Ref("x"),)),
+        Node("hard_sigmoid", today, (Ref("scaling"),)),
+    )
+    return Graph("hard_sigmoid_of_keras_2", "Sequential", nodes, "x", Ref("hard_sigmoid"), policy)
+
+
+def resizing_crop(part: Part) -> None:
+    """Before Keras 3.6 a RandomCrop resized at inference, which today's Resizing does."""
+    if part.type != "RandomCrop" or not part.config.pop("resizes", False):
+        return
+    kept = ("height", "width", "data_format", "dtype", "trainable")
+    part.type = "Resizing"
+    part.config = {key: part.config[key] for key in kept if key in part.config}
+    part.config["crop_to_aspect_ratio"] = True
+    part.say(
+        "a Resizing, as which its RandomCrop acted at inference; in training it would no longer "
+        "crop at random"
+    )
+
+
+def counts(part: Part) -> None:
+    """Keras 2 counted tokens in floats and numbered bins in int64."""
+    before = part.config.pop("output_dtype", None)
+    if before is not None:
+        part.say(f"gives the same numbers as whole ones of Keras 3's dtype, no longer {before}")
+
+
+def lora(part: Part) -> None:
+    """In .h5 the arrays of LoRA are beside the kernel; `.keras` has them merged into it."""
+    if not part.config.pop("lora_apart", False):
+        return
+    rank = part.config.pop("lora_rank", None)
+    alpha = part.config.pop("lora_alpha", None) or rank
+    arrays: list[tuple[Weight, Stored]] = []
+    beside = {weight.role: stored for weight, stored in part.arrays}
+    for weight, stored in part.arrays:
+        if weight.role in ("lora_a", "lora_b"):
+            continue
+        if weight.role == "values" and "lora_a" in beside:
+            stored = _merged(stored, beside["lora_a"], beside["lora_b"], alpha / rank)
+        arrays.append((weight, stored))
+    if len(arrays) < len(part.arrays):
+        part.say("LoRA is merged into the kernel")
+    part.arrays = arrays
+
+
+def _merged(stored: Stored, a: Stored, b: Stored, scale: float) -> Stored:
+    def added(kernel: np.ndarray) -> np.ndarray:
+        return kernel + a.read().astype(np.float64) @ b.read().astype(np.float64) * scale
+
+    return _changed(stored, added)
+
+
+MEANINGS = (hard_sigmoid, resizing_crop, counts, lora)
+
+
+# ---- every layer --------------------------------------------------------------------------------
+
+
+class Today:
+    """One conversion: what has been said of it, and the layers that are done."""
+
+    def __init__(self, bounds: Mapping[Layer | Graph, Bound]) -> None:
+        self.bounds = bounds
+        self.said: list[str] = []
+        self.met: dict[Layer | Graph, str] = {}  # where a layer was met first
+
+    def graph(self, graph: Graph, at: str) -> Graph:
+        """A model in today's words."""
+        if "layers" in graph.config or graph.type not in keras_3().layers | {"Functional": None}:
+            pass
+        done: dict[Layer | Graph, Layer | Graph] = {}
+        names = _names(graph)
+        for node in graph.nodes:
+            if node.layer not in done:
+                address = addresses.join(at, node.address)
+                self.once(node.layer, address)
+                made = self.of(node.layer, address)
+                if names[node.layer] != node.layer.name:
+                    said = f"is called {names[node.layer]!r}: Keras 3 takes no '/' in a name"
+                    self.said.append(f"{address}: {said}")
+                done[node.layer] = replace(made, name=names[node.layer])
+        nodes = tuple(replace(node, layer=done[node.layer]) for node in graph.nodes)
+        return replace(graph, nodes=nodes, stored=())
+
+    def once(self, layer: Layer | Graph, address: str) -> None:
+        """Say so where a layer is met in a second model: Keras cannot load most such models."""
+        if layer in self.met and (isinstance(layer, Graph) or self.bounds[layer].pairs):
+            self.said.append(
+                f"{address}: a copy of {self.met[layer]}, whose arrays it shared: the same now, "
+                "but training would change them apart"
+            )
+        self.met.setdefault(layer, address)
+
+    def of(self, layer: Layer | Graph, address: str) -> Layer | Graph:
+        return self.graph(layer, address) if isinstance(layer, Graph) else self.one(layer, address)
+
+    def one(self, layer: Layer, address: str) -> Layer:
+        """A layer in today's words, its arrays where Keras keeps them beneath it."""
+        bound = self.bounds.get(layer, Bound())
+        if bound.error is not None:
+            raise bound.error
+        part = Part(
+            address, layer.type, layer.name, dict(layer.config), dict(layer.children), [*bound.pairs]
+        )
+        if bound.unnamed or bound.definition is None and layer.type != "InputLayer":
+            raise UnsupportedLayer(
+                f"{part.who}: it is not one of Keras's own layers, and its code is not in the "
+                f"file. Convert it with its code, in the Keras that wrote it. {KEEP}, with "
+                "custom_layers"
+            )
+        for meaning in MEANINGS:
+            meaning(part)
+        options = {} if bound.definition is None else bound.definition.options
+        config = _known(part, options)
+        children = {
+            name: self.of(child, addresses.join(address, name))
+            for name, child in part.children.items()
+        }
+        self.said += part.said
+        return Layer(part.name, part.type, config, tuple(_placed(part)), children)
+
+
+def _known(part: Part, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The config without what Keras 3 has no word for, if that says nothing."""
+    found = keras_3().layers.get(part.type)
+    if found is None:
+        raise UnsupportedLayer(
+            f"{part.who}: Keras {keras_3().keras} has no layer that computes this. {KEEP}, or "
+            "write the layer as a custom one for Keras 3"
+        )
+    config = {}
+    for key, value in part.config.items():
+        if key in found.arguments or key in ("quantization", "name"):
+            config[key] = value
+            continue
+        idle = key in NO_EFFECT or key in IN_WEIGHTS or key.endswith(NO_EFFECT_ENDINGS)
+        if not idle and value is not None and not _same(value, options.get(key)):
+            raise UnsupportedOption(
+                f"{part.who}: Keras {keras_3().keras} has no option {key} for it, which is "
+                f"{value!r} here. {KEEP}"
+            )
+    for key in ("activation", "recurrent_activation"):
+        value = config.get(key)
+        if isinstance(value, str) and value not in keras_3().activations:
+            raise UnsupportedOption(
+                f"{part.who}: Keras {keras_3().keras} has no activation {value!r}. {KEEP}"
+            )
+    return config
+
+
+def _same(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and bool(np.all(a == b))
+
+
+def _placed(part: Part) -> Iterator[Stored]:
+    """The arrays of a layer under Keras's own paths beneath it: `cell/vars/0`."""
+    held = {child.name: child for child in part.children.values()}
+    counted: Counter[str] = Counter()
+    for weight, stored in part.arrays:
+        place = f"_{weight.path}" if part.type == "GroupQueryAttention" else weight.path
+        number = counted[place]
+        counted[place] += 1
+        yield replace(stored, name=f"{place}/vars/{number}".lstrip("/"))
+    del held
+
+
+def _names(graph: Graph) -> dict[Layer | Graph, str]:
+    """A name for each layer that Keras 3 takes: without "/", and no two the same."""
+    found: dict[Layer | Graph, str] = {}
+    kept = {layer.name for layer in graph.layers if "/" not in layer.name}
+    taken: set[str] = set()
+    for layer in graph.layers:
+        name, n = layer.name.replace("/", "_"), 1
+        plain = name
+        while name in taken or (name != layer.name and name in kept):
+            n += 1
+            name = f"{plain}_{n}"
+        taken.add(name)
+        found[layer] = name
+    return found
