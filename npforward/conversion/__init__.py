@@ -15,6 +15,7 @@ import numpy as np
 
 from npforward.conversion import architecture
 from npforward.conversion.architecture import Tensor
+from npforward.conversion.masks import outright
 from npforward.conversion.meanings import Today
 from npforward.conversion.vocabulary import keras_3
 from npforward.errors import BadInput, UnsupportedLayer
@@ -22,8 +23,9 @@ from npforward.formats.keras_zip import CONFIG, METADATA, WEIGHTS
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
 from npforward.model import Model, load_model
-from npforward.run import Failed
+from npforward.run import Failed, Recording
 from npforward.summary import open_shape, recordings
+from npforward.weights import bind
 from npforward.writing import whole_file
 
 __all__ = ["Conversion", "convert"]
@@ -83,31 +85,42 @@ def convert(
         raise BadInput(f"{out}: give a name that ends in .keras: Keras 3 opens no other.")
     if not isinstance(model, Model):
         model = load_model(Path(model), weights, limits=limits)
-    tensors = _tensors(model)
-    today = Today(model._bounds)
-    graph = today.graph(model.graph, "")
+    _check(model)
+    graph, said = outright(model.graph, lambda graph: _recorded(graph, model, limits)[0])
+    tensors = _tensors(*_recorded(graph, model, limits))
+    today = Today(bind(graph, model._given))
+    graph = today.graph(graph, "")
     config = architecture.entry(graph, "", tensors)
     listed = list(architecture.places(graph))
     with whole_file(out) as temporary:
         _write(temporary, config, listed)
     arrays = sum(len(stored) for _, _, stored in listed)
-    return Conversion(out, len(listed) - 1, arrays, tuple(dict.fromkeys(today.said)))
+    return Conversion(out, len(listed) - 1, arrays, tuple(dict.fromkeys([*said, *today.said])))
 
 
-def _tensors(model: Model) -> dict[str, Tensor]:
-    """The shape and dtype of every value; an error if one cannot be computed."""
+def _check(model: Model) -> None:
+    """The shapes of all inputs must be known, and every value must be one that can be computed."""
     for spec in model.inputs:
         if spec.shape is None:
             raise UnsupportedLayer(
                 f"input {spec.name!r}: the file does not say its shape, without which Keras 3 "
                 "makes no arrays to load. Build the model with an Input in the Keras that wrote it"
             )
-    small, large = recordings(model.inputs, model._record)
-    for value in small.values.values():
+
+
+def _recorded(graph: Graph, model: Model, limits: Limits | None) -> tuple[Recording, ...]:
+    like = Model(graph, custom_layers=model._given, limits=limits)
+    found = recordings(like.inputs, like._record)
+    for value in found[0].values.values():
         if isinstance(value, Failed):
             raise value.error
+    return found
+
+
+def _tensors(small: Recording, large: Recording) -> dict[str, Tensor]:
+    """The shape and dtype of every value."""
     found = {}
-    for address, a in {**small.values, **small.tape.taps}.items():
+    for address, a in {**small.tape.taps, **small.values}.items():
         b = large.values.get(address, large.tape.taps.get(address))
         if not isinstance(a, Failed) and not isinstance(b, Failed | None) and a.ndim == b.ndim:
             dtype = "string" if a.dtype.kind == "U" else a.dtype.name

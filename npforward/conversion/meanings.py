@@ -130,16 +130,22 @@ def lora(part: Part) -> None:
         return
     rank = part.config.pop("lora_rank", None)
     alpha = part.config.pop("lora_alpha", None) or rank
-    arrays: list[tuple[Weight, Stored]] = []
     beside = {weight.role: stored for weight, stored in part.arrays}
+    if "lora_a" not in beside:
+        return
+    if part.config.get("quantization"):
+        raise UnsupportedOption(
+            f"{part.who}: LoRA beside a quantised kernel. A .keras file holds both as one kernel, "
+            f"which would have to be quantised anew and give other numbers. {KEEP}"
+        )
+    arrays: list[tuple[Weight, Stored]] = []
     for weight, stored in part.arrays:
         if weight.role in ("lora_a", "lora_b"):
             continue
-        if weight.role == "values" and "lora_a" in beside:
+        if weight.role == "values":
             stored = _merged(stored, beside["lora_a"], beside["lora_b"], alpha / rank)
         arrays.append((weight, stored))
-    if len(arrays) < len(part.arrays):
-        part.say("LoRA is merged into the kernel")
+    part.say("LoRA is merged into the kernel")
     part.arrays = arrays
 
 
@@ -150,7 +156,17 @@ def _merged(stored: Stored, a: Stored, b: Stored, scale: float) -> Stored:
     return _changed(stored, added)
 
 
-MEANINGS = (hard_sigmoid, resizing_crop, counts, lora)
+def quantized_attention(part: Part) -> None:
+    """Keras 3.15 quantises the layers in an attention, but does not load what it saves of them."""
+    said = part.config.get("quantization") or {}
+    if said and "mode" not in said:
+        raise UnsupportedOption(
+            f"{part.who}: its {next(iter(said))} is quantised, and Keras {keras_3().keras} cannot "
+            f"load an attention that is. {KEEP}, or convert the model before model.quantize"
+        )
+
+
+MEANINGS = (hard_sigmoid, resizing_crop, counts, lora, quantized_attention)
 
 
 # ---- every layer --------------------------------------------------------------------------------
@@ -166,8 +182,6 @@ class Today:
 
     def graph(self, graph: Graph, at: str) -> Graph:
         """A model in today's words."""
-        if "layers" in graph.config or graph.type not in keras_3().layers | {"Functional": None}:
-            pass
         done: dict[Layer | Graph, Layer | Graph] = {}
         names = _names(graph)
         for node in graph.nodes:
@@ -180,7 +194,8 @@ class Today:
                     self.said.append(f"{address}: {said}")
                 done[node.layer] = replace(made, name=names[node.layer])
         nodes = tuple(replace(node, layer=done[node.layer]) for node in graph.nodes)
-        return replace(graph, nodes=nodes, stored=())
+        config = {key: graph.config[key] for key in ("trainable", "dtype") if key in graph.config}
+        return replace(graph, nodes=nodes, stored=(), config=config)
 
     def once(self, layer: Layer | Graph, address: str) -> None:
         """Say so where a layer is met in a second model: Keras cannot load most such models."""
@@ -196,11 +211,14 @@ class Today:
 
     def one(self, layer: Layer, address: str) -> Layer:
         """A layer in today's words, its arrays where Keras keeps them beneath it."""
-        bound = self.bounds.get(layer, Bound())
+        bound = self.bounds.get(layer)
+        if bound is None:  # it was made here, of today's words
+            return layer
         if bound.error is not None:
             raise bound.error
+        arrays = list(self.arrays(layer, bound))
         part = Part(
-            address, layer.type, layer.name, dict(layer.config), dict(layer.children), [*bound.pairs]
+            address, layer.type, layer.name, dict(layer.config), dict(layer.children), arrays
         )
         if bound.unnamed or bound.definition is None and layer.type != "InputLayer":
             raise UnsupportedLayer(
@@ -218,6 +236,18 @@ class Today:
         }
         self.said += part.said
         return Layer(part.name, part.type, config, tuple(_placed(part)), children)
+
+
+    def arrays(self, layer: Layer, bound: Bound) -> Iterator[tuple[Weight, Stored]]:
+        """The arrays of a layer, with those of a child that it keeps a second time."""
+        pairs = dict(bound.pairs)
+        declared = bound.definition.declared(layer.config) if bound.definition else pairs
+        below = (self.bounds.get(child, Bound()) for child in layer.children.values())
+        inner = [pair for bound in below for pair in bound.pairs]
+        for weight in declared:
+            if weight.of_child and weight not in pairs:
+                pairs[weight] = next(stored for w, stored in inner if w.name == weight.name)
+        return ((weight, pairs[weight]) for weight in declared if weight in pairs)
 
 
 def _known(part: Part, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,14 +284,12 @@ def _same(a: Any, b: Any) -> bool:
 
 def _placed(part: Part) -> Iterator[Stored]:
     """The arrays of a layer under Keras's own paths beneath it: `cell/vars/0`."""
-    held = {child.name: child for child in part.children.values()}
     counted: Counter[str] = Counter()
     for weight, stored in part.arrays:
         place = f"_{weight.path}" if part.type == "GroupQueryAttention" else weight.path
         number = counted[place]
         counted[place] += 1
         yield replace(stored, name=f"{place}/vars/{number}".lstrip("/"))
-    del held
 
 
 def _names(graph: Graph) -> dict[Layer | Graph, str]:

@@ -125,6 +125,7 @@ class Recording:
     values: dict[str, Var | Failed] = field(default_factory=dict)  # in execution order
     layers: dict[str, Layer | Graph] = field(default_factory=dict)
     weights: dict[Var, tuple[Layer, int]] = field(default_factory=dict)
+    masks: dict[str, dict[str, Any]] = field(default_factory=dict)  # that each call was given
     _vars: dict[tuple[Layer, int], Var] = field(default_factory=dict)
     _within: int = 0  # layers that are being called by layers
     _scope: str | None = None  # what a layer of a mixed policy has its weights cast to, if in one
@@ -249,6 +250,11 @@ class Recording:
         options = self._options(definition, config, children, dtype)
         named = _arguments(definition, config, args, kwargs, options)
         previous = self._with_masks(definition, named)
+        self.masks[address] = {
+            name: _map_values(lambda v: v.array, tree)
+            for name, tree in named.items()
+            if name.endswith("mask") and any(isinstance(v.array, Var) for v in _values(tree))
+        }
         arrays = {
             name: _map_values(lambda v: v.array, named[name])
             for name in definition.arguments

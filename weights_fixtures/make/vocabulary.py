@@ -12,6 +12,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 from pathlib import Path
 
 import keras
@@ -21,6 +22,8 @@ from keras.src.applications.convnext import LayerScale
 from keras.src.ops.operation import Operation
 
 HOME = Path(__file__).parents[2] / "npforward" / "conversion" / "keras_3.json"
+# Constructors also take these from their `**kwargs`, for the sake of old code alone.
+OLD = {"input_dim", "input_shape", "batch_input_shape", "input_length", "alpha", "implementation"}
 SIMPLE = ("initializers", "regularizers", "constraints", "dtype_policies", "quantizers")
 
 
@@ -28,10 +31,12 @@ def arguments(cls: type) -> list[str]:
     """What the constructors of a class take, those of its bases included where it hands on."""
     found: list[str] = []
     for base in cls.__mro__:
-        if "__init__" not in vars(base):
+        if "__init__" not in vars(base) or base is object:
             continue
         parameters = inspect.signature(base.__init__).parameters.values()
         named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        popped = re.findall(r"kwargs\.pop\(\s*\"(\w+)\"", inspect.getsource(base.__init__))
+        named += [name for name in popped if name not in OLD]
         found += [name for name in named if name != "self" and name not in found]
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
