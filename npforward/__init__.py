@@ -20,6 +20,7 @@ _HOME = {
     "Trace": "model",
     "Limits": "limits",
     "NpforwardError": "errors",
+    "convert": "conversion",
     "numpy_only": "kernels",
     "get_activations": "keract",
     "display_activations": "keract",
@@ -41,6 +42,7 @@ __all__ = [*_HOME, *_MODULES]
 
 if TYPE_CHECKING:
     from npforward import addresses, errors, keract, kernels, layers, ops, plots, statistics, verify
+    from npforward.conversion import convert
     from npforward.errors import NpforwardError
     from npforward.keract import display_activations, display_heatmaps, get_activations
     from npforward.kernels import numpy_only

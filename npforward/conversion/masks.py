@@ -129,7 +129,14 @@ def _changed(graph: Graph, at: str, within: str, before: _Masks, now: _Masks) ->
     args, kwargs = call.args, call.kwargs
     if set(carried) - set(wanted):
         args, kwargs = map_leaves(made.parted, args), map_leaves(made.parted, kwargs)
-    changed = replace(call, args=args, kwargs={**kwargs, **map_leaves(made.ref, wanted)})
+    said = map_leaves(made.ref, wanted)
+    definition = before.recording.bounds[call.layer].definition
+    for name in definition.implicit if definition else ():
+        if name in said:  # to be had from the value alone
+            place = definition.arguments.index(name.removesuffix("_mask"))
+            carrying = made.carrying(args[place], said.pop(name))
+            args = (*args[:place], carrying, *args[place + 1 :])
+    changed = replace(call, args=args, kwargs={**kwargs, **said})
     at_call = graph.nodes.index(call)
     nodes = [*graph.nodes[:at_call], *made.nodes, changed, *graph.nodes[at_call + 1 :]]
     return replace(graph, nodes=tuple(nodes))
@@ -179,13 +186,22 @@ class _Made:
             self.made[leaf] = self.operation("Copy", (leaf,), {})
         return self.made[leaf]
 
+    def carrying(self, ref: Ref, mask: Ref) -> Ref:
+        """A value with a mask: a layer over time hands on the one that it is given."""
+        inner = Layer("itself", "Identity")
+        return self.call("carried", Layer("", "TimeDistributed", {}, (), {"layer": inner}), (ref,), mask)
+
     def operation(self, kind: str, args: tuple, options: Mapping[str, Any]) -> Ref:
-        plain, n = f"mask_{kind}".lower(), 0
+        config = {key: value for key, value in options.items() if value is not None}
+        return self.call(kind.lower(), Layer("", f"ops.{kind}", config), args)
+
+    def call(self, what: str, layer: Layer, args: tuple, mask: Ref | None = None) -> Ref:
+        plain, n = f"mask_{what}", 0
         name = plain
         while name in self.taken:
             n += 1
             name = f"{plain}_{n}"
         self.taken.add(name)
-        config = {key: value for key, value in options.items() if value is not None}
-        self.nodes.append(Node(name, Layer(name, f"ops.{kind}", config), args))
+        kwargs = {} if mask is None else {"mask": mask}
+        self.nodes.append(Node(name, replace(layer, name=name), args, kwargs))
         return Ref(name)

@@ -16,6 +16,7 @@ from npforward import addresses
 from npforward.conversion.vocabulary import keras_3
 from npforward.errors import UnsupportedLayer, UnsupportedOption
 from npforward.graph import Graph, Layer, Node, Ref, Stored, map_leaves
+from npforward.layers import categories
 from npforward.layers.registry import IN_WEIGHTS, NO_EFFECT, NO_EFFECT_ENDINGS, Weight
 from npforward.weights import Bound
 
@@ -38,6 +39,7 @@ class Part:
     config: dict[str, Any]
     children: dict[str, Layer | Graph]
     arrays: list[tuple[Weight, Stored]]
+    beside: list[Stored] = field(default_factory=list)  # arrays with names of their own
     said: list[str] = field(default_factory=list)  # what changes, for the user to read
 
     @property
@@ -124,6 +126,34 @@ def counts(part: Part) -> None:
         part.say(f"gives the same numbers as whole ones of Keras 3's dtype, no longer {before}")
 
 
+def frequencies(part: Part) -> None:
+    """Frequencies of tokens are given to Keras for the vocabulary, and in an array for all."""
+    if "output_mode" in part.config:
+        said = part.config["output_mode"]
+        part.config["output_mode"] = categories.OLD_MODES.get(str(said), said)
+    config = part.config
+    if config.get("output_mode") != "tf_idf" or config.get("vocabulary") is None:
+        return
+    text = part.type == "TextVectorization"
+    known = categories.vocabulary_of(
+        config["vocabulary"],
+        int if part.type == "IntegerLookup" else str,
+        "tf_idf",
+        1 if text else config.get("num_oov_indices", 1),
+        "" if text else config.get("mask_token"),
+        config.get("oov_token", "[UNK]"),
+        False,
+    )
+    depth = config["max_tokens"] if config.get("pad_to_max_tokens") else known.size
+    weights = categories.frequencies(config.get("idf_weights"), known, depth)
+    config["vocabulary"] = list(known.tokens)
+    config["idf_weights"] = weights[known.start :][: len(known.tokens)]
+    array = np.array(weights, np.float32)
+    for place in ("", "_lookup_layer/") if text else ("",):
+        name = f"{place}vars/idf_weights"
+        part.beside.append(Stored(name, array.shape, array.dtype, lambda: array))
+
+
 def lora(part: Part) -> None:
     """In .h5 the arrays of LoRA are beside the kernel; `.keras` has them merged into it."""
     if not part.config.pop("lora_apart", False):
@@ -166,7 +196,7 @@ def quantized_attention(part: Part) -> None:
         )
 
 
-MEANINGS = (hard_sigmoid, resizing_crop, counts, lora, quantized_attention)
+MEANINGS = (hard_sigmoid, resizing_crop, counts, frequencies, lora, quantized_attention)
 
 
 # ---- every layer --------------------------------------------------------------------------------
@@ -290,6 +320,7 @@ def _placed(part: Part) -> Iterator[Stored]:
         number = counted[place]
         counted[place] += 1
         yield replace(stored, name=f"{place}/vars/{number}".lstrip("/"))
+    yield from part.beside
 
 
 def _names(graph: Graph) -> dict[Layer | Graph, str]:

@@ -74,6 +74,13 @@ def _joined(config, inputs, masks):
     """The masks joined as the inputs are; one that is missing lets everything through."""
     if not isinstance(masks, (list, tuple)) or all(m is None for m in masks):
         return None
+    given, strict = [m for m in masks if m is not None], config.get("masks") == "all"
+    axis = config.get("axis", -1) % inputs[0].ndim
+    if all(m.ndim == inputs[0].ndim - 1 for m in given):  # one number for all channels
+        if axis < inputs[0].ndim - 1 and len(given) == len(masks):
+            return ops.concatenate(*given, axis=axis)
+        if axis == inputs[0].ndim - 1 and (strict or len(given) == len(masks)):
+            return functools.reduce(ops.logical_and if strict else ops.logical_or, given)
     whole = []
     for x, mask in zip(inputs, masks, strict=True):
         if mask is None:
@@ -81,8 +88,8 @@ def _joined(config, inputs, masks):
         elif mask.ndim < x.ndim:
             mask = ops.logical_or(ops.expand_dims(mask, axis=-1), ops.full(x.shape, False, bool))
         whole.append(mask)
-    joined = ops.concatenate(*whole, axis=config.get("axis", -1))
-    if config.get("masks") == "all":
+    joined = ops.concatenate(*whole, axis=axis)
+    if strict:
         return ops.logical_not(ops.any(ops.logical_not(joined), axis=-1))
     return ops.any(joined, axis=-1)
 
