@@ -26,7 +26,7 @@ from npforward.run import (
     run,
 )
 from npforward.statistics import Statistics, statistics
-from npforward.summary import Summary, summary
+from npforward.summary import Summary, recordings, summary
 from npforward.tape import Var
 from npforward.weights import Parameter, bind, parameters, parts
 
@@ -361,6 +361,17 @@ class Model:
         True
         """
         return summary(self.graph, self._bounds, self.inputs, self._record, nested=nested)
+
+    def recorded(self) -> tuple[Recording, Recording]:
+        """The model recorded for two sizes of every open dimension of its inputs.
+
+        Examples
+        --------
+        >>> small, large = load_model("weights_fixtures/models/mlp/model.keras").recorded()
+        >>> small.values["dense1"].shape, large.values["dense1"].shape
+        ((2, 32), (3, 32))
+        """
+        return recordings(self.inputs, self._record)
 
     def astype(self, dtype: str) -> Model:
         """The same model computing in another precision.

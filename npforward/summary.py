@@ -162,20 +162,23 @@ def _shapes(inputs: Sequence[Any], record: Callable[[list], Recording]) -> dict[
     return found
 
 
-def recordings(inputs: Sequence[Any], record: Callable[[list], Recording]) -> tuple[Recording, ...]:
-    """The model recorded for two sizes of every open dimension: what differs depends on it.
+def recordings(
+    inputs: Sequence[Any], record: Callable[[list], Recording]
+) -> tuple[Recording, Recording]:
+    """A model recorded for two sizes of every open dimension: what differs depends on it.
 
     Powers of two fit networks that halve and double their input.
     """
-    found = []
-    for batch, size in ((2, 256), (3, 512)):
+
+    def of(batch: int, size: int) -> Recording:
         filled = [
             tuple(n if n is not None else size if i else batch for i, n in enumerate(spec.shape))
             for spec in inputs
         ]
         samples = zip(filled, inputs, strict=True)
-        found.append(record([_sample(shape, spec.dtype, batch) for shape, spec in samples]))
-    return tuple(found)
+        return record([_sample(shape, spec.dtype, batch) for shape, spec in samples])
+
+    return of(2, 256), of(3, 512)
 
 
 def open_shape(a: Any, b: Any) -> Shape:

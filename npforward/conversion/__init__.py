@@ -1,4 +1,4 @@
-"""Any model that npforward reads -> a `.keras` file that Keras 3.15 opens and that computes the same."""
+"""Any model -> a `.keras` file that Keras 3.15 opens, and that computes the same there."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 
 from npforward.conversion import architecture
-from npforward.conversion.architecture import Tensor
+from npforward.conversion.architecture import Place, Tensor
 from npforward.conversion.masks import outright
 from npforward.conversion.meanings import Today
 from npforward.conversion.vocabulary import keras_3
 from npforward.errors import BadInput, UnsupportedLayer
 from npforward.formats.keras_zip import CONFIG, METADATA, WEIGHTS
-from npforward.graph import Graph, Stored
+from npforward.graph import Graph
 from npforward.limits import Limits
 from npforward.model import Model, load_model
 from npforward.run import Failed, Recording
-from npforward.summary import open_shape, recordings
+from npforward.summary import open_shape
 from npforward.weights import bind
 from npforward.writing import whole_file
 
@@ -33,10 +33,9 @@ __all__ = ["Conversion", "convert"]
 
 @dataclass(frozen=True)
 class Conversion:
-    """A model that was written anew: where, how much, and what had to be put otherwise."""
+    """A model that was written anew: where, how many arrays, and what had to be put otherwise."""
 
     path: Path
-    layers: int
     arrays: int
     changes: tuple[str, ...]
 
@@ -48,28 +47,33 @@ def convert(
     weights: str | os.PathLike[str] | None = None,
     limits: Limits | None = None,
 ) -> Conversion:
-    """Write a model as a `.keras` file that Keras 3.15 opens, and that computes the same.
+    """Write a model as a `.keras` file that Keras 3.15 opens, and that computes the same there.
+
+    Arrays are written as they are, bit for bit, unless a change says otherwise.  What serves
+    training alone is carried over as far as Keras 3 has it; optimizers and losses are not.
 
     Parameters
     ----------
     model
-        A `Model`, or the path of any file that `load_model` takes.
+        A model, or the path of any file that `load_model` takes.
     out
-        Where to write: a path that ends in `.keras`.
+        Where to write: a name that ends in `.keras`.
     weights
-        A file of weights, if the model is an architecture alone.
+        A file of weights, if `model` is that of an architecture alone.
     limits
         Bounds on what the file may ask of this machine.
 
     Returns
     -------
     Conversion
-        What was written, and what had to be put otherwise to mean the same.
+        Its `changes` say what had to be put otherwise to mean the same.
 
     Raises
     ------
     UnsupportedLayer
         A layer has no equal in Keras 3; the message names it, and says what to do.
+    CannotWrite
+        `out` cannot be written.
 
     Examples
     --------
@@ -84,41 +88,44 @@ def convert(
     if out.suffix != ".keras":
         raise BadInput(f"{out}: give a name that ends in .keras: Keras 3 opens no other.")
     if not isinstance(model, Model):
-        model = load_model(Path(model), weights, limits=limits)
+        model = load_model(Path(model), None if weights is None else Path(weights), limits=limits)
+    elif weights is not None:
+        raise BadInput(f"weights={str(weights)!r} beside a model that is open: it has its own.")
     _check(model)
-    graph, said = outright(model.graph, lambda graph: _recorded(graph, model, limits)[0])
-    tensors = _tensors(*_recorded(graph, model, limits))
-    today = Today(bind(graph, model._given))
+
+    def recorded(graph: Graph) -> tuple[Recording, Recording]:
+        found = Model(graph, limits=limits).recorded()
+        for value in found[0].values.values():
+            if isinstance(value, Failed):
+                raise value.error
+        return found
+
+    graph, said = outright(model.graph, lambda graph: recorded(graph)[0])
+    tensors = _tensors(*recorded(graph))
+    today = Today(bind(graph))
     graph = today.graph(graph, "")
     config = architecture.entry(graph, "", tensors)
-    listed = list(architecture.places(graph))
+    places = list(architecture.places(graph))
     with whole_file(out) as temporary:
-        _write(temporary, config, listed)
-    arrays = sum(len(stored) for _, _, stored in listed)
-    return Conversion(out, len(listed) - 1, arrays, tuple(dict.fromkeys([*said, *today.said])))
+        _write(temporary, config, places)
+    arrays = sum(len(place.arrays) for place in places)
+    return Conversion(out, arrays, tuple(dict.fromkeys([*said, *today.said])))
 
 
 def _check(model: Model) -> None:
-    """The shapes of all inputs must be known, and every value must be one that can be computed."""
+    """Refuse what Keras 3 cannot have, before anything is computed."""
     for spec in model.inputs:
         if spec.shape is None:
             raise UnsupportedLayer(
                 f"input {spec.name!r}: the file does not say its shape, without which Keras 3 "
-                "makes no arrays to load. Build the model with an Input in the Keras that wrote it"
+                "makes no arrays to load. Give the model an Input in the Keras that wrote it, and "
+                "save it again"
             )
-
-
-def _recorded(graph: Graph, model: Model, limits: Limits | None) -> tuple[Recording, ...]:
-    like = Model(graph, custom_layers=model._given, limits=limits)
-    found = recordings(like.inputs, like._record)
-    for value in found[0].values.values():
-        if isinstance(value, Failed):
-            raise value.error
-    return found
+    Today(bind(model.graph)).graph(model.graph, "")
 
 
 def _tensors(small: Recording, large: Recording) -> dict[str, Tensor]:
-    """The shape and dtype of every value."""
+    """The shape and dtype of every value, open where both sizes of the input differ in it."""
     found = {}
     for address, a in {**small.tape.taps, **small.values}.items():
         b = large.values.get(address, large.tape.taps.get(address))
@@ -128,27 +135,29 @@ def _tensors(small: Recording, large: Recording) -> dict[str, Tensor]:
     return found
 
 
-def _write(path: Path, config: dict[str, Any], listed: Sequence[tuple[str, str, tuple[Stored, ...]]]) -> None:
+def _write(path: Path, config: dict[str, Any], places: Sequence[Place]) -> None:
+    """The members of a `.keras` file, with no date: the same model gives the same bytes."""
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         held = Path(folder) / WEIGHTS
-        _write_arrays(held, listed)
+        _write_arrays(held, places)
         with zipfile.ZipFile(path, "w") as archive:
             for name, content in ((METADATA, {"keras_version": keras_3().keras}), (CONFIG, config)):
                 archive.writestr(zipfile.ZipInfo(name), json.dumps(content))
-            with held.open("rb") as source, archive.open(zipfile.ZipInfo(WEIGHTS), "w", force_zip64=True) as target:
+            member = zipfile.ZipInfo(WEIGHTS)
+            with held.open("rb") as source, archive.open(member, "w", force_zip64=True) as target:
                 while block := source.read(2**20):
                     target.write(block)
 
 
-def _write_arrays(path: Path, listed: Sequence[tuple[str, str, tuple[Stored, ...]]]) -> None:
-    """`layers/dense/vars/0`: HDF5 as Keras writes it."""
+def _write_arrays(path: Path, places: Sequence[Place]) -> None:
+    """HDF5 as Keras writes it: a group `vars` for each layer, which has its name."""
     import h5py
 
     with h5py.File(path, "w") as file:
-        for place, name, stored in listed:
-            file.require_group(f"{place}/vars").attrs["name"] = name
-            for array in stored:
-                numbers = array.read()
-                made = file.create_dataset(f"{place}/{array.name}", data=numbers)
-                if numbers.dtype.name == "bfloat16":
+        for place in places:
+            file.require_group(f"{place.path}/vars").attrs["name"] = place.name
+            for stored in place.arrays:
+                array = stored.read()
+                made = file.create_dataset(f"{place.path}/{stored.name}", data=array)
+                if array.dtype.name == "bfloat16":  # which HDF5 lacks
                     made.attrs["dtype"] = "bfloat16"

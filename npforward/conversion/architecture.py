@@ -11,10 +11,12 @@ import numpy as np
 from npforward import addresses
 from npforward.conversion.vocabulary import Class, keras_3
 from npforward.formats.keras_config import counted
+from npforward.formats.keras_policies import NUMBERS
 from npforward.graph import Graph, Layer, Node, Ref, Stored, leaves
+from npforward.layers.registry import NO_EFFECT_ENDINGS
 
 FUNCTIONAL = Class("keras.src.models.functional", "Functional", ())
-SEQUENTIAL = Class("keras", None, ())
+KERAS = Class("keras", None, ())
 QUANTIZED = {
     "int8": "QuantizedDTypePolicy",
     "float8": "QuantizedFloat8DTypePolicy",
@@ -22,6 +24,7 @@ QUANTIZED = {
     "gptq": "GPTQDTypePolicy",
     "awq": "AWQDTypePolicy",
 }
+SETTINGS = NO_EFFECT_ENDINGS  # initializers, regularizers and constraints
 
 
 class Tensor(NamedTuple):
@@ -66,9 +69,7 @@ def calls(graph: Graph) -> dict[Layer | Graph, list[Node]]:
     return {layer: sorted(_of(layer, walked), key=_number) for layer in ordered}
 
 
-def _walk(
-    graph: Graph, nodes: Mapping[str, Node]
-) -> tuple[list[Node], dict[Layer | Graph, int]]:
+def _walk(graph: Graph, nodes: Mapping[str, Node]) -> tuple[list[Node], dict[Layer | Graph, int]]:
     """The nodes that outputs depend on, sources first, and when each layer was met."""
     done: dict[str, Node] = {}
     met: dict[Layer | Graph, int] = {}
@@ -127,7 +128,9 @@ def _named(known: Class, class_name: str, config: dict[str, Any]) -> dict[str, A
 def _model(graph: Graph, at: str, tensors: Tensors) -> dict[str, Any]:
     trainable = {"trainable": bool(graph.config.get("trainable", True))}
     if is_sequential(graph):
-        layers = [entry(node.layer, _at(at, node), tensors) for node in graph.nodes]
+        layers = [
+            entry(node.layer, addresses.join(at, node.address), tensors) for node in graph.nodes
+        ]
         first = graph.nodes[0].layer
         shape = first.config.get("batch_shape")
         if graph.type == "Pipeline":
@@ -137,7 +140,7 @@ def _model(graph: Graph, at: str, tensors: Tensors) -> dict[str, Any]:
         config = {"name": graph.name, **trainable, **policy}
         built = {"build_input_shape": list(shape)} if shape is not None else {}
         config |= {"layers": layers if built else layers[1:], **built}
-        return _named(SEQUENTIAL, "Sequential", config)
+        return _named(KERAS, "Sequential", config)
     listed = calls(graph)
     numbers = {node.address: i for made in listed.values() for i, node in enumerate(made)}
     names = {node.address: node.layer.name for node in graph.nodes}
@@ -169,7 +172,7 @@ def _model(graph: Graph, at: str, tensors: Tensors) -> dict[str, Any]:
     layers = []
     for layer, made in listed.items():
         inbound = [] if _is_input(layer) else [call(node) for node in made]
-        said = entry(layer, _at(at, made[0]), tensors)
+        said = entry(layer, addresses.join(at, made[0].address), tensors)
         layers.append({**said, "name": layer.name, "inbound_nodes": inbound})
 
     functional = {n.address for n in graph.nodes if _is_functional(n.layer)}
@@ -186,10 +189,6 @@ def _model(graph: Graph, at: str, tensors: Tensors) -> dict[str, Any]:
     config = {"name": graph.name, **trainable, "layers": layers}
     config |= {"input_layers": end(graph.inputs), "output_layers": end(graph.outputs)}
     return _named(FUNCTIONAL, "Functional", config)
-
-
-def _at(at: str, node: Node) -> str:
-    return addresses.join(at, node.address)
 
 
 def _is_input(layer: Layer | Graph) -> bool:
@@ -209,10 +208,9 @@ def _layer_config(layer: Layer, known: Class, at: str, tensors: Tensors) -> dict
             continue
         if key == "dtype" and not _is_input(layer) and not layer.type.startswith("ops."):
             config[key] = _policy(layer.config)
-        elif key in ("kernel_initializer",) or key.endswith(SETTINGS):
-            written = _setting(said)
-            if written is not None or said is None:
-                config[key] = written
+        elif key.endswith(SETTINGS):
+            if said is None or _setting(said) is not None:
+                config[key] = _setting(said)
         else:
             config[key] = value(said)
     for name, child in layer.children.items():
@@ -223,9 +221,6 @@ def _layer_config(layer: Layer, known: Class, at: str, tensors: Tensors) -> dict
         else:
             config["layer" if key == "forward_layer" else key] = written
     return config
-
-
-SETTINGS = ("_initializer", "_regularizer", "_constraint")
 
 
 def _setting(said: Any) -> Any:
@@ -244,10 +239,9 @@ def _policy(config: Mapping[str, Any]) -> Any:
     """The dtype policy that a layer's dtype and quantisation were read from."""
     name, said = config.get("dtype"), config.get("quantization") or {}
     if "mode" not in said:
-        return None if name is None else _named(Class("keras", None, ()), "DTypePolicy", {"name": name})
+        return None if name is None else _named(KERAS, "DTypePolicy", {"name": name})
     mode = said["mode"]
-    numbers = {"int4": ("group_size",), "gptq": ("bits", "group_size"), "awq": ("bits", "group_size")}
-    sizes = [-1 if said.get(key) is None else said[key] for key in numbers.get(mode, ())]
+    sizes = [-1 if said.get(key) is None else said[key] for key in NUMBERS.get(mode, ())]
     written = {"mode": "/".join(map(str, [mode, *sizes])), "source_name": name or "float32"}
     if "amax_history_length" in said:
         written["amax_history_length"] = said["amax_history_length"]
@@ -286,20 +280,27 @@ def value(tree: Any) -> Any:
 # ---- the layout of arrays -----------------------------------------------------------------------
 
 
-def places(part: Layer | Graph, place: str = "") -> Iterator[tuple[str, str, tuple[Stored, ...]]]:
-    """Where Keras keeps what: (`layers/dense_1`, the layer's name, its arrays), outermost first."""
-    yield place, part.name, part.stored
+class Place(NamedTuple):
+    """Where Keras keeps the arrays of a layer: `layers/dense_1`; the names of arrays go on."""
+
+    path: str
+    name: str  # the layer's
+    arrays: tuple[Stored, ...]
+
+
+def places(part: Layer | Graph, path: str = "") -> Iterator[Place]:
+    """The places of a model or layer and of all beneath it, outermost first."""
+    yield Place(path, part.name, part.stored)
     counts: Counter[str] = Counter()
-    if isinstance(part, Graph):
-        for layer in calls(part):
-            if _is_input(layer) and is_sequential(part):
-                continue
-            if isinstance(layer, Layer) and layer.type.startswith("ops."):
-                continue
-            kind = layer.type if isinstance(layer, Layer) or is_sequential(layer) else "Functional"
-            yield from places(layer, f"{place}/layers/{counted(kind, counts)}".lstrip("/"))
+    if isinstance(part, Layer):
+        for name, child in part.children.items():
+            key, _, item = name.partition("/")
+            at = f"{key}/{counted(child.type, counts)}" if item else key
+            yield from places(child, f"{path}/{at}")
         return
-    for name, child in part.children.items():
-        key, _, item = name.partition("/")
-        at = f"{key}/{counted(child.type, counts)}" if item else key
-        yield from places(child, f"{place}/{at}")
+    for layer in calls(part):
+        # Neither operations nor the InputLayer of a Sequential are among the layers.
+        if layer.type.startswith("ops.") or (_is_input(layer) and is_sequential(part)):
+            continue
+        kind = "Functional" if _is_functional(layer) else layer.type
+        yield from places(layer, f"{path}/layers/{counted(kind, counts)}".lstrip("/"))

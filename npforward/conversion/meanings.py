@@ -6,7 +6,7 @@ What an older Keras meant otherwise is carried over here, one small function for
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,10 +15,10 @@ import numpy as np
 from npforward import addresses
 from npforward.conversion.vocabulary import keras_3
 from npforward.errors import UnsupportedLayer, UnsupportedOption
-from npforward.graph import Graph, Layer, Node, Ref, Stored, map_leaves
+from npforward.graph import Graph, Layer, Node, Ref, Stored
 from npforward.layers import categories
 from npforward.layers.registry import IN_WEIGHTS, NO_EFFECT, NO_EFFECT_ENDINGS, Weight
-from npforward.weights import Bound
+from npforward.weights import Bound, parts
 
 KEEP = "Keep this file, and open it with npforward"
 OLD_HARD_SIGMOID = "keras2>hard_sigmoid"
@@ -26,6 +26,7 @@ OLD_HARD_SIGMOID = "keras2>hard_sigmoid"
 STEEPER = 1.2
 # What stands before an activation is a sum of products with these, and this.
 LAST_KERNELS, BIAS = ("pointwise_kernel", "kernel", "depthwise_kernel"), "bias"
+PRIVATE = ("GroupQueryAttention",)  # keep the layers that they consist of in private attributes
 CANDIDATE = 2  # of the gates of an LSTM (i, f, c, o) and of a GRU (z, r, h): the one not a gate
 
 
@@ -186,6 +187,21 @@ def _merged(stored: Stored, a: Stored, b: Stored, scale: float) -> Stored:
     return _changed(stored, added)
 
 
+def function(part: Part) -> None:
+    """A Lambda of a function of Keras's own, which is all that it is in npforward."""
+    if part.type != "Lambda":
+        return
+    if part.config.get("mask") is not None:
+        raise UnsupportedOption(f"{part.who}: Keras 3 cannot load its mask. {KEEP}")
+    name = part.config["function"]
+    part.config["function"] = {
+        "module": "builtins",
+        "class_name": "function",
+        "config": name,
+        "registered_name": "function",
+    }
+
+
 def quantized_attention(part: Part) -> None:
     """Keras 3.15 quantises the layers in an attention, but does not load what it saves of them."""
     said = part.config.get("quantization") or {}
@@ -196,7 +212,7 @@ def quantized_attention(part: Part) -> None:
         )
 
 
-MEANINGS = (hard_sigmoid, resizing_crop, counts, frequencies, lora, quantized_attention)
+MEANINGS = (hard_sigmoid, resizing_crop, counts, frequencies, lora, function, quantized_attention)
 
 
 # ---- every layer --------------------------------------------------------------------------------
@@ -208,7 +224,8 @@ class Today:
     def __init__(self, bounds: Mapping[Layer | Graph, Bound]) -> None:
         self.bounds = bounds
         self.said: list[str] = []
-        self.met: dict[Layer | Graph, str] = {}  # where a layer was met first
+        self.met: dict[Layer | Graph, str] = {}  # where a layer or model was met first
+        self.copying = False
 
     def graph(self, graph: Graph, at: str) -> Graph:
         """A model in today's words."""
@@ -217,27 +234,45 @@ class Today:
         for node in graph.nodes:
             if node.layer not in done:
                 address = addresses.join(at, node.address)
-                self.once(node.layer, address)
                 made = self.of(node.layer, address)
                 if names[node.layer] != node.layer.name:
                     said = f"is called {names[node.layer]!r}: Keras 3 takes no '/' in a name"
                     self.said.append(f"{address}: {said}")
                 done[node.layer] = replace(made, name=names[node.layer])
-        nodes = tuple(replace(node, layer=done[node.layer]) for node in graph.nodes)
+        nodes = tuple(
+            replace(node, layer=done[node.layer], kwargs=node.kwargs or self.unsaid(node.layer))
+            for node in graph.nodes
+        )
         config = {key: graph.config[key] for key in ("trainable", "dtype") if key in graph.config}
         return replace(graph, nodes=nodes, stored=(), config=config)
 
-    def once(self, layer: Layer | Graph, address: str) -> None:
-        """Say so where a layer is met in a second model: Keras cannot load most such models."""
-        if layer in self.met and (isinstance(layer, Graph) or self.bounds[layer].pairs):
-            self.said.append(
-                f"{address}: a copy of {self.met[layer]}, whose arrays it shared: the same now, "
-                "but training would change them apart"
-            )
-        self.met.setdefault(layer, address)
+    def unsaid(self, layer: Layer | Graph) -> dict[str, None]:
+        """A mask argument for a call that has no argument by name.
 
-    def of(self, layer: Layer | Graph, address: str) -> Layer | Graph:
-        return self.graph(layer, address) if isinstance(layer, Graph) else self.one(layer, address)
+        Where there is one, Keras 3 lets the mask that a value carries take its place at every
+        call; where there is none, it adds operations that make the mask to the model that it
+        opens, which changes the order of layers, by which arrays are found.
+        """
+        definition = self.bounds.get(layer, Bound()).definition
+        names = [name for name in definition.arguments if "mask" in name] if definition else []
+        return dict.fromkeys(names[:1])
+
+    def of(self, part: Layer | Graph, address: str) -> Layer | Graph:
+        """A layer or model in today's words; a copy where it has been met in another model.
+
+        Keras 3 writes that a layer is in several models, but cannot open most such files.
+        """
+        again, within = part in self.met, self.copying
+        if again and not within and any(self.bounds.get(p, Bound()).pairs for p in parts(part)):
+            self.said.append(
+                f"{address}: a copy of {self.met[part]}, as Keras 3 opens no layer that is in "
+                "several models: the same now, but training would change one alone"
+            )
+        self.met.setdefault(part, address)
+        self.copying = within or again
+        made = self.graph(part, address) if isinstance(part, Graph) else self.one(part, address)
+        self.copying = within
+        return replace(made, name=made.name.replace("/", "_"))
 
     def one(self, layer: Layer, address: str) -> Layer:
         """A layer in today's words, its arrays where Keras keeps them beneath it."""
@@ -250,11 +285,10 @@ class Today:
         part = Part(
             address, layer.type, layer.name, dict(layer.config), dict(layer.children), arrays
         )
-        if bound.unnamed or bound.definition is None and layer.type != "InputLayer":
+        if bound.definition is None and layer.type != "InputLayer":
             raise UnsupportedLayer(
                 f"{part.who}: it is not one of Keras's own layers, and its code is not in the "
-                f"file. Convert it with its code, in the Keras that wrote it. {KEEP}, with "
-                "custom_layers"
+                f"file. {KEEP} and custom_layers, or build the model with that code in Keras 3"
             )
         for meaning in MEANINGS:
             meaning(part)
@@ -266,7 +300,6 @@ class Today:
         }
         self.said += part.said
         return Layer(part.name, part.type, config, tuple(_placed(part)), children)
-
 
     def arrays(self, layer: Layer, bound: Bound) -> Iterator[tuple[Weight, Stored]]:
         """The arrays of a layer, with those of a child that it keeps a second time."""
@@ -316,7 +349,7 @@ def _placed(part: Part) -> Iterator[Stored]:
     """The arrays of a layer under Keras's own paths beneath it: `cell/vars/0`."""
     counted: Counter[str] = Counter()
     for weight, stored in part.arrays:
-        place = f"_{weight.path}" if part.type == "GroupQueryAttention" else weight.path
+        place = f"_{weight.path}" if part.type in PRIVATE else weight.path
         number = counted[place]
         counted[place] += 1
         yield replace(stored, name=f"{place}/vars/{number}".lstrip("/"))

@@ -125,7 +125,7 @@ class Recording:
     values: dict[str, Var | Failed] = field(default_factory=dict)  # in execution order
     layers: dict[str, Layer | Graph] = field(default_factory=dict)
     weights: dict[Var, tuple[Layer, int]] = field(default_factory=dict)
-    masks: dict[str, dict[str, Any]] = field(default_factory=dict)  # that each call was given
+    masks: dict[str, dict[str, Any]] = field(default_factory=dict)  # of each call
     _vars: dict[tuple[Layer, int], Var] = field(default_factory=dict)
     _within: int = 0  # layers that are being called by layers
     _scope: str | None = None  # what a layer of a mixed policy has its weights cast to, if in one
@@ -294,6 +294,8 @@ class Recording:
         for i, mask in enumerate(masks[: len(inputs)]):
             if mask.array is not None:
                 inputs[i] = Value(inputs[i].array, mask.array)
+        if any(value.mask is not None for value in inputs):
+            self.masks[address] = {"mask": [value.mask for value in inputs]}
         return self._graph(graph, address, inputs)
 
     def _options(

@@ -59,7 +59,9 @@ def of(module: str, kind: type) -> dict[str, type]:
 
 
 def layers() -> dict:
-    found = {name: written(cls, "keras.layers") for name, cls in of("keras.layers", Operation).items()}
+    found = {
+        name: written(cls, "keras.layers") for name, cls in of("keras.layers", Operation).items()
+    }
     found["LayerScale"] = written(LayerScale, LayerScale.__module__, "LayerScale")
     return found
 
