@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from npforward import addresses
+from npforward.conversion.architecture import calls
 from npforward.conversion.vocabulary import keras_3
 from npforward.errors import UnsupportedLayer, UnsupportedOption
 from npforward.graph import Graph, Layer, Node, Ref, Stored
@@ -21,6 +22,7 @@ from npforward.layers.registry import IN_WEIGHTS, NO_EFFECT, NO_EFFECT_ENDINGS, 
 from npforward.weights import Bound, parts
 
 KEEP = "Keep this file, and open it with npforward"
+CODE = f"{KEEP} and custom_layers, or build the model with that code in Keras 3"
 OLD_HARD_SIGMOID = "keras2>hard_sigmoid"
 # Of Keras 1 and 2: clip(0.2 x + 0.5) is relu6(1.2 x + 3) / 6, today's function of 1.2 x.
 STEEPER = 1.2
@@ -244,7 +246,13 @@ class Today:
             for node in graph.nodes
         )
         config = {key: graph.config[key] for key in ("trainable", "dtype") if key in graph.config}
-        return replace(graph, nodes=nodes, stored=(), config=config)
+        today = replace(graph, nodes=nodes, stored=(), config=config)
+        listed = calls(today)
+        for layer, made in done.items():
+            if made not in listed:
+                address = addresses.join(at, addresses.escape(layer.name))
+                self.said.append(f"{address}: left out, as no output depends on it")
+        return today
 
     def unsaid(self, layer: Layer | Graph) -> dict[str, None]:
         """A mask argument for a call that has no argument by name.
@@ -288,7 +296,7 @@ class Today:
         if bound.definition is None and layer.type != "InputLayer":
             raise UnsupportedLayer(
                 f"{part.who}: it is not one of Keras's own layers, and its code is not in the "
-                f"file. {KEEP} and custom_layers, or build the model with that code in Keras 3"
+                f"file. {CODE}"
             )
         for meaning in MEANINGS:
             meaning(part)
@@ -334,6 +342,10 @@ def _known(part: Part, options: Mapping[str, Any]) -> dict[str, Any]:
             )
     for key in ("activation", "recurrent_activation"):
         value = config.get(key)
+        if isinstance(value, str) and ">" in value:
+            raise UnsupportedOption(
+                f"{part.who}: its {key} {value!r} is Python code, which is not in the file. {CODE}"
+            )
         if isinstance(value, str) and value not in keras_3().activations:
             raise UnsupportedOption(
                 f"{part.who}: Keras {keras_3().keras} has no activation {value!r}. {KEEP}"
