@@ -93,7 +93,11 @@ class _Masks:
     """
 
     def __init__(self, recording: Recording, file: Recording, numbers: dict[Any, int]) -> None:
-        self.recording, self.given = recording, recording.masks
+        self.recording = recording
+        self.given = {  # a merge of Keras 2 looks at none
+            at: {} if recording.layer_of(at).config.get("masks") == "all" else masks
+            for at, masks in recording.masks.items()
+        }
         self.made = {out: step for step in recording.tape.steps for out in step.outs}
         self.values: dict[Var, list[str]] = {}
         for address, value in (*recording.values.items(), *recording.tape.taps.items()):

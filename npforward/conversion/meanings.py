@@ -28,7 +28,6 @@ OLD_HARD_SIGMOID = "keras2>hard_sigmoid"
 STEEPER = 1.2
 # What stands before an activation is a sum of products with these, and this.
 LAST_KERNELS, BIAS = ("pointwise_kernel", "kernel", "depthwise_kernel"), "bias"
-PRIVATE = ("GroupQueryAttention",)  # keep the layers that they consist of in private attributes
 CANDIDATE = 2  # of the gates of an LSTM (i, f, c, o) and of a GRU (z, r, h): the one not a gate
 
 
@@ -197,7 +196,7 @@ def function(part: Part) -> None:
         raise UnsupportedOption(f"{part.who}: Keras 3 cannot load its mask. {KEEP}")
     name = part.config["function"]
     part.config["function"] = {
-        "module": "builtins",
+        "module": "builtins" if name in keras_3().activations else "keras.ops",
         "class_name": "function",
         "config": name,
         "registered_name": "function",
@@ -247,10 +246,10 @@ class Today:
         )
         config = {key: graph.config[key] for key in ("trainable", "dtype") if key in graph.config}
         today = replace(graph, nodes=nodes, stored=(), config=config)
-        listed = calls(today)
-        for layer, made in done.items():
-            if made not in listed:
-                address = addresses.join(at, addresses.escape(layer.name))
+        listed = {node.address for made in calls(today).values() for node in made}
+        for node in nodes:
+            if node.address not in listed:
+                address = addresses.join(at, node.address)
                 self.said.append(f"{address}: left out, as no output depends on it")
         return today
 
@@ -262,7 +261,9 @@ class Today:
         opens, which changes the order of layers, by which arrays are found.
         """
         definition = self.bounds.get(layer, Bound()).definition
-        names = [name for name in definition.arguments if "mask" in name] if definition else []
+        if definition is None:
+            return {}
+        names = [n for n in definition.arguments if "mask" in n and n not in definition.implicit]
         return dict.fromkeys(names[:1])
 
     def of(self, part: Layer | Graph, address: str) -> Layer | Graph:
@@ -361,7 +362,8 @@ def _placed(part: Part) -> Iterator[Stored]:
     """The arrays of a layer under Keras's own paths beneath it: `cell/vars/0`."""
     counted: Counter[str] = Counter()
     for weight, stored in part.arrays:
-        place = f"_{weight.path}" if part.type in PRIVATE else weight.path
+        private = part.type == "GroupQueryAttention" or weight.path == "gate_dense"
+        place = f"_{weight.path}" if private else weight.path
         number = counted[place]
         counted[place] += 1
         yield replace(stored, name=f"{place}/vars/{number}".lstrip("/"))

@@ -46,10 +46,22 @@ def subtract(inputs):
     return ops.subtract(*_aligned(inputs, 2))
 
 
-@layer("Multiply", mask=_either)
-def multiply(inputs):
-    """The product of the inputs."""
-    return functools.reduce(ops.multiply, _aligned(inputs))
+@layer("Multiply", mask=_either, implicit=("mask",))
+def multiply(inputs, mask=None, *, masks=None):
+    """The product of the inputs.
+
+    In Keras 3, masked places of an input count as 1; where all inputs are masked the answer is 0.
+    """
+    given = mask if isinstance(mask, (list, tuple)) and masks != "all" else [None] * len(inputs)
+    seen = [None if m is None else ops.expand_dims(m, axis=-1) for m in given]
+    xs = [
+        x if s is None or s.ndim != x.ndim else ops.where(s, x, 1)
+        for x, s in zip(_aligned(inputs), seen, strict=True)
+    ]
+    y = functools.reduce(ops.multiply, xs)
+    if any(s is None or s.ndim != y.ndim for s in seen):
+        return y
+    return ops.where(functools.reduce(ops.logical_or, seen), y, 0)
 
 
 @layer("Average", mask=_either)

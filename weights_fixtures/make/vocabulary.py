@@ -1,6 +1,6 @@
 """What Keras has that a converted model can be made of: npforward/conversion/keras_3.json.
 
-    python weights_fixtures/make/vocabulary.py        (with genuine Keras 3.15)
+    python weights_fixtures/make/vocabulary.py [FILE]        (with genuine Keras 3.15)
 
 Of every layer, operation, initializer, regularizer, constraint and dtype policy: the module under
 which a file names it, and the arguments of its constructor; and the names of activations.
@@ -13,6 +13,7 @@ import inspect
 import json
 import pkgutil
 import re
+import sys
 from pathlib import Path
 
 import keras
@@ -95,4 +96,5 @@ if __name__ == "__main__":
             rows.append(f"{json.dumps(key)}: {{\n" + ",\n".join(inner) + "\n}")
         else:
             rows.append(f"{json.dumps(key)}: {json.dumps(value)}")
-    HOME.write_text("{\n" + ",\n".join(rows) + "\n}\n")
+    path = Path(sys.argv[1]) if sys.argv[1:] else HOME
+    path.write_text("{\n" + ",\n".join(rows) + "\n}\n")
