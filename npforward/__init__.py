@@ -22,6 +22,7 @@ _HOME = {
     "NpforwardError": "errors",
     "read_idx": "formats.idx",
     "write_idx": "formats.idx",
+    "convert": "conversion",
     "numpy_only": "kernels",
     "get_activations": "keract",
     "display_activations": "keract",
@@ -43,6 +44,7 @@ __all__ = [*_HOME, *_MODULES]
 
 if TYPE_CHECKING:
     from npforward import addresses, errors, keract, kernels, layers, ops, plots, statistics, verify
+    from npforward.conversion import convert
     from npforward.errors import NpforwardError
     from npforward.formats.idx import read_idx, write_idx
     from npforward.keract import display_activations, display_heatmaps, get_activations

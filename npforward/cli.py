@@ -1,4 +1,4 @@
-"""The command line: `npforward summary`, `activations`, `plot` and `weights`."""
+"""The command line: `npforward summary`, `activations`, `plot`, `weights` and `convert`."""
 
 from __future__ import annotations
 
@@ -208,6 +208,19 @@ def parser() -> argparse.ArgumentParser:
         "--out", type=Path, metavar="FILE", help="NAME.npz, NAME.h5, or a folder for .npy"
     )
     add_json(weights)
+
+    convert = verb(
+        "convert",
+        run_convert,
+        "Write a model of any age as a .keras file that Keras 3.15 opens and computes the same.",
+        "npforward convert model_of_2016.h5 model.keras\n"
+        "  npforward convert architecture.json model.keras --weights weights.h5",
+    )
+    convert.add_argument("out", type=Path, metavar="OUT", help="where to write: NAME.keras")
+    convert.add_argument(
+        "--weights", type=Path, metavar="FILE", help="of a model that is an architecture alone"
+    )
+    add_json(convert)
     return top
 
 
@@ -333,6 +346,19 @@ def listed(arguments: argparse.Namespace) -> tuple[Weights, str]:
         if isinstance(error, WeightsOnly):
             return Weights(found), "There is no model in it: the names are the file's own."
         return Weights(found), f"The model cannot be read: the names are the file's own.\n{error}"
+
+
+def run_convert(arguments: argparse.Namespace) -> None:
+    from npforward.conversion import convert
+
+    limits = Limits.parse(arguments.limit)
+    done = convert(arguments.model, arguments.out, weights=arguments.weights, limits=limits)
+    if arguments.json:
+        say(dumped({**dataclasses.asdict(done), "path": str(done.path)}))
+        return
+    for change in done.changes:
+        say(f"changed: {change}")
+    say(f"written: {done.path} ({done.arrays} arrays)")
 
 
 def run_activations(arguments: argparse.Namespace) -> None:

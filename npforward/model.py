@@ -12,7 +12,7 @@ import numpy as np
 
 from npforward import addresses, formats, kernels, pairing
 from npforward.dtypes import floating
-from npforward.errors import BadInput, UnknownName, UnsupportedOption, nearest
+from npforward.errors import BadFile, BadInput, UnknownName, UnsupportedOption, nearest
 from npforward.graph import Graph, Layer, Stored, leaves, map_leaves
 from npforward.limits import Limits
 from npforward.pairing import Mapped
@@ -27,7 +27,7 @@ from npforward.run import (
     run,
 )
 from npforward.statistics import Statistics, statistics
-from npforward.summary import Summary, summary
+from npforward.summary import Summary, recordings, summary
 from npforward.tape import Var
 from npforward.weights import bind, parameters, parts
 
@@ -399,6 +399,29 @@ class Model:
         True
         """
         return summary(self.graph, self._bounds, self.inputs, self._record, nested=nested)
+
+    def recorded(self) -> tuple[Recording, Recording]:
+        """The model recorded for two sizes of every open dimension of its inputs.
+
+        Raises
+        ------
+        BadFile
+            The file says of an input a shape that no array can have.
+
+        Examples
+        --------
+        >>> small, large = load_model("weights_fixtures/models/mlp/model.keras").recorded()
+        >>> small.values["dense1"].shape, large.values["dense1"].shape
+        ((2, 32), (3, 32))
+        """
+        both = recordings(self.inputs, self._record)
+        if both is None:
+            shapes = ", ".join(f"{spec.name} {spec.shape}" for spec in self.inputs)
+            raise BadFile(
+                f"{self.graph.source}: no array can have the shapes of its inputs ({shapes}). The "
+                "file is damaged: save the model again."
+            )
+        return both
 
     def astype(self, dtype: str) -> Model:
         """The same model computing in another precision.

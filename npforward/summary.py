@@ -151,13 +151,30 @@ def _owned(everything: list[Parameter]) -> dict[Layer | Graph, int]:
 
 
 def _shapes(inputs: Sequence[Any], record: Callable[[list], Recording]) -> dict[str, Shape]:
-    """The shape of every value, None where it depends on the input.
-
-    The model is recorded for two sizes of every open dimension: what differs depends on it.
-    Powers of two fit networks that halve and double their input.
-    """
+    """The shape of every value of the model, None where it depends on the input."""
     if any(spec.shape is None for spec in inputs):
         return {}
+    both = recordings(inputs, record)
+    if both is None:
+        return {}
+    small, large = both
+    found = {}
+    for address, a in small.values.items():
+        b = large.values.get(address)  # an operation on the batch axis can have fewer outputs
+        if isinstance(a, Failed) or isinstance(b, Failed | None) or a.ndim != b.ndim:
+            continue
+        found[address] = open_shape(a, b)
+    return found
+
+
+def recordings(
+    inputs: Sequence[Any], record: Callable[[list], Recording]
+) -> tuple[Recording, Recording] | None:
+    """A model recorded for two sizes of every open dimension: what differs depends on it.
+
+    Powers of two fit networks that halve and double their input.  None if no array can be of the
+    shape that an input says.
+    """
     found = []
     for batch, size in ((2, 256), (3, 512)):
         filled = [
@@ -165,19 +182,16 @@ def _shapes(inputs: Sequence[Any], record: Callable[[list], Recording]) -> dict[
             for spec in inputs
         ]
         if any(math.prod(shape) > LARGEST for shape in filled):
-            return {}
+            return None
         samples = zip(filled, inputs, strict=True)
-        found.append(record([_sample(shape, spec.dtype, batch) for shape, spec in samples]).values)
-    shapes = {}
-    for address, a in found[0].items():
-        b = found[1].get(address)  # an operation on the batch axis can have fewer outputs
-        if b is None or isinstance(a, Failed) or isinstance(b, Failed):
-            continue
-        if a.ndim == b.ndim:
-            shapes[address] = tuple(
-                m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)
-            )
-    return shapes
+        found.append(record([_sample(shape, spec.dtype, batch) for shape, spec in samples]))
+    small, large = found
+    return small, large
+
+
+def open_shape(a: Any, b: Any) -> Shape:
+    """The shape of a value in both recordings."""
+    return tuple(m if m == n else None for m, n in zip(a.shape, b.shape, strict=True))
 
 
 def _sample(shape: tuple[int, ...], dtype: np.dtype, batch: int) -> np.ndarray:

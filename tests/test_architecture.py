@@ -40,12 +40,14 @@ ALLOWED = {
     "verify": {"model", "graph", "tables"},
     "model": {"run", "weights", "formats", "pairing", "kernels", "summary", "statistics", "tape",
               "graph"},
+    "conversion": {"model", "summary", "run", "weights", "layers", "formats", "tape", "graph",
+                   "writing"},
     "arrays": {"model", "statistics", "writing", "graph"},
     "inputs": {"model", "graph"},
     "plots": {"model", "statistics", "classes", "writing", "graph", "tables"},
     "keract": {"model", "plots", "graph", "statistics", "classes", "writing"},
-    "cli": {"model", "plots", "statistics", "inputs", "arrays", "formats", "tables", "classes",
-            "verify", "keract", "graph", "writing", "kernels"},
+    "cli": {"model", "conversion", "plots", "statistics", "inputs", "arrays", "formats", "tables",
+            "classes", "verify", "keract", "graph", "writing", "kernels"},
     "__main__": {"cli"},
 }  # fmt: skip
 

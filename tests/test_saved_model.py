@@ -187,9 +187,7 @@ def test_a_model_of_python_code_is_refused_and_its_arrays_listed(genuine):
 
 def test_a_checkpoint_alone_has_no_layers(genuine):
     path = genuine("tf215/cnn") / "checkpoint" / "ckpt.index"
-    with pytest.raises(
-        BadFile, match=r"weights only \(8 arrays: layer_with_weights-0/bias .3,"
-    ):
+    with pytest.raises(BadFile, match=r"weights only \(8 arrays: layer_with_weights-0/bias .3,"):
         npf.load_model(path)
 
 

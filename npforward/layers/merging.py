@@ -46,10 +46,22 @@ def subtract(inputs):
     return ops.subtract(*_aligned(inputs, 2))
 
 
-@layer("Multiply", mask=_either)
-def multiply(inputs):
-    """The product of the inputs."""
-    return functools.reduce(ops.multiply, _aligned(inputs))
+@layer("Multiply", mask=_either, implicit=("mask",))
+def multiply(inputs, mask=None, *, masks=None):
+    """The product of the inputs.
+
+    In Keras 3, masked places of an input count as 1; where all inputs are masked the answer is 0.
+    """
+    given = mask if isinstance(mask, (list, tuple)) and masks != "all" else [None] * len(inputs)
+    seen = [None if m is None else ops.expand_dims(m, axis=-1) for m in given]
+    xs = [
+        x if s is None or s.ndim != x.ndim else ops.where(s, x, 1)
+        for x, s in zip(_aligned(inputs), seen, strict=True)
+    ]
+    y = functools.reduce(ops.multiply, xs)
+    if any(s is None or s.ndim != y.ndim for s in seen):
+        return y
+    return ops.where(functools.reduce(ops.logical_or, seen), y, 0)
 
 
 @layer("Average", mask=_either)
@@ -74,6 +86,13 @@ def _joined(config, inputs, masks):
     """The masks joined as the inputs are; one that is missing lets everything through."""
     if not isinstance(masks, (list, tuple)) or all(m is None for m in masks):
         return None
+    given, strict = [m for m in masks if m is not None], config.get("masks") == "all"
+    axis = config.get("axis", -1) % inputs[0].ndim
+    if all(m.ndim == inputs[0].ndim - 1 for m in given):  # one number for all channels
+        if axis < inputs[0].ndim - 1 and len(given) == len(masks):
+            return ops.concatenate(*given, axis=axis)
+        if axis == inputs[0].ndim - 1 and (strict or len(given) == len(masks)):
+            return functools.reduce(ops.logical_and if strict else ops.logical_or, given)
     whole = []
     for x, mask in zip(inputs, masks, strict=True):
         if mask is None:
@@ -81,8 +100,8 @@ def _joined(config, inputs, masks):
         elif mask.ndim < x.ndim:
             mask = ops.logical_or(ops.expand_dims(mask, axis=-1), ops.full(x.shape, False, bool))
         whole.append(mask)
-    joined = ops.concatenate(*whole, axis=config.get("axis", -1))
-    if config.get("masks") == "all":
+    joined = ops.concatenate(*whole, axis=axis)
+    if strict:
         return ops.logical_not(ops.any(ops.logical_not(joined), axis=-1))
     return ops.any(joined, axis=-1)
 

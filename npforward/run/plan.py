@@ -126,6 +126,7 @@ class Recording:
     layers: dict[str, Layer | Graph] = field(default_factory=dict)
     weights: dict[Var, tuple[Layer, int]] = field(default_factory=dict)
     absent: bool = False  # whether there are no arrays yet: each is as its layer needs it
+    masks: dict[str, dict[str, Any]] = field(default_factory=dict)  # of each call
     _vars: dict[tuple[Layer, int], Var] = field(default_factory=dict)
     _within: int = 0  # layers that are being called by layers
     _scope: str | None = None  # what a layer of a mixed policy has its weights cast to, if in one
@@ -252,6 +253,11 @@ class Recording:
         options = self._options(definition, config, children, dtype)
         named = _arguments(definition, config, args, kwargs, options)
         previous = self._with_masks(definition, named)
+        self.masks[address] = {
+            name: _map_values(lambda v: v.array, tree)
+            for name, tree in named.items()
+            if name.endswith("mask") and any(isinstance(v.array, Var) for v in _values(tree))
+        }
         arrays = {
             name: _map_values(lambda v: v.array, named[name])
             for name in definition.arguments
@@ -291,6 +297,8 @@ class Recording:
         for i, mask in enumerate(masks[: len(inputs)]):
             if mask.array is not None:
                 inputs[i] = Value(inputs[i].array, mask.array)
+        if any(value.mask is not None for value in inputs):
+            self.masks[address] = {"mask": [value.mask for value in inputs]}
         return self._graph(graph, address, inputs)
 
     def _options(

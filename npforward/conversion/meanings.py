@@ -1,0 +1,386 @@
+"""Graph -> Graph: every layer in Keras 3.15's own words and arrays, or a refusal that names it.
+
+What an older Keras meant otherwise is carried over here, one small function for each meaning.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from npforward import addresses
+from npforward.conversion.architecture import calls
+from npforward.conversion.vocabulary import keras_3
+from npforward.errors import UnsupportedLayer, UnsupportedOption
+from npforward.graph import Graph, Layer, Node, Ref, Stored
+from npforward.layers import categories
+from npforward.layers.registry import IN_WEIGHTS, NO_EFFECT, NO_EFFECT_ENDINGS, Weight
+from npforward.weights import Bound, parts
+
+KEEP = "Keep this file, and open it with npforward"
+CODE = f"{KEEP} and custom_layers, or build the model with that code in Keras 3"
+OLD_HARD_SIGMOID = "keras2>hard_sigmoid"
+# Of Keras 1 and 2: clip(0.2 x + 0.5) is relu6(1.2 x + 3) / 6, today's function of 1.2 x.
+STEEPER = 1.2
+# What stands before an activation is a sum of products with these, and this.
+LAST_KERNELS, BIAS = ("pointwise_kernel", "kernel", "depthwise_kernel"), "bias"
+CANDIDATE = 2  # of the gates of an LSTM (i, f, c, o) and of a GRU (z, r, h): the one not a gate
+
+
+@dataclass
+class Part:
+    """A layer on its way: each meaning changes what it must."""
+
+    address: str
+    type: str
+    name: str
+    config: dict[str, Any]
+    children: dict[str, Layer | Graph]
+    arrays: list[tuple[Weight, Stored]]
+    beside: list[Stored] = field(default_factory=list)  # arrays with names of their own
+    said: list[str] = field(default_factory=list)  # what changes, for the user to read
+
+    @property
+    def who(self) -> str:
+        return f"layer {self.address!r} ({self.type})"
+
+    def say(self, what: str) -> None:
+        self.said.append(f"{self.address}: {what}")
+
+    def scale(self, name: str, factor: Any) -> None:
+        """Multiply an array along its last axis."""
+        self.arrays = [
+            (weight, _changed(stored, lambda a: a * factor) if weight.name == name else stored)
+            for weight, stored in self.arrays
+        ]
+
+
+def _changed(stored: Stored, change: Callable[[np.ndarray], np.ndarray]) -> Stored:
+    def read() -> np.ndarray:
+        return change(stored.read().astype(np.float64)).astype(stored.dtype)
+
+    return replace(stored, read=read)
+
+
+# ---- meanings -----------------------------------------------------------------------------------
+
+
+def hard_sigmoid(part: Part) -> None:
+    """Keras 1 and 2: the function was less steep; what goes into it is scaled instead."""
+    held = {weight.name for weight, _ in part.arrays}
+    if part.config.get("recurrent_activation") == OLD_HARD_SIGMOID:
+        part.config["recurrent_activation"] = "hard_sigmoid"
+        units = next(s.shape[-2] for w, s in part.arrays if w.name == "recurrent_kernel")
+        for name in ("kernel", "recurrent_kernel", BIAS):
+            gates = next((s.shape[-1] // units for w, s in part.arrays if w.name == name), 0)
+            steep = [1.0 if gate == CANDIDATE else STEEPER for gate in range(gates)]
+            part.scale(name, np.repeat(steep, units))
+        part.say("the gates' kernels and biases are scaled by 1.2, for today's hard_sigmoid")
+    if part.config.get("activation") != OLD_HARD_SIGMOID:
+        return
+    kernel = next((name for name in LAST_KERNELS if name in held), None)
+    if kernel and "recurrent_kernel" not in held:
+        part.config["activation"] = "hard_sigmoid"
+        for name in (kernel, BIAS):
+            part.scale(name, STEEPER)
+        part.say("kernel and bias are scaled by 1.2, for today's hard_sigmoid")
+        return
+    del part.config["activation"]
+    part.children["activation"] = _steeper_hard_sigmoid(part.config.get("dtype"))
+    part.say("its activation is a small model: today's hard_sigmoid after a scaling by 1.2")
+
+
+def _steeper_hard_sigmoid(dtype: Any) -> Graph:
+    """A model that computes clip(0.2 x + 0.5)."""
+    policy = {} if dtype is None else {"dtype": dtype}
+    scaling = Layer("scaling", "Rescaling", {**policy, "scale": STEEPER, "offset": 0.0})
+    today = Layer("hard_sigmoid", "Activation", {**policy, "activation": "hard_sigmoid"})
+    nodes = (
+        Node("x", Layer("x", "InputLayer", {"batch_shape": None})),
+        Node("scaling", scaling, (Ref("x"),)),
+        Node("hard_sigmoid", today, (Ref("scaling"),)),
+    )
+    return Graph("hard_sigmoid_of_keras_2", "Sequential", nodes, "x", Ref("hard_sigmoid"), policy)
+
+
+def resizing_crop(part: Part) -> None:
+    """Before Keras 3.6 a RandomCrop resized at inference, which today's Resizing does."""
+    if part.type != "RandomCrop" or not part.config.pop("resizes", False):
+        return
+    kept = ("height", "width", "data_format", "dtype", "trainable")
+    part.type = "Resizing"
+    part.config = {key: part.config[key] for key in kept if key in part.config}
+    part.config["crop_to_aspect_ratio"] = True
+    part.say(
+        "a Resizing, as which its RandomCrop acted at inference; in training it would no longer "
+        "crop at random"
+    )
+
+
+def counts(part: Part) -> None:
+    """Keras 2 counted tokens in floats and numbered bins in int64."""
+    before = part.config.pop("output_dtype", None)
+    if before is not None:
+        part.say(f"gives the same numbers as whole ones of Keras 3's dtype, no longer {before}")
+
+
+def frequencies(part: Part) -> None:
+    """Frequencies of tokens are given to Keras for the vocabulary, and in an array for all."""
+    if "output_mode" in part.config:
+        said = part.config["output_mode"]
+        part.config["output_mode"] = categories.OLD_MODES.get(str(said), said)
+    config = part.config
+    if config.get("output_mode") != "tf_idf" or config.get("vocabulary") is None:
+        return
+    text = part.type == "TextVectorization"
+    known = categories.vocabulary_of(
+        config["vocabulary"],
+        int if part.type == "IntegerLookup" else str,
+        "tf_idf",
+        1 if text else config.get("num_oov_indices", 1),
+        "" if text else config.get("mask_token"),
+        config.get("oov_token", "[UNK]"),
+        False,
+    )
+    depth = config["max_tokens"] if config.get("pad_to_max_tokens") else known.size
+    weights = categories.frequencies(config.get("idf_weights"), known, depth)
+    config["vocabulary"] = list(known.tokens)
+    config["idf_weights"] = weights[known.start :][: len(known.tokens)]
+    array = np.array(weights, np.float32)
+    for place in ("", "_lookup_layer/") if text else ("",):
+        name = f"{place}vars/idf_weights"
+        part.beside.append(Stored(name, array.shape, array.dtype, lambda: array))
+
+
+def lora(part: Part) -> None:
+    """In .h5 the arrays of LoRA are beside the kernel; `.keras` has them merged into it."""
+    if not part.config.pop("lora_apart", False):
+        return
+    rank = part.config.pop("lora_rank", None)
+    alpha = part.config.pop("lora_alpha", None) or rank
+    beside = {weight.role: stored for weight, stored in part.arrays}
+    if "lora_a" not in beside:
+        return
+    if part.config.get("quantization"):
+        raise UnsupportedOption(
+            f"{part.who}: LoRA beside a quantised kernel. A .keras file holds both as one kernel, "
+            f"which would have to be quantised anew and give other numbers. {KEEP}"
+        )
+    arrays: list[tuple[Weight, Stored]] = []
+    for weight, stored in part.arrays:
+        if weight.role in ("lora_a", "lora_b"):
+            continue
+        if weight.role == "values":
+            stored = _merged(stored, beside["lora_a"], beside["lora_b"], alpha / rank)
+        arrays.append((weight, stored))
+    part.say("LoRA is merged into the kernel")
+    part.arrays = arrays
+
+
+def _merged(stored: Stored, a: Stored, b: Stored, scale: float) -> Stored:
+    def added(kernel: np.ndarray) -> np.ndarray:
+        return kernel + a.read().astype(np.float64) @ b.read().astype(np.float64) * scale
+
+    return _changed(stored, added)
+
+
+def function(part: Part) -> None:
+    """A Lambda of a function of Keras's own, which is all that it is in npforward."""
+    if part.type != "Lambda":
+        return
+    if part.config.get("mask") is not None:
+        raise UnsupportedOption(f"{part.who}: Keras 3 cannot load its mask. {KEEP}")
+    name = part.config["function"]
+    part.config["function"] = {
+        "module": "builtins" if name in keras_3().activations else "keras.ops",
+        "class_name": "function",
+        "config": name,
+        "registered_name": "function",
+    }
+
+
+def quantized_attention(part: Part) -> None:
+    """Keras 3.15 quantises the layers in an attention, but does not load what it saves of them."""
+    said = part.config.get("quantization") or {}
+    if said and "mode" not in said:
+        raise UnsupportedOption(
+            f"{part.who}: its {next(iter(said))} is quantised, and Keras {keras_3().keras} cannot "
+            f"load an attention that is. {KEEP}, or convert the model before model.quantize"
+        )
+
+
+MEANINGS = (hard_sigmoid, resizing_crop, counts, frequencies, lora, function, quantized_attention)
+
+
+# ---- every layer --------------------------------------------------------------------------------
+
+
+class Today:
+    """One conversion: what has been said of it, and the layers that are done."""
+
+    def __init__(self, bounds: Mapping[Layer | Graph, Bound]) -> None:
+        self.bounds = bounds
+        self.said: list[str] = []
+        self.met: dict[Layer | Graph, str] = {}  # where a layer or model was met first
+        self.copying = False
+
+    def graph(self, graph: Graph, at: str) -> Graph:
+        """A model in today's words."""
+        done: dict[Layer | Graph, Layer | Graph] = {}
+        names = _names(graph)
+        for node in graph.nodes:
+            if node.layer not in done:
+                address = addresses.join(at, node.address)
+                made = self.of(node.layer, address)
+                if names[node.layer] != node.layer.name:
+                    said = f"is called {names[node.layer]!r}: Keras 3 takes no '/' in a name"
+                    self.said.append(f"{address}: {said}")
+                done[node.layer] = replace(made, name=names[node.layer])
+        nodes = tuple(
+            replace(node, layer=done[node.layer], kwargs=node.kwargs or self.unsaid(node.layer))
+            for node in graph.nodes
+        )
+        config = {key: graph.config[key] for key in ("trainable", "dtype") if key in graph.config}
+        today = replace(graph, nodes=nodes, stored=(), config=config)
+        listed = {node.address for made in calls(today).values() for node in made}
+        for node in nodes:
+            if node.address not in listed:
+                address = addresses.join(at, node.address)
+                self.said.append(f"{address}: left out, as no output depends on it")
+        return today
+
+    def unsaid(self, layer: Layer | Graph) -> dict[str, None]:
+        """A mask argument for a call that has no argument by name.
+
+        Where there is one, Keras 3 lets the mask that a value carries take its place at every
+        call; where there is none, it adds operations that make the mask to the model that it
+        opens, which changes the order of layers, by which arrays are found.
+        """
+        definition = self.bounds.get(layer, Bound()).definition
+        if definition is None:
+            return {}
+        names = [n for n in definition.arguments if "mask" in n and n not in definition.implicit]
+        return dict.fromkeys(names[:1])
+
+    def of(self, part: Layer | Graph, address: str) -> Layer | Graph:
+        """A layer or model in today's words; a copy where it has been met in another model.
+
+        Keras 3 writes that a layer is in several models, but cannot open most such files.
+        """
+        again, within = part in self.met, self.copying
+        if again and not within and any(self.bounds.get(p, Bound()).pairs for p in parts(part)):
+            self.said.append(
+                f"{address}: a copy of {self.met[part]}, as Keras 3 opens no layer that is in "
+                "several models: the same now, but training would change one alone"
+            )
+        self.met.setdefault(part, address)
+        self.copying = within or again
+        made = self.graph(part, address) if isinstance(part, Graph) else self.one(part, address)
+        self.copying = within
+        return replace(made, name=made.name.replace("/", "_"))
+
+    def one(self, layer: Layer, address: str) -> Layer:
+        """A layer in today's words, its arrays where Keras keeps them beneath it."""
+        bound = self.bounds.get(layer)
+        if bound is None:  # it was made here, of today's words
+            return layer
+        if bound.error is not None:
+            raise bound.error
+        arrays = list(self.arrays(layer, bound))
+        part = Part(
+            address, layer.type, layer.name, dict(layer.config), dict(layer.children), arrays
+        )
+        if bound.definition is None and layer.type != "InputLayer":
+            raise UnsupportedLayer(
+                f"{part.who}: it is not one of Keras's own layers, and its code is not in the "
+                f"file. {CODE}"
+            )
+        for meaning in MEANINGS:
+            meaning(part)
+        options = {} if bound.definition is None else bound.definition.options
+        config = _known(part, options)
+        children = {
+            name: self.of(child, addresses.join(address, name))
+            for name, child in part.children.items()
+        }
+        self.said += part.said
+        return Layer(part.name, part.type, config, tuple(_placed(part)), children)
+
+    def arrays(self, layer: Layer, bound: Bound) -> Iterator[tuple[Weight, Stored]]:
+        """The arrays of a layer, with those of a child that it keeps a second time."""
+        pairs = dict(bound.pairs)
+        declared = bound.definition.declared(layer.config) if bound.definition else pairs
+        below = (self.bounds.get(child, Bound()) for child in layer.children.values())
+        inner = [pair for bound in below for pair in bound.pairs]
+        for weight in declared:
+            if weight.of_child and weight not in pairs:
+                pairs[weight] = next(stored for w, stored in inner if w.name == weight.name)
+        return ((weight, pairs[weight]) for weight in declared if weight in pairs)
+
+
+def _known(part: Part, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The config without what Keras 3 has no word for, if that says nothing."""
+    found = keras_3().layers.get(part.type)
+    if found is None:
+        raise UnsupportedLayer(
+            f"{part.who}: Keras {keras_3().keras} has no layer that computes this. {KEEP}, or "
+            "write the layer as a custom one for Keras 3"
+        )
+    config = {}
+    for key, value in part.config.items():
+        if key in found.arguments or key in ("quantization", "name"):
+            config[key] = value
+            continue
+        idle = key in NO_EFFECT or key in IN_WEIGHTS or key.endswith(NO_EFFECT_ENDINGS)
+        if not idle and value is not None and not _same(value, options.get(key)):
+            raise UnsupportedOption(
+                f"{part.who}: Keras {keras_3().keras} has no option {key} for it, which is "
+                f"{value!r} here. {KEEP}"
+            )
+    for key in ("activation", "recurrent_activation"):
+        value = config.get(key)
+        if isinstance(value, str) and ">" in value:
+            raise UnsupportedOption(
+                f"{part.who}: its {key} {value!r} is Python code, which is not in the file. {CODE}"
+            )
+        if isinstance(value, str) and value not in keras_3().activations:
+            raise UnsupportedOption(
+                f"{part.who}: Keras {keras_3().keras} has no activation {value!r}. {KEEP}"
+            )
+    return config
+
+
+def _same(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and bool(np.all(a == b))
+
+
+def _placed(part: Part) -> Iterator[Stored]:
+    """The arrays of a layer under Keras's own paths beneath it: `cell/vars/0`."""
+    counted: Counter[str] = Counter()
+    for weight, stored in part.arrays:
+        private = part.type == "GroupQueryAttention" or weight.path == "gate_dense"
+        place = f"_{weight.path}" if private else weight.path
+        number = counted[place]
+        counted[place] += 1
+        yield replace(stored, name=f"{place}/vars/{number}".lstrip("/"))
+    yield from part.beside
+
+
+def _names(graph: Graph) -> dict[Layer | Graph, str]:
+    """A name for each layer that Keras 3 takes: without "/", and no two the same."""
+    found: dict[Layer | Graph, str] = {}
+    kept = {layer.name for layer in graph.layers if "/" not in layer.name}
+    taken: set[str] = set()
+    for layer in graph.layers:
+        name, n = layer.name.replace("/", "_"), 1
+        plain = name
+        while name in taken or (name != layer.name and name in kept):
+            n += 1
+            name = f"{plain}_{n}"
+        taken.add(name)
+        found[layer] = name
+    return found
