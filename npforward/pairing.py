@@ -80,7 +80,12 @@ def read(
             )
         graph = build(held)
         held.check()
-        return graph
+    _check_fit(graph, given, limits, by_name)
+    return graph
+
+
+def _check_fit(graph: Graph, given: Functions | None, limits: Limits, by_name: bool) -> None:
+    """The arrays of each layer must be as many, and of the shapes, that it needs."""
     bounds = bind(graph, given)
     errors = [bound.error for part, bound in bounds.items() if part.stored]
     if not by_name:  # otherwise layers without arrays are in the way
@@ -89,7 +94,6 @@ def read(
     for error in errors:
         if isinstance(error, WeightMismatch):
             raise WeightMismatch(f"{graph.source}: {error}")
-    return graph
 
 
 def _recorded(
