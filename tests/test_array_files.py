@@ -18,10 +18,10 @@ import h5py
 import ml_dtypes
 import numpy as np
 import pytest
+from fuzz.mutations import ODD, bytes_changed, places
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from test_formats import ODD, changed_bytes, places
 
 import npforward as npf
 from npforward import formats
@@ -336,7 +336,7 @@ def seeds():
 @settings(parent=ROUNDS, max_examples=int(os.environ.get("NPFORWARD_EXAMPLES", 400)))
 @given(which=st.integers(0, len(seeds()) - 1), seed=st.integers(0, 2**32))
 def test_changed_bytes_give_arrays_or_our_own_error(which, seed, folder):
-    path = fresh(folder, changed_bytes(seeds()[which], random.Random(seed)))
+    path = fresh(folder, bytes_changed(seeds()[which], random.Random(seed)))
     started = time.perf_counter()
     try:
         for stored in formats.arrays(path).values():
