@@ -38,7 +38,8 @@ class Limits:
     hdf5_depth: int = 32
     hdf5_objects: int = 200_000
     attribute_bytes: int = 64 * MiB
-    protobuf_fields: int = 1_000_000  # of one message: objects of a checkpoint, nodes of a graph
+    protobuf_fields: int = 200_000  # in one message: objects of a checkpoint, nodes of a graph
+    checkpoint_arrays: int = 100_000
     rank: int = 8
     tensor_elements: int = 2**31
     weights_bytes: int = 16 * GiB
