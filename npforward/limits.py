@@ -49,9 +49,10 @@ class Limits:
     hdf5_depth: int = 32
     hdf5_objects: int = 200_000
     attribute_bytes: int = 64 * MiB
-    protobuf_fields: int = 1_000_000  # of one message: objects of a checkpoint, nodes of a graph
     hdf5_library_bytes: int = 8 * GiB  # memory of the process in which the HDF5 library runs
     hdf5_library_seconds: int = 60  # that it may take to answer one question
+    protobuf_fields: int = 200_000  # in one message: objects of a checkpoint, nodes of a graph
+    checkpoint_arrays: int = 100_000
     rank: int = 8
     tensor_elements: int = 2**31
     weights_bytes: int = 16 * GiB

@@ -128,6 +128,17 @@ def test_arrays_are_listed_without_the_optimizer(name, genuine):
     assert not stored.read().flags.writeable
 
 
+def test_arrays_are_listed_by_what_leads_to_them(tmp_path):
+    """In a SavedModel with traces the keys of deep ones are short: `variables/3`."""
+    names = {"layer-0": 1, "variables": 3}
+    nodes = [(names, {}), ({"cell": 2}, {}), ({"kernel": 4}, {}), ({"0": 4}, {})]
+    path = of_objects(tmp_path, [*nodes, ({}, {"VARIABLE_VALUE": "v"})])
+    found = formats.arrays(path)
+    assert {name: stored.read().tolist() for name, stored in found.items()} == {
+        "layer-0/cell/kernel": [1, 2]
+    }
+
+
 def test_layers_name_their_arrays_by_what_holds_them(genuine):
     graph = formats.read(genuine("tf215/sequence") / "model")
     layers = {layer.name: layer for layer in graph.layers}

@@ -165,12 +165,16 @@ class ByObject:
 
     @property
     def arrays(self) -> dict[str, Stored]:
-        beside = object_graph.BESIDE if self.objects.nodes else set()
+        """All by the attributes that lead to them, where it is said, but for the optimizer's."""
+        nodes, named = self.objects.nodes, {}
+        if nodes:
+            for path, number in self.objects.beneath(0):
+                named[nodes[number].keys[object_graph.VALUE]] = path
         return {
-            short: Stored(short, stored.shape, stored.dtype, stored.read)
+            name: Stored(name, stored.shape, stored.dtype, stored.read)
             for key, stored in self.bundle.arrays().items()
-            if not beside.intersection(key.split("/"))
-            for short in [key.removesuffix(f"/.ATTRIBUTES/{object_graph.VALUE}")]
+            if not (nodes and object_graph.TRAINING.intersection(key.split("/")))
+            for name in [named.get(key, key.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE"))]
         }
 
     def __call__(self, place: str, names: tuple[str, ...], model: bool) -> tuple[Stored, ...]:

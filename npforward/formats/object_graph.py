@@ -17,11 +17,13 @@ from npforward.limits import Limits
 
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"  # the key of the tensor that holds the description
 VALUE = "VARIABLE_VALUE"  # what a variable calls its array
-# Attributes that lead to what is no weight: a model's optimizer, metrics and functions, lists of a
-# layer's weights beside the weights themselves, and the states of random generators.
-BESIDE = {"optimizer", "keras_api", "signatures", "save_counter", "root", "_state_var"}
-BESIDE |= {".OPTIMIZER_SLOT"}
-BESIDE |= {"variables", "trainable_variables", "regularization_losses", "metrics"}
+# Attributes that lead to what serves training alone, and steps of the keys of such arrays.
+TRAINING = {"optimizer", ".OPTIMIZER_SLOT", "save_counter", "keras_api"}
+# Others that lead to no weight, or beside the way to it: lists of a layer's weights, functions that
+# use them, the states of random generators.
+BESIDE = TRAINING | {"variables", "trainable_variables", "non_trainable_variables", "root"}
+BESIDE |= {"regularization_losses", "metrics", "signatures", "__call__", "_state_var"}
+BESIDE |= {"call_and_return_conditional_losses", "call_and_return_all_conditional_losses"}
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,9 @@ class Objects:
     def _count(self, number: int, prefix: str) -> int:
         """How many numbered children an object has."""
         if (number, prefix) not in self._counts:
-            names = (n.removeprefix(prefix) for n in self.nodes[number].children)
-            self._counts[number, prefix] = sum(name.isdecimal() for name in names)
+            numbered = re.compile(rf"{prefix}\d+")
+            names = self.nodes[number].children
+            self._counts[number, prefix] = sum(map(bool, map(numbered.fullmatch, names)))
         return self._counts[number, prefix]
 
     def at(self, start: int | None, path: str) -> int | None:
@@ -103,13 +106,17 @@ class Objects:
         return start
 
     def beneath(self, start: int, stop: Collection[int] = ()) -> Iterator[tuple[str, int]]:
-        """The variables that an object holds, each once: the path to it, and its number.
+        """The variables that an object holds, each once: the first path to it, and its number.
 
         What only the objects in `stop` hold is left out.
         """
-        seen, waiting = {start}, [("", start)]
+        seen: set[int] = set()
+        waiting = [("", start)]
         while waiting:
             path, number = waiting.pop()
+            if number in seen:
+                continue
+            seen.add(number)
             found = self.nodes[number]
             self._walked(len(found.children))
             self.limits.check("depth", path.count("/"), f"{self.where}: objects in objects")
@@ -117,5 +124,4 @@ class Objects:
                 yield path, number
             for name, child in reversed(found.children.items()):
                 if child not in seen and child not in stop and name not in BESIDE:
-                    seen.add(child)
                     waiting.append((f"{path}/{name}".lstrip("/"), child))

@@ -33,7 +33,8 @@ class Message:
         self.where, self.limits = where, limits
         self.fields: dict[int, list[int | memoryview]] = {}
         for count, (number, value) in enumerate(_fields(memoryview(data), where), 1):
-            limits.check("protobuf_fields", count, f"{where}: fields in one message")
+            if count > limits.protobuf_fields:
+                limits.check("protobuf_fields", count, f"{where}: fields in one message")
             self.fields.setdefault(number, []).append(value)
 
     def integer(self, number: int) -> int:
@@ -104,6 +105,8 @@ def varint(data: memoryview, at: int, where: str) -> tuple[int, int]:
     >>> varint(memoryview(b"\\x96\\x01"), 0, "a.pb")
     (150, 2)
     """
+    if at < len(data) and data[at] < 128:  # as most are
+        return data[at], at + 1
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(data):

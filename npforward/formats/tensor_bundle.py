@@ -72,6 +72,7 @@ class Bundle:
             elif not key.startswith(b"\0"):  # a part of a tensor that is kept in several
                 entry = self._entry(message)
                 total += entry.size
+                limits.check("checkpoint_arrays", len(self.entries) + 1, f"{self.where}: arrays")
                 self.entries[str(key, "utf-8", "backslashreplace")] = entry
         limits.check("weights_bytes", total, f"{self.where}: all tensors together")
         if not self.shards:
@@ -208,7 +209,8 @@ def table(data: memoryview, where: str, limits: Limits) -> Iterator[tuple[bytes,
                     "a table. It is damaged: copy it again."
                 )
             last, keys = key, keys + len(key) + 1
-            limits.check("attribute_bytes", keys, f"{where}: all keys together")
+            if keys > limits.attribute_bytes:
+                limits.check("attribute_bytes", keys, f"{where}: all keys together")
             yield key, value
 
 
