@@ -2,6 +2,9 @@
 
 import pytest
 from cases import Case, case_names
+from fuzz.mutations import tree_changed
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from npforward.errors import NpforwardError
 from npforward.limits import Limits
@@ -28,3 +31,16 @@ def test_any_wrong_field_is_an_error_that_names_the_layer(class_name):
                 model.trace(case.inputs)  # some fields are free, and some values only odd
             except NpforwardError as error:
                 assert "layer" in str(error), (key, wrong, error)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(name=st.sampled_from(case_names()), chance=st.randoms(use_true_random=False))
+def test_a_change_anywhere_in_a_config_gives_results_or_our_own_error(name, chance):
+    config = tree_changed(Case(name).config, chance)
+    try:
+        case = Case(name, config)
+        model = Model(case.graph, limits=Limits(value_bytes=2**26))
+        model.summary()
+        model.trace(case.inputs)
+    except NpforwardError as error:
+        assert str(error)

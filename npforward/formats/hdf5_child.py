@@ -179,6 +179,8 @@ def allow(seconds: int) -> None:
         return
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     soft = math.ceil(time.process_time()) + seconds
+    if hard != resource.RLIM_INFINITY:
+        soft = min(soft, hard)
     resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
@@ -224,7 +226,6 @@ def main() -> None:
         allow(int(seconds))
         try:
             if question == "open":
-                reader = None  # its memory first
                 reader = Reader(content)
                 answer, content = None, b""
             else:
