@@ -315,8 +315,10 @@ class _Reader:
                 config[key] = self.value(value, where)
         if kind == "InputLayer":
             shape = config.setdefault("batch_shape", None)
-            sizes = all(n is None or (type(n) is int and n >= 0) for n in leaves(shape))
-            if isinstance(shape, int) or not sizes:
+            known = isinstance(shape, (list, tuple)) and all(
+                n is None or (type(n) is int and 0 <= n < 2**31) for n in shape
+            )
+            if shape is not None and not known:
                 raise self.wrong(f"batch_shape of {where}", shape, "a list of sizes")
             config.setdefault("dtype", "float32")
         stored = self.weights(place, names, False)
