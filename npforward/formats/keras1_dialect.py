@@ -167,14 +167,14 @@ def _chain(chain: list[Entry], layers: dict[str, Entry], inputs: list[Any]) -> l
 def _branch(entry: Entry, layers: dict[str, Entry], inputs: list[Any]) -> list[Any]:
     """As `_chain`, of anything that a Merge may have had inside."""
     config = entry["config"] if isinstance(entry["config"], dict) else {"layers": entry["config"]}
-    inner, outputs = config.get("layers"), config.get("output_layers")
+    inner, taken, given = (config.get(key) for key in ("layers", "input_layers", "output_layers"))
     if entry["class_name"] not in MODELS or not inner or not _entries(inner):
         return _chain([entry], layers, inputs)
-    if not isinstance(outputs, list) or not outputs:
+    if not isinstance(taken, list) or not isinstance(given, list) or not given:
         return _chain(inner, layers, inputs)
     layers |= {str(_name(layer)): layer for layer in inner}
-    inputs += config.get("input_layers") or []
-    return outputs[0]
+    inputs += taken
+    return given[0]
 
 
 def _input(first: Entry, layers: dict[str, Entry], inputs: list[Any]) -> list[Any]:

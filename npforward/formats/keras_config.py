@@ -322,10 +322,10 @@ class _Reader:
                 config[key] = self.value(value, where)
         if kind == "InputLayer":
             shape = config.setdefault("batch_shape", None)
-            flat = isinstance(shape, (list, tuple)) and all(
-                n is None or (type(n) is int and n >= 0) for n in shape
+            known = isinstance(shape, (list, tuple)) and all(
+                n is None or (type(n) is int and 0 <= n < 2**31) for n in shape
             )
-            if shape is not None and not flat:
+            if shape is not None and not known:
                 raise self.wrong(f"batch_shape of {where}", shape, "a list of sizes")
             config.setdefault("dtype", "float32")
         stored = self.weights(place, names, False)
