@@ -101,8 +101,10 @@ def convert(
         return found
 
     graph, said = outright(model.graph, lambda graph: recorded(graph)[0])
-    tensors = _tensors(*recorded(graph))
-    today = Today(bind(graph))
+    small, large = recorded(graph)
+    masked = [at for at, masks in small.masks.items() if masks]
+    tensors = _tensors(small, large)
+    today = Today(bind(graph), tensors, masked)
     graph = today.graph(graph, "")
     config = architecture.entry(graph, "", tensors)
     places = list(architecture.places(graph))
