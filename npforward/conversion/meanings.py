@@ -171,9 +171,9 @@ def padding(part: Part) -> None:
 def output_size(part: Part) -> None:
     """Keras 1 was told the size of what a Deconvolution2D gives; today it follows from padding."""
     space = re.fullmatch(r"Conv([123])DTranspose", part.type)
-    wanted = part.config.pop("output_shape", None)
-    if space is None or wanted is None or part.shape is None:
+    if space is None or part.config.get("output_shape") is None or part.shape is None:
         return
+    wanted = part.config.pop("output_shape")
     n = int(space[1])
     first = 2 if part.config.get("data_format") == "channels_first" else 1
     size, strides, dilation, outs = (
@@ -210,12 +210,12 @@ def _no_such_output(part: Part, wanted: Any) -> UnsupportedOption:
 
 
 def masked_places(part: Part) -> None:
-    """What older versions gave for masked places, where no place is masked."""
-    if part.masked:
-        return
+    """What older versions gave for masked places, if there are any and it is not that of today."""
     if part.type == "Bidirectional":
-        part.config.pop("zero_output_for_mask", None)
-    if part.type == "Softmax":
+        today = part.children["forward_layer"].config.get("return_sequences", False)
+        if not part.masked or part.config.get("zero_output_for_mask") == today:
+            part.config.pop("zero_output_for_mask", None)
+    if part.type == "Softmax" and not part.masked:
         part.config.pop("masked", None)
 
 
