@@ -16,7 +16,7 @@ import numpy as np
 from npforward.conversion import architecture
 from npforward.conversion.architecture import Place, Tensor
 from npforward.conversion.masks import outright
-from npforward.conversion.meanings import Today
+from npforward.conversion.meanings import Today, check_classes
 from npforward.conversion.vocabulary import keras_3
 from npforward.errors import BadInput, UnsupportedLayer
 from npforward.formats.keras_zip import CONFIG, METADATA, WEIGHTS
@@ -123,7 +123,7 @@ def _check(model: Model) -> None:
                 "makes no arrays to load. Give the model an Input in the Keras that wrote it, and "
                 "save it again"
             )
-    Today(bind(model.graph)).graph(model.graph, "")
+    check_classes(model.graph, bind(model.graph), "")
 
 
 def _tensors(small: Recording, large: Recording) -> dict[str, Tensor]:

@@ -325,6 +325,38 @@ MEANINGS = (
 )
 
 
+# ---- what Keras 3 has not -----------------------------------------------------------------------
+
+
+def check_classes(part: Layer | Graph, bounds: Mapping[Layer | Graph, Bound], address: str) -> None:
+    """Refuse a model with a class or an activation that is not one of Keras 3's."""
+    if isinstance(part, Graph):
+        for node in part.nodes:
+            check_classes(node.layer, bounds, addresses.join(address, node.address))
+        return
+    who, keras = f"layer {address!r} ({part.type})", keras_3()
+    if part.type != "InputLayer" and bounds[part].definition is None:
+        raise UnsupportedLayer(
+            f"{who}: it is not one of Keras's own layers, and its code is not in the file. {CODE}"
+        )
+    if part.type not in keras.layers:
+        raise UnsupportedLayer(
+            f"{who}: Keras {keras.keras} has no layer that computes this. {KEEP}, or write the "
+            "layer as a custom one for Keras 3"
+        )
+    for key in ("activation", "recurrent_activation"):
+        word = part.config.get(key)
+        if not isinstance(word, str) or word in keras.activations or word == OLD_HARD_SIGMOID:
+            continue
+        if ">" in word:
+            raise UnsupportedOption(
+                f"{who}: its {key} {word!r} is Python code, which is not in the file. {CODE}"
+            )
+        raise UnsupportedOption(f"{who}: Keras {keras.keras} has no {key} {word!r}. {KEEP}")
+    for name, child in part.children.items():
+        check_classes(child, bounds, addresses.join(address, name))
+
+
 # ---- every layer --------------------------------------------------------------------------------
 
 
@@ -427,11 +459,6 @@ class Today:
         config, inner = dict(layer.config), dict(layer.children)
         part = Part(address, layer.type, layer.name, config, inner, arrays, shape)
         part.masked = any(at == address or at.startswith(f"{address}@") for at in self.masked)
-        if bound.definition is None and layer.type != "InputLayer":
-            raise UnsupportedLayer(
-                f"{part.who}: it is not one of Keras's own layers, and its code is not in the "
-                f"file. {CODE}"
-            )
         for meaning in MEANINGS:
             meaning(part)
         options = {} if bound.definition is None else bound.definition.options
@@ -460,13 +487,7 @@ class Today:
 
 def _known(part: Part, options: Mapping[str, Any]) -> dict[str, Any]:
     """The config without what Keras 3 has no word for, if that says nothing."""
-    found = keras_3().layers.get(part.type)
-    if found is None:
-        raise UnsupportedLayer(
-            f"{part.who}: Keras {keras_3().keras} has no layer that computes this. {KEEP}, or "
-            "write the layer as a custom one for Keras 3"
-        )
-    config = {}
+    found, config = keras_3().layers[part.type], {}
     for key, value in part.config.items():
         if key in found.arguments or key in ("quantization", "name"):
             config[key] = value
@@ -482,16 +503,6 @@ def _known(part: Part, options: Mapping[str, Any]) -> dict[str, Any]:
             raise UnsupportedOption(
                 f"{part.who}: Keras {keras_3().keras} has nothing that acts as its "
                 f"{key}={value!r}. {KEEP}"
-            )
-    for key in ("activation", "recurrent_activation"):
-        value = config.get(key)
-        if isinstance(value, str) and ">" in value:
-            raise UnsupportedOption(
-                f"{part.who}: its {key} {value!r} is Python code, which is not in the file. {CODE}"
-            )
-        if isinstance(value, str) and value not in keras_3().activations:
-            raise UnsupportedOption(
-                f"{part.who}: Keras {keras_3().keras} has no activation {value!r}. {KEEP}"
             )
     return config
 
