@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cases import FIXTURES
 from PIL import Image
 
 from npforward import arrays
@@ -284,3 +285,39 @@ def test_heavy_imports_wait_until_they_are_needed():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stderr == "[]\n"
+
+
+def test_convert_says_what_it_changed_and_wrote(tmp_path, capsys):
+    out = tmp_path / "new" / "model.keras"
+    assert main(["convert", str(FIXTURES / "files" / "old_curved.h5"), str(out)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "changed: bend: kernel and bias are scaled by 1.2, for today's hard_sigmoid",
+        "changed: bend_again: its activation is a small model: today's hard_sigmoid after a "
+        "scaling by 1.2",
+        f"written: {out} (2 arrays)",
+    ]
+    assert main(["summary", str(out)]) == 0
+    assert main(["convert", str(out), str(tmp_path / "again.keras"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.split("Non-trainable params: 0\n")[1]) == {
+        "path": str(tmp_path / "again.keras"),
+        "arrays": 2,
+        "changes": [],
+    }
+
+
+def test_convert_takes_an_architecture_and_weights(tmp_path, capsys):
+    files = FIXTURES / "files"
+    out = tmp_path / "new.keras"
+    architecture, weights = files / "old_sequential.json", files / "old_sequential_weights.h5"
+    assert main(["convert", str(architecture), str(out)]) == 2
+    assert "holds an architecture only" in capsys.readouterr().err
+    assert main(["convert", str(architecture), str(out), "--weights", str(weights)]) == 0
+    assert main(["convert", str(out), str(out), "--limit", "layers=1"]) == 4
+    assert "the limit layers = 1" in capsys.readouterr().err
+
+
+def test_convert_refuses_with_code_3_and_writes_nothing(tmp_path, capsys):
+    out = tmp_path / "new.keras"
+    assert main(["convert", str(FIXTURES / "custom" / "model.keras"), str(out)]) == 3
+    assert "layer 'bent_dense' (Dense): its activation 'shop>bent'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

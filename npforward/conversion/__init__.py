@@ -16,7 +16,7 @@ import numpy as np
 from npforward.conversion import architecture
 from npforward.conversion.architecture import Place, Tensor
 from npforward.conversion.masks import outright
-from npforward.conversion.meanings import Today
+from npforward.conversion.meanings import Today, check_classes
 from npforward.conversion.vocabulary import keras_3
 from npforward.errors import BadInput, UnsupportedLayer
 from npforward.formats.keras_zip import CONFIG, METADATA, WEIGHTS
@@ -101,8 +101,10 @@ def convert(
         return found
 
     graph, said = outright(model.graph, lambda graph: recorded(graph)[0])
-    tensors = _tensors(*recorded(graph))
-    today = Today(bind(graph))
+    small, large = recorded(graph)
+    masked = [at for at, masks in small.masks.items() if masks]
+    tensors = _tensors(small, large)
+    today = Today(bind(graph), tensors, masked)
     graph = today.graph(graph, "")
     config = architecture.entry(graph, "", tensors)
     places = list(architecture.places(graph))
@@ -121,7 +123,7 @@ def _check(model: Model) -> None:
                 "makes no arrays to load. Give the model an Input in the Keras that wrote it, and "
                 "save it again"
             )
-    Today(bind(model.graph)).graph(model.graph, "")
+    check_classes(model.graph, bind(model.graph), "")
 
 
 def _tensors(small: Recording, large: Recording) -> dict[str, Tensor]:

@@ -106,8 +106,10 @@ class _Masks:
         self.numbers: dict[Var, int] = {}
         for i, step in enumerate(recording.tape.steps):
             for out in step.outs:
-                key: Any = self.values[out][0] if out in self.values else i
-                if key is i and out.dtype == bool:
+                key: Any = i  # of what masks are not made of, and no layer gives
+                if out in self.values:
+                    key = self.values[out][0]
+                elif out.dtype == bool:
                     options = repr(sorted(step.options.items()))
                     key = (step.op.fn.__name__, options, *map(self.key, step.args))
                 self.numbers[out] = numbers.setdefault(key, len(numbers))

@@ -5,20 +5,27 @@ What an older Keras meant otherwise is carried over here, one small function for
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from npforward import addresses
-from npforward.conversion.architecture import calls
+from npforward.conversion.architecture import Tensors, calls
 from npforward.conversion.vocabulary import keras_3
 from npforward.errors import UnsupportedLayer, UnsupportedOption
-from npforward.graph import Graph, Layer, Node, Ref, Stored
+from npforward.graph import Graph, Layer, Node, Ref, Stored, leaves
 from npforward.layers import categories
-from npforward.layers.registry import IN_WEIGHTS, NO_EFFECT, NO_EFFECT_ENDINGS, Weight
+from npforward.layers.registry import (
+    IN_WEIGHTS,
+    NO_EFFECT,
+    NO_EFFECT_ENDINGS,
+    Weight,
+    per_axis,
+)
 from npforward.weights import Bound, parts
 
 KEEP = "Keep this file, and open it with npforward"
@@ -28,6 +35,8 @@ OLD_HARD_SIGMOID = "keras2>hard_sigmoid"
 STEEPER = 1.2
 # What stands before an activation is a sum of products with these, and this.
 LAST_KERNELS, BIAS = ("pointwise_kernel", "kernel", "depthwise_kernel"), "bias"
+BORDERS = ("theano>same", "full")
+OLDER = re.compile(r"(keras|tf|theano)\w*>")  # words for what today's Keras has no word for
 CANDIDATE = 2  # of the gates of an LSTM (i, f, c, o) and of a GRU (z, r, h): the one not a gate
 
 
@@ -41,6 +50,9 @@ class Part:
     config: dict[str, Any]
     children: dict[str, Layer | Graph]
     arrays: list[tuple[Weight, Stored]]
+    shape: tuple[int | None, ...] | None = None  # of its input, if that is known
+    masked: bool = False  # whether its input is
+    before: Layer | None = None  # a layer that has to come before it now
     beside: list[Stored] = field(default_factory=list)  # arrays with names of their own
     said: list[str] = field(default_factory=list)  # what changes, for the user to read
 
@@ -99,12 +111,17 @@ def _steeper_hard_sigmoid(dtype: Any) -> Graph:
     policy = {} if dtype is None else {"dtype": dtype}
     scaling = Layer("scaling", "Rescaling", {**policy, "scale": STEEPER, "offset": 0.0})
     today = Layer("hard_sigmoid", "Activation", {**policy, "activation": "hard_sigmoid"})
+    return _one_after_the_other("hard_sigmoid_of_keras_2", scaling, today, policy)
+
+
+def _one_after_the_other(name: str, first: Layer, then: Layer, config: Mapping[str, Any]) -> Graph:
+    """A model of two layers."""
     nodes = (
         Node("x", Layer("x", "InputLayer", {"batch_shape": None})),
-        Node("scaling", scaling, (Ref("x"),)),
-        Node("hard_sigmoid", today, (Ref("scaling"),)),
+        Node("first", first, (Ref("x"),)),
+        Node("then", then, (Ref("first"),)),
     )
-    return Graph("hard_sigmoid_of_keras_2", "Sequential", nodes, "x", Ref("hard_sigmoid"), policy)
+    return Graph(name, "Sequential", nodes, "x", Ref("then"), config)
 
 
 def resizing_crop(part: Part) -> None:
@@ -119,6 +136,87 @@ def resizing_crop(part: Part) -> None:
         "a Resizing, as which its RandomCrop acted at inference; in training it would no longer "
         "crop at random"
     )
+
+
+def padding(part: Part) -> None:
+    """Theano put borders otherwise; where today's `same` is not that, they are a layer before."""
+    said = [key for key in ("padding", "recurrent_padding") if part.config.get(key) in BORDERS]
+    space = re.fullmatch(r"(?:|Depthwise|Separable)Conv(?:LSTM)?([123])D", part.type)
+    if not said or space is None:
+        return
+    n = int(space[1])
+    size, strides, dilation = (
+        per_axis(key, part.config.get(key, 1), n)
+        for key in ("kernel_size", "strides", "dilation_rate")
+    )
+    reach = [(k - 1) * d + 1 for k, d in zip(size, dilation, strict=True)]
+    same = set(strides) == {1} and all(k % 2 for k in reach)
+    for key in said:
+        word = part.config[key]
+        if word == "theano>same" and (same or (key != "padding" and all(k % 2 for k in size))):
+            part.config[key] = "same"
+        elif key == "padding" and "LSTM" not in part.type:
+            part.config[key] = "valid"
+            widths = [
+                [k // 2, k - 1 - k // 2] if word == "theano>same" else [k - 1] * 2 for k in reach
+            ]
+            kept = {k: v for k, v in part.config.items() if k in ("data_format", "dtype")}
+            config = {**kept, "padding": widths if n > 1 else widths[0]}
+            part.before = Layer(f"border_of_{part.name}", f"ZeroPadding{n}D", config)
+            part.say("a model of two layers: zeros at the border, as Theano put them, come first")
+        if part.config[key] == "same" and key == "recurrent_padding":
+            del part.config[key]
+
+
+def output_size(part: Part) -> None:
+    """Keras 1 was told the size of what a Deconvolution2D gives; today it follows from padding."""
+    space = re.fullmatch(r"Conv([123])DTranspose", part.type)
+    if space is None or part.config.get("output_shape") is None or part.shape is None:
+        return
+    wanted = part.config.pop("output_shape")
+    n = int(space[1])
+    first = 2 if part.config.get("data_format") == "channels_first" else 1
+    size, strides, dilation, outs = (
+        per_axis(key, value, n)
+        for key, value in (
+            *(
+                (key, part.config.get(key, 1))
+                for key in ("kernel_size", "strides", "dilation_rate")
+            ),
+            ("output_shape", wanted),
+        )
+    )
+    word, sizes = part.config.get("padding", "valid"), part.shape[first : first + n]
+    if None in sizes or word not in ("valid", "same"):
+        raise _no_such_output(part, wanted)
+    extra, by_itself = [], True
+    for m, k, s, d, out in zip(sizes, size, strides, dilation, outs, strict=True):
+        k, m = (k - 1) * d + 1, m or 0
+        by_itself &= out == m * s + (max(k - s, 0) if word == "valid" else 0)
+        extra.append(out - (m - 1) * s - (k if word == "valid" else k % 2))
+    if by_itself:
+        return
+    if any(not 0 <= e < s for e, s in zip(extra, strides, strict=True)):
+        raise _no_such_output(part, wanted)
+    part.config["output_padding"] = extra
+    part.say(f"its output_shape={wanted!r} is output_padding={extra!r} now")
+
+
+def _no_such_output(part: Part, wanted: Any) -> UnsupportedOption:
+    return UnsupportedOption(
+        f"{part.who}: its output_shape={wanted!r} is not one that Keras {keras_3().keras} gives "
+        f"for an input of shape {part.shape}. {KEEP}"
+    )
+
+
+def masked_places(part: Part) -> None:
+    """What older versions gave for masked places, if there are any and it is not that of today."""
+    if part.type == "Bidirectional":
+        today = part.children["forward_layer"].config.get("return_sequences", False)
+        if not part.masked or part.config.get("zero_output_for_mask") == today:
+            part.config.pop("zero_output_for_mask", None)
+    if part.type == "Softmax" and not part.masked:
+        part.config.pop("masked", None)
 
 
 def counts(part: Part) -> None:
@@ -213,7 +311,50 @@ def quantized_attention(part: Part) -> None:
         )
 
 
-MEANINGS = (hard_sigmoid, resizing_crop, counts, frequencies, lora, function, quantized_attention)
+MEANINGS = (
+    hard_sigmoid,
+    resizing_crop,
+    padding,
+    output_size,
+    masked_places,
+    counts,
+    frequencies,
+    lora,
+    function,
+    quantized_attention,
+)
+
+
+# ---- what Keras 3 has not -----------------------------------------------------------------------
+
+
+def check_classes(part: Layer | Graph, bounds: Mapping[Layer | Graph, Bound], address: str) -> None:
+    """Refuse a model with a class or an activation that is not one of Keras 3's."""
+    if isinstance(part, Graph):
+        for node in part.nodes:
+            check_classes(node.layer, bounds, addresses.join(address, node.address))
+        return
+    who, keras = f"layer {address!r} ({part.type})", keras_3()
+    if part.type != "InputLayer" and bounds[part].definition is None:
+        raise UnsupportedLayer(
+            f"{who}: it is not one of Keras's own layers, and its code is not in the file. {CODE}"
+        )
+    if part.type not in keras.layers:
+        raise UnsupportedLayer(
+            f"{who}: Keras {keras.keras} has no layer that computes this. {KEEP}, or write the "
+            "layer as a custom one for Keras 3"
+        )
+    for key in ("activation", "recurrent_activation"):
+        word = part.config.get(key)
+        if not isinstance(word, str) or word in keras.activations or word == OLD_HARD_SIGMOID:
+            continue
+        if ">" in word:
+            raise UnsupportedOption(
+                f"{who}: its {key} {word!r} is Python code, which is not in the file. {CODE}"
+            )
+        raise UnsupportedOption(f"{who}: Keras {keras.keras} has no {key} {word!r}. {KEEP}")
+    for name, child in part.children.items():
+        check_classes(child, bounds, addresses.join(address, name))
 
 
 # ---- every layer --------------------------------------------------------------------------------
@@ -222,8 +363,15 @@ MEANINGS = (hard_sigmoid, resizing_crop, counts, frequencies, lora, function, qu
 class Today:
     """One conversion: what has been said of it, and the layers that are done."""
 
-    def __init__(self, bounds: Mapping[Layer | Graph, Bound]) -> None:
+    def __init__(
+        self,
+        bounds: Mapping[Layer | Graph, Bound],
+        tensors: Tensors | None = None,
+        masked: Collection[str] = (),
+    ) -> None:
         self.bounds = bounds
+        self.tensors = tensors or {}  # by address
+        self.masked = masked  # addresses of calls that get a mask
         self.said: list[str] = []
         self.met: dict[Layer | Graph, str] = {}  # where a layer or model was met first
         self.copying = False
@@ -235,7 +383,7 @@ class Today:
         for node in graph.nodes:
             if node.layer not in done:
                 address = addresses.join(at, node.address)
-                made = self.of(node.layer, address)
+                made = self.of(node.layer, address, self.shape(node, at))
                 if names[node.layer] != node.layer.name:
                     said = f"is called {names[node.layer]!r}: Keras 3 takes no '/' in a name"
                     self.said.append(f"{address}: {said}")
@@ -266,7 +414,18 @@ class Today:
         names = [n for n in definition.arguments if "mask" in n and n not in definition.implicit]
         return dict.fromkeys(names[:1])
 
-    def of(self, part: Layer | Graph, address: str) -> Layer | Graph:
+    def shape(self, node: Node, at: str) -> tuple[int | None, ...] | None:
+        """The shape of what a call takes first."""
+        first = next((leaf for leaf in leaves(node.args) if isinstance(leaf, Ref)), None)
+        if first is None:
+            return None
+        source = addresses.join(at, first.node) + (f"#{first.output}" if first.output else "")
+        known = self.tensors.get(source)
+        return known.shape if known else None
+
+    def of(
+        self, part: Layer | Graph, address: str, shape: tuple[int | None, ...] | None = None
+    ) -> Layer | Graph:
         """A layer or model in today's words; a copy where it has been met in another model.
 
         Keras 3 writes that a layer is in several models, but cannot open most such files.
@@ -279,11 +438,17 @@ class Today:
             )
         self.met.setdefault(part, address)
         self.copying = within or again
-        made = self.graph(part, address) if isinstance(part, Graph) else self.one(part, address)
+        made: Layer | Graph
+        if isinstance(part, Graph):
+            made = self.graph(part, address)
+        else:
+            made = self.one(part, address, shape)
         self.copying = within
         return replace(made, name=made.name.replace("/", "_"))
 
-    def one(self, layer: Layer, address: str) -> Layer:
+    def one(
+        self, layer: Layer, address: str, shape: tuple[int | None, ...] | None = None
+    ) -> Layer | Graph:
         """A layer in today's words, its arrays where Keras keeps them beneath it."""
         bound = self.bounds.get(layer)
         if bound is None:  # it was made here, of today's words
@@ -291,14 +456,9 @@ class Today:
         if bound.error is not None:
             raise bound.error
         arrays = list(self.arrays(layer, bound))
-        part = Part(
-            address, layer.type, layer.name, dict(layer.config), dict(layer.children), arrays
-        )
-        if bound.definition is None and layer.type != "InputLayer":
-            raise UnsupportedLayer(
-                f"{part.who}: it is not one of Keras's own layers, and its code is not in the "
-                f"file. {CODE}"
-            )
+        config, inner = dict(layer.config), dict(layer.children)
+        part = Part(address, layer.type, layer.name, config, inner, arrays, shape)
+        part.masked = any(at == address or at.startswith(f"{address}@") for at in self.masked)
         for meaning in MEANINGS:
             meaning(part)
         options = {} if bound.definition is None else bound.definition.options
@@ -308,7 +468,10 @@ class Today:
             for name, child in part.children.items()
         }
         self.said += part.said
-        return Layer(part.name, part.type, config, tuple(_placed(part)), children)
+        today = Layer(part.name, part.type, config, tuple(_placed(part)), children)
+        if part.before is None:
+            return today
+        return _one_after_the_other(part.name, part.before, today, {})
 
     def arrays(self, layer: Layer, bound: Bound) -> Iterator[tuple[Weight, Stored]]:
         """The arrays of a layer, with those of a child that it keeps a second time."""
@@ -324,13 +487,7 @@ class Today:
 
 def _known(part: Part, options: Mapping[str, Any]) -> dict[str, Any]:
     """The config without what Keras 3 has no word for, if that says nothing."""
-    found = keras_3().layers.get(part.type)
-    if found is None:
-        raise UnsupportedLayer(
-            f"{part.who}: Keras {keras_3().keras} has no layer that computes this. {KEEP}, or "
-            "write the layer as a custom one for Keras 3"
-        )
-    config = {}
+    found, config = keras_3().layers[part.type], {}
     for key, value in part.config.items():
         if key in found.arguments or key in ("quantization", "name"):
             config[key] = value
@@ -341,15 +498,11 @@ def _known(part: Part, options: Mapping[str, Any]) -> dict[str, Any]:
                 f"{part.who}: Keras {keras_3().keras} has no option {key} for it, which is "
                 f"{value!r} here. {KEEP}"
             )
-    for key in ("activation", "recurrent_activation"):
-        value = config.get(key)
-        if isinstance(value, str) and ">" in value:
+    for key, value in config.items():
+        if key in options and isinstance(value, str) and OLDER.match(value):
             raise UnsupportedOption(
-                f"{part.who}: its {key} {value!r} is Python code, which is not in the file. {CODE}"
-            )
-        if isinstance(value, str) and value not in keras_3().activations:
-            raise UnsupportedOption(
-                f"{part.who}: Keras {keras_3().keras} has no activation {value!r}. {KEEP}"
+                f"{part.who}: Keras {keras_3().keras} has nothing that acts as its "
+                f"{key}={value!r}. {KEEP}"
             )
     return config
 

@@ -20,6 +20,7 @@ import keras
 import keras.src.ops
 from keras.src.activations import ALL_OBJECTS_DICT
 from keras.src.applications.convnext import LayerScale
+from keras.src.layers.preprocessing.feature_space import TFDConcat, TFDIdentity
 from keras.src.ops.operation import Operation
 
 HOME = Path(__file__).parents[2] / "npforward" / "conversion" / "keras_3.json"
@@ -63,7 +64,8 @@ def layers() -> dict:
     found = {
         name: written(cls, "keras.layers") for name, cls in of("keras.layers", Operation).items()
     }
-    found["LayerScale"] = written(LayerScale, LayerScale.__module__, "LayerScale")
+    for cls in (LayerScale, TFDConcat, TFDIdentity):  # in files, though not in keras.layers
+        found[cls.__name__] = written(cls, cls.__module__, cls.__name__)
     return found
 
 
