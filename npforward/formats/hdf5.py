@@ -204,6 +204,16 @@ class File:
                 waiting += [place for place in reversed(beneath) if place not in skip]
         return found
 
+    def groups(self, path: str = "") -> list[str]:
+        """Every group beneath `path`, empty ones too."""
+        found, waiting = [], [path.strip("/")]
+        while waiting:
+            at = waiting.pop()
+            if not self._is_dataset(self._object(at)):
+                found.append(at)
+                waiting += [f"{at}/{name}".strip("/") for name in reversed(self.names(at))]
+        return found
+
     def stored(self, path: str) -> Stored:
         """The dataset at `path`: shape, dtype and place are checked now, its values read later."""
         path = path.strip("/")

@@ -6,8 +6,12 @@ applies all steps to a model and to everything in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from npforward.formats.keras_functions import of_functions, of_nodes
 
 Entry = dict[str, Any]
 
@@ -15,6 +19,11 @@ MODELS = ("Sequential", "Functional", "Model")
 MERGES = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"}
 RECURRENT = {"LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU", "Bidirectional"}
 RECURRENT |= {"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}
+
+CATEGORIES = {"CategoryEncoding", "StringLookup", "IntegerLookup", "TextVectorization"}
+CATEGORIES |= {"Discretization", "Hashing", "HashedCrossing"}
+FLIPPED = {f"{kind}Conv{n}D" for kind in ("", "Separable", "Depthwise") for n in (1, 2, 3)}
+FLIPPED |= {"Conv2DTranspose", "Conv3DTranspose", "ConvLSTM2D"}
 
 # The layers of Keras 3 that do not write `trainable` into their config.
 UNTRAINED = {"InputLayer", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"}
@@ -26,9 +35,7 @@ OBSOLETE: dict[str, tuple[Any, ...]] = {
     "batch_input_shape": (...,),
     "input_dtype": (...,),
     "implementation": (...,),
-    "time_major": (False,),
     "fused": (None, True, False),
-    "groups": (1,),  # tf.keras gives it to all convolutions, Keras 3 only to those that have it
     "virtual_batch_size": (None,),
     # tf.keras writes the shapes that a MultiHeadAttention was built for
     **{f"{part}_shape": (...,) for part in ("query", "key", "value")},
@@ -56,15 +63,28 @@ def modern(entry: Any, version: str, backend: str = "") -> Any:
 def steps(entry: Any, version: str, backend: str = "") -> tuple[Callable[[Entry], Entry], ...]:
     """The steps that a file written by Keras `version` needs, in order."""
     if version:
-        major, _, minor = version.partition(".")
-        if int(major) < 3:
-            return KERAS_2
-        minor = minor.partition(".")[0]
-        return (*KERAS_3, resizing_crop) if minor.isdecimal() and int(minor) < 6 else KERAS_3
+        major, minor = numbers(version)
+        if major < 3:
+            # Keras 2 was a package of its own until 2.3; its versions in TensorFlow end in "-tf".
+            own = (major, minor) < (2, 4) and not version.endswith("-tf")
+            flipped = (theano_kernels,) if backend == "theano" else ()
+            alone = (kept_masked, corner_pixels) if own or _before_1_15(entry, version) else ()
+            return (*KERAS_2, *flipped, *alone)
+        return (*KERAS_3, resizing_crop) if minor < 6 else KERAS_3
     # Keras 3's to_json() says no version, but names a module for everything; so do Keras 2.13 to
     # 2.15, where it is `keras.src.engine`.
     module = entry.get("module") if isinstance(entry, dict) else None
     return KERAS_3 if isinstance(module, str) and "engine" not in module else KERAS_2
+
+
+def numbers(version: str) -> tuple[int, int]:
+    """The first two numbers of a version.
+
+    >>> numbers("2.2.4-tf"), numbers("3.x")
+    ((2, 2), (3, 0))
+    """
+    major, minor = (re.findall(r"\d+", part)[:1] for part in f"{version}.0".split(".")[:2])
+    return int(major[0]), int(minor[0]) if minor else 0
 
 
 def _everywhere(chain: tuple[Callable[[Entry], Entry], ...], tree: Any) -> Any:
@@ -78,6 +98,27 @@ def _everywhere(chain: tuple[Callable[[Entry], Entry], ...], tree: Any) -> Any:
     return [_everywhere(chain, value) for value in tree] if isinstance(tree, list) else tree
 
 
+def _before_1_15(entry: Any, version: str) -> bool:
+    """Whether TensorFlow 1.13 or 1.14 wrote a model: 1.15 to 2.1 are "2.2.4-tf" like them.
+
+    Only the later ones write whether an input is ragged.
+    """
+    if not version.endswith("-tf") or numbers(version) > (2, 2):
+        return False
+    inputs = [part for part in _entries(entry) if part.get("class_name") == "InputLayer"]
+    return bool(inputs) and not any("ragged" in part["config"] for part in inputs)
+
+
+def _entries(tree: Any) -> Iterator[Entry]:
+    """All entries in a config."""
+    if isinstance(tree, dict):
+        if isinstance(tree.get("class_name"), str) and isinstance(tree.get("config"), dict):
+            yield tree
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        yield from itertools.chain.from_iterable(map(_entries, tree))
+
+
 def _with(entry: Entry, **config: Any) -> Entry:
     return {**entry, "config": {**entry["config"], **config}}
 
@@ -85,13 +126,50 @@ def _with(entry: Entry, **config: Any) -> Entry:
 def named_config(entry: Entry) -> Entry:
     """Keras 1 to 2.1: a Sequential's config is the list of its layers; its name is outside.
 
-    >>> named_config({"class_name": "Sequential", "config": [], "name": "s"})["config"]
-    {'name': 's', 'layers': []}
+    In another such list it has none: those of one list are numbered here.
+
+    >>> inner = {"class_name": "Sequential", "config": []}
+    >>> named_config({"class_name": "Sequential", "config": [inner, inner], "name": "s"})["config"]
+    {'name': 's', 'layers': [{'class_name': 'Sequential', 'config': [], 'name': 'sequential'}, \
+{'class_name': 'Sequential', 'config': [], 'name': 'sequential_1'}]}
     """
     if entry["class_name"] != "Sequential" or not isinstance(entry["config"], list):
         return entry
-    name = entry.get("name", "sequential")
-    return {**entry, "config": {"name": name, "layers": entry["config"]}}
+    taken = {_name(layer) for layer in entry["config"] if isinstance(layer, dict)}
+    candidates = ("sequential", *(f"sequential_{i}" for i in range(1, len(entry["config"]) + 1)))
+    free = iter([name for name in candidates if name not in taken])
+    layers = [
+        {**layer, "name": next(free, "sequential")} if _has_no_name(layer) else layer
+        for layer in entry["config"]
+    ]
+    return {**entry, "config": {"name": entry.get("name", "sequential"), "layers": layers}}
+
+
+def _has_no_name(layer: Any) -> bool:
+    """Whether a layer is a Sequential in the bare list of another."""
+    return (
+        isinstance(layer, dict)
+        and layer.get("class_name") == "Sequential"
+        and isinstance(layer.get("config"), list)
+        and not isinstance(layer.get("name"), str)
+    )
+
+
+def named_layers(entry: Any, names: list[str]) -> Any:
+    """Keras 1 to 2.1: what a bare list of layers calls nothing has its name beside its weights.
+
+    >>> inner = {"class_name": "Sequential", "config": []}
+    >>> named_layers({"class_name": "Sequential", "config": [inner]}, ["sequential_7"])["config"]
+    [{'class_name': 'Sequential', 'config': [], 'name': 'sequential_7'}]
+    """
+    layers = entry.get("config") if isinstance(entry, dict) else None
+    if not isinstance(layers, list) or len(layers) != len(names):
+        return entry
+    named = [
+        {**layer, "name": name} if _has_no_name(layer) else layer
+        for layer, name in zip(layers, names, strict=True)
+    ]
+    return {**entry, "config": named}
 
 
 def functional_class(entry: Entry) -> Entry:
@@ -304,6 +382,135 @@ def negative_slope(entry: Entry) -> Entry:
     return {**entry, "config": {**kept, "negative_slope": config["alpha"]}}
 
 
+ALIASES = {
+    # TensorFlow 1.13 wrote the names of the classes behind the public ones.
+    **{f"BatchNormalizationV{n}": "BatchNormalization" for n in (1, 2)},
+    **{f"{kind}V{n}": kind for kind in ("LSTM", "GRU", "DenseFeatures") for n in (1, 2)},
+    **{f"{kind}CellV{n}": f"{kind}Cell" for kind in ("LSTM", "GRU") for n in (1, 2)},
+    **{f"Unified{kind}": kind for kind in ("LSTM", "GRU")},
+    # TensorFlow 1.0 to 1.12 had further names for its layers.
+    **{f"Convolution{n}D": f"Conv{n}D" for n in (1, 2, 3)},
+    **{f"Convolution{n}DTranspose": f"Conv{n}DTranspose" for n in (2, 3)},
+    **{f"SeparableConvolution{n}D": f"SeparableConv{n}D" for n in (1, 2)},
+}
+
+
+def public_class(entry: Entry) -> Entry:
+    """tf.keras 1.x: the name of a class behind a public one.
+
+    >>> public_class({"class_name": "BatchNormalizationV1", "config": {}})["class_name"]
+    'BatchNormalization'
+    """
+    public = ALIASES.get(entry["class_name"])
+    return {**entry, "class_name": public} if public and "module" not in entry else entry
+
+
+def cudnn(entry: Entry) -> Entry:
+    """Keras 2.1 to 2.3 and tf.keras 1.x: recurrent layers of cuDNN, which keep weights its way.
+
+    >>> new = cudnn({"class_name": "CuDNNGRU", "config": {"units": 2}})
+    >>> new["class_name"], new["stored_as"], new["config"]["reset_after"]
+    ('GRU', ['cudnn_gru'], True)
+    """
+    kind = entry["class_name"]
+    if kind not in ("CuDNNLSTM", "CuDNNGRU"):
+        return entry
+    # That they had no choice of.
+    fixed = {"activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": True}
+    fixed |= {"reset_after": True} if kind == "CuDNNGRU" else {}
+    name = "cudnn_lstm" if kind == "CuDNNLSTM" else "cudnn_gru"
+    return {**_with(entry, **fixed), "class_name": kind[5:], "stored_as": [name]}
+
+
+def theano_kernels(entry: Entry) -> Entry:
+    """Keras 2 on Theano: it turns kernels round before it multiplies.
+
+    >>> theano_kernels({"class_name": "Conv2D", "config": {}})["stored_as"]
+    ['theano_kernels']
+    """
+    if entry["class_name"] not in FLIPPED:
+        return entry
+    return {**entry, "stored_as": [*entry.get("stored_as", []), "theano_kernels"]}
+
+
+def kept_masked(entry: Entry) -> Entry:
+    """Keras 2.0 to 2.3: what a Bidirectional gives for a masked step is the step before.
+
+    tf.keras 1.13 and 1.14 give zeros, even for the last step; what came later gives them for a
+    sequence.
+
+    >>> kept_masked({"class_name": "Bidirectional", "config": {}})["config"]
+    {'zero_output_for_mask': False}
+    """
+    if entry["class_name"] != "Bidirectional":
+        return entry
+    return _with(entry, zero_output_for_mask=False)
+
+
+def corner_pixels(entry: Entry) -> Entry:
+    """Keras 2.2 and 2.3, tf.keras 1.13: pixels to interpolate between lie at their corners.
+
+    >>> corner_pixels({"class_name": "UpSampling2D", "config": {"interpolation": "bilinear"}})
+    {'class_name': 'UpSampling2D', 'config': {'interpolation': 'keras2>bilinear'}}
+    """
+    config = entry["config"]
+    if entry["class_name"] != "UpSampling2D" or config.get("interpolation") != "bilinear":
+        return entry
+    return _with(entry, interpolation="keras2>bilinear")
+
+
+def single_group(entry: Entry) -> Entry:
+    """tf.keras gives `groups` to all convolutions, Keras 3 only to those that can have them.
+
+    >>> single_group({"class_name": "Conv2DTranspose", "config": {"groups": 1}})["config"]
+    {}
+    """
+    config = entry["config"]
+    if "Conv" not in entry["class_name"] or config.get("groups") != 1:
+        return entry
+    return {**entry, "config": {key: config[key] for key in config if key != "groups"}}
+
+
+def causal_calls(entry: Entry) -> Entry:
+    """tf.keras 1.15 to 2.10: `causal` of an attention is now `use_causal_mask` of its calls.
+
+    >>> new = causal_calls({"class_name": "Attention", "config": {"causal": True},
+    ...                     "inbound_nodes": [{"args": ["x"], "kwargs": {}}]})
+    >>> new["config"], new["inbound_nodes"]
+    ({}, [{'args': ['x'], 'kwargs': {'use_causal_mask': True}}])
+    """
+    config = entry["config"]
+    if entry["class_name"] not in ("Attention", "AdditiveAttention") or "causal" not in config:
+        return entry
+    entry = {**entry, "config": {key: config[key] for key in config if key != "causal"}}
+    nodes = entry.get("inbound_nodes")
+    if not config["causal"] or not isinstance(nodes, list):
+        return entry
+
+    def call(node: Any) -> Any:
+        if not isinstance(node, dict) or not isinstance(node.get("kwargs"), dict):
+            return node
+        return {**node, "kwargs": {**node["kwargs"], "use_causal_mask": True}}
+
+    return {**entry, "inbound_nodes": [call(node) for node in nodes]}
+
+
+def number_of_tokens(entry: Entry) -> Entry:
+    """tf.keras 2.3 to 2.5: names of a CategoryEncoding's options and of its modes.
+
+    >>> number_of_tokens({"class_name": "CategoryEncoding",
+    ...                   "config": {"max_tokens": 5, "output_mode": "binary"}})["config"]
+    {'output_mode': 'multi_hot', 'num_tokens': 5}
+    """
+    config = dict(entry["config"])
+    if config.get("output_mode") == "binary" and entry["class_name"] in CATEGORIES:
+        config["output_mode"] = "multi_hot"
+    if entry["class_name"] == "CategoryEncoding" and "max_tokens" in config:
+        config["num_tokens"] = config.pop("max_tokens")
+        config.pop("sparse", None)
+    return {**entry, "config": config} if config != entry["config"] else entry
+
+
 def hard_sigmoid(entry: Entry) -> Entry:
     """Keras 1 and 2: `hard_sigmoid` is clip(0.2x + 0.5), in Keras 3 it is relu6(x + 3) / 6.
 
@@ -412,11 +619,18 @@ KERAS_3 = (operations,)
 KERAS_2 = (
     named_config,
     functional_class,
+    public_class,
     explicit_input,
     batch_shape,
     explicit_calls,
     initial_state,
+    of_functions,
+    of_nodes,
     plain_values,
+    cudnn,
+    causal_calls,
+    single_group,
+    number_of_tokens,
     negative_slope,
     hard_sigmoid,
     resizing_crop,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from npforward.errors import BadFile
-from npforward.formats import archive, guarded_json, hdf5, keras_config
+from npforward.formats import archive, guarded_json, hdf5, keras_config, keras_dialects
 from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
-from npforward.formats.keras_weights import ByName, ByPlace, some
+from npforward.formats.keras_weights import ByName, ByPlace, are_by_place, some
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
 
@@ -63,6 +63,10 @@ def _architecture(file: hdf5.File, limits: Limits) -> Architecture:
             "model.to_json() gives."
         )
     config = guarded_json.loads(text, f"{file.where}: model_config", limits)
+    if isinstance(config, str):  # json.dumps(model.to_json())
+        config = guarded_json.loads(config, f"{file.where}: model_config", limits)
+    if MODEL in file and (names := file.texts(MODEL, "layer_names")):
+        config = keras_dialects.named_layers(config, names)
     version = keras_config.checked_version(_said(file, "keras_version"), file.where)
     return Architecture(config, version, _said(file, "backend"))
 
@@ -77,7 +81,7 @@ def _weights(file: hdf5.File) -> ByPlace | ByName:
     top = MODEL if MODEL in names else ""
     if file.texts(top, "layer_names") is not None:
         return ByName(file, top)
-    if not top and ("layers" in names or "_layer_checkpoint_dependencies" in names):
+    if not top and are_by_place(names):
         return ByPlace.of(file)
     raise BadFile(
         f"{file.where}: an HDF5 file, but not one of Keras: it has no model_config, no layer_names "

@@ -35,6 +35,19 @@ def layout_of(names: Any, config: Mapping[str, Any]) -> Layout | None:
     return Layout(steps[0].trainable, today)
 
 
+def _layout(*trainable: bool) -> Callable[[Any], Any]:
+    """Register, under its name, what makes today's arrays out of as many as `trainable` has."""
+
+    def decorate(today: Callable[..., tuple[Stored, ...]]) -> Any:
+        def make(config: Mapping[str, Any]) -> Layout:
+            return Layout(trainable, lambda stored: today(stored, config))
+
+        LAYOUTS[today.__name__] = make
+        return today
+
+    return decorate
+
+
 def changed(
     stored: Stored, shape: Sequence[int], change: Callable[[np.ndarray], np.ndarray]
 ) -> Stored:
@@ -46,3 +59,38 @@ def changed(
         return values
 
     return Stored(stored.name, tuple(shape), stored.dtype, read)
+
+
+def _by_gate(
+    kernel: np.ndarray, gates: int, change: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    return np.concatenate([change(part) for part in np.split(kernel, gates, axis=1)], axis=1)
+
+
+def _cudnn(stored: Sequence[Stored], gates: int) -> tuple[Stored, Stored]:
+    """The kernels of cuDNN: its vectors are rows, and each gate's kernel lies column by column."""
+    kernel, recurrent = stored[:2]
+
+    def by_rows(part: np.ndarray) -> np.ndarray:
+        return part.T.reshape(part.shape, order="F")
+
+    return (
+        changed(kernel, kernel.shape, lambda k: _by_gate(k, gates, by_rows)),
+        changed(recurrent, recurrent.shape, lambda k: _by_gate(k, gates, np.transpose)),
+    )
+
+
+@_layout(True, True, True)
+def cudnn_lstm(stored: Sequence[Stored], config: Mapping[str, Any]) -> tuple[Stored, ...]:
+    """A CuDNNLSTM has a bias for the input's product and one for the state's: their sum counts."""
+    bias = stored[2]
+    whole = bias.shape[0] // 2 if bias.shape else 0
+    return (*_cudnn(stored, 4), changed(bias, (whole,), lambda b: b[:whole] + b[whole:]))
+
+
+@_layout(True, True, True)
+def cudnn_gru(stored: Sequence[Stored], config: Mapping[str, Any]) -> tuple[Stored, ...]:
+    """A CuDNNGRU has both biases in a row."""
+    bias = stored[2]
+    whole = bias.shape[0] // 2 if bias.shape else 0
+    return (*_cudnn(stored, 3), changed(bias, (2, whole), lambda b: b.reshape(2, whole)))
