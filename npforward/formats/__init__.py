@@ -7,13 +7,14 @@ from pathlib import Path
 from types import ModuleType
 
 from npforward.errors import BadFile, MissingFile, UnknownFormat
-from npforward.formats import keras_config, keras_h5, keras_json, keras_zip
+from npforward.formats import keras_config, keras_h5, keras_json, keras_yaml, keras_zip
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
 
 __all__ = ["FORMATS", "arrays", "read"]
 
-FORMATS: tuple[ModuleType, ...] = (keras_zip, keras_h5, keras_json)  # the order is the priority
+FORMATS: tuple[ModuleType, ...] = (keras_zip, keras_h5, keras_json, keras_yaml)
+# The order is the priority.
 
 
 def read(
@@ -28,7 +29,8 @@ def read(
     Parameters
     ----------
     path
-        A `.keras` file or folder, a whole-model `.h5`, or an architecture (`model.to_json()`).
+        A `.keras` file or folder, a whole-model `.h5`, or an architecture (`model.to_json()`
+        or `to_yaml()`).
     weights
         Where the weights are instead: a `.weights.h5`, a weights-only `.h5` or a whole model.
     limits
@@ -95,7 +97,9 @@ def _format(path: Path) -> ModuleType:
             raise BadFile(f"{path}: the file is empty. Copy or download it again.")
     except OSError as error:
         raise MissingFile(f"{path}: cannot be opened ({error.strerror}).") from error
-    known = "a .keras file or folder, a whole-model .h5, or model.to_json() with weights"
+    known = (
+        "a .keras file or folder, a whole-model .h5, or model.to_json() (to_yaml()) with weights"
+    )
     if path.is_dir():
         saved = (path / "saved_model.pb").is_file() or (path / "keras_metadata.pb").is_file()
         what = "a TensorFlow SavedModel" if saved else "a folder, and not one of model.save()"

@@ -22,8 +22,11 @@ RECURRENT |= {"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}
 
 CATEGORIES = {"CategoryEncoding", "StringLookup", "IntegerLookup", "TextVectorization"}
 CATEGORIES |= {"Discretization", "Hashing", "HashedCrossing"}
-FLIPPED = {f"{kind}Conv{n}D" for kind in ("", "Separable", "Depthwise") for n in (1, 2, 3)}
-FLIPPED |= {"Conv2DTranspose", "Conv3DTranspose", "ConvLSTM2D"}
+# The layers with kernels that Theano turns round: how many of them.
+FLIPPED = dict.fromkeys(("Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "Conv2DTranspose"), 1)
+FLIPPED |= dict.fromkeys(("Conv3DTranspose", "DepthwiseConv1D"), 1)
+FLIPPED |= dict.fromkeys(("SeparableConv1D", "SeparableConv2D", "ConvLSTM2D"), 2)
+POOLS = {f"{kind}Pooling{n}D" for kind in ("Max", "Average") for n in (1, 2, 3)}
 
 # The layers of Keras 3 that do not write `trainable` into their config.
 UNTRAINED = {"InputLayer", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"}
@@ -67,9 +70,11 @@ def steps(entry: Any, version: str, backend: str = "") -> tuple[Callable[[Entry]
         if major < 3:
             # Keras 2 was a package of its own until 2.3; its versions in TensorFlow end in "-tf".
             own = (major, minor) < (2, 4) and not version.endswith("-tf")
-            flipped = (theano_kernels,) if backend == "theano" else ()
-            alone = (kept_masked, corner_pixels) if own or _before_1_15(entry, version) else ()
-            return (*KERAS_2, *flipped, *alone)
+            flipped = (theano_kernels, theano_padding) if backend == "theano" else ()
+            masked = (kept_masked,) if own else ()
+            if _before_1_15(entry, version):
+                masked = (zeroed_masked,)
+            return (*KERAS_2, *flipped, *masked, *((corner_pixels,) if own else ()))
         return (*KERAS_3, resizing_crop) if minor < 6 else KERAS_3
     # Keras 3's to_json() says no version, but names a module for everything; so do Keras 2.13 to
     # 2.15, where it is `keras.src.engine`.
@@ -426,18 +431,42 @@ def theano_kernels(entry: Entry) -> Entry:
     """Keras 2 on Theano: it turns kernels round before it multiplies.
 
     >>> theano_kernels({"class_name": "Conv2D", "config": {}})["stored_as"]
-    ['theano_kernels']
+    ['theano_kernel']
     """
-    if entry["class_name"] not in FLIPPED:
+    kernels = FLIPPED.get(entry["class_name"])
+    if kernels is None:
         return entry
-    return {**entry, "stored_as": [*entry.get("stored_as", []), "theano_kernels"]}
+    name = "theano_kernel" if kernels == 1 else "theano_kernels"
+    return {**entry, "stored_as": [*_listed(entry.get("stored_as")), name]}
+
+
+def theano_padding(entry: Entry) -> Entry:
+    """Keras 2 on Theano: "same" gives an output of the same size, but of other windows.
+
+    Within a ConvLSTM2D it is used in any case; of even kernels that is not supported here.
+
+    >>> theano_padding({"class_name": "Conv1D", "config": {"padding": "same"}})["config"]
+    {'padding': 'theano>same'}
+    """
+    kind, config = entry["class_name"], entry["config"]
+    if kind == "ConvLSTM2D" and not all(n % 2 for n in _sizes(config.get("kernel_size"))):
+        return {**entry, "class_name": "theano>ConvLSTM2D with an even kernel"}
+    if config.get("padding") != "same" or not (kind in FLIPPED or kind in POOLS):
+        return entry
+    return _with(entry, padding="theano>same")
+
+
+def _sizes(value: Any) -> list[int]:
+    sizes = value if isinstance(value, list) else [value]
+    return [n for n in sizes if type(n) is int]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def kept_masked(entry: Entry) -> Entry:
     """Keras 2.0 to 2.3: what a Bidirectional gives for a masked step is the step before.
-
-    tf.keras 1.13 and 1.14 give zeros, even for the last step; what came later gives them for a
-    sequence.
 
     >>> kept_masked({"class_name": "Bidirectional", "config": {}})["config"]
     {'zero_output_for_mask': False}
@@ -447,8 +476,21 @@ def kept_masked(entry: Entry) -> Entry:
     return _with(entry, zero_output_for_mask=False)
 
 
+def zeroed_masked(entry: Entry) -> Entry:
+    """tf.keras 1.13 and 1.14: a Bidirectional gives zeros for masked steps, also for the last.
+
+    What came later gives them in a sequence alone.
+
+    >>> zeroed_masked({"class_name": "Bidirectional", "config": {}})["config"]
+    {'zero_output_for_mask': True}
+    """
+    if entry["class_name"] != "Bidirectional":
+        return entry
+    return _with(entry, zero_output_for_mask=True)
+
+
 def corner_pixels(entry: Entry) -> Entry:
-    """Keras 2.2 and 2.3, tf.keras 1.13: pixels to interpolate between lie at their corners.
+    """Keras 2.2 and 2.3: pixels to interpolate between lie at their corners.
 
     >>> corner_pixels({"class_name": "UpSampling2D", "config": {"interpolation": "bilinear"}})
     {'class_name': 'UpSampling2D', 'config': {'interpolation': 'keras2>bilinear'}}
@@ -493,6 +535,17 @@ def causal_calls(entry: Entry) -> Entry:
         return {**node, "kwargs": {**node["kwargs"], "use_causal_mask": True}}
 
     return {**entry, "inbound_nodes": [call(node) for node in nodes]}
+
+
+def no_salt(entry: Entry) -> Entry:
+    """tf.keras 2.3 to 2.5: for a Hashing without salt this number was written.
+
+    >>> no_salt({"class_name": "Hashing", "config": {"salt": [0xDECAFCAFFE] * 2}})["config"]
+    {'salt': None}
+    """
+    if entry["class_name"] != "Hashing" or entry["config"].get("salt") != [0xDECAFCAFFE] * 2:
+        return entry
+    return _with(entry, salt=None)
 
 
 def number_of_tokens(entry: Entry) -> Entry:
@@ -631,6 +684,7 @@ KERAS_2 = (
     causal_calls,
     single_group,
     number_of_tokens,
+    no_salt,
     negative_slope,
     hard_sigmoid,
     resizing_crop,

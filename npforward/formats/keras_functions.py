@@ -221,7 +221,7 @@ ZerosLike: zeros_like input
 
 def _table(text: str) -> dict[str, tuple[str, list[str], dict[str, str]]]:
     """What stands before the colon, each -> (what, arguments by place, options)."""
-    found = {}
+    found: dict[str, tuple[str, list[str], dict[str, str]]] = {}
     for line in text.strip().splitlines():
         names, _, said = line.partition(": ")
         by_place, _, options = said.partition(" | ")
@@ -247,8 +247,10 @@ def of_functions(entry: Entry) -> Entry:
     >>> new = of_functions({"class_name": "TFOpLambda", "name": "tf.math.reduce_sum",
     ...     "config": {"name": "tf.math.reduce_sum", "function": "math.reduce_sum"},
     ...     "inbound_nodes": [{"args": ["x"], "kwargs": {"axis": 1, "name": None}}]})
-    >>> new["class_name"], new["module"], new["inbound_nodes"]
-    ('Sum', 'keras.ops', [{'args': ['x'], 'kwargs': {'axis': 1}}])
+    >>> new["class_name"], new["module"], new["config"]
+    ('Sum', 'keras.ops', {'name': 'tf.math.reduce_sum', 'axis': 1})
+    >>> new["inbound_nodes"]
+    [{'args': ['x'], 'kwargs': {}}]
     """
     function, nodes = entry["config"].get("function"), entry.get("inbound_nodes")
     if entry["class_name"] == "SlicingOpLambda":
@@ -320,13 +322,26 @@ def _operation(entry: Entry, function: str, calls: list[Values | None]) -> Entry
     complete = [values for values in calls if values and values.keys() >= set(arguments)]
     if rule is None or not calls or len(complete) < len(calls):
         return {**entry, "class_name": f"tf>{function}"}
-    made = []
-    for values in complete:
-        kind, args, options = rule(values)
-        made.append({"args": args, "kwargs": options})
+    (kind, _, settled), *_ = made = [rule(values) for values in complete]
+    # Constants belong into the config, unless calls differ in them.
+    settled = {
+        key: value
+        for key, value in settled.items()
+        if not _has_tensor(value) and all(options.get(key) == value for _, _, options in made)
+    }
+    nodes = [
+        {"args": args, "kwargs": {k: v for k, v in options.items() if k not in settled}}
+        for _, args, options in made
+    ]
     name = entry.get("name") or entry["config"].get("name")
-    new = {"class_name": kind, "module": "keras.ops", "config": {"name": name}}
-    return {"name": name, **new, "inbound_nodes": made}
+    new = {"class_name": kind, "module": "keras.ops", "config": {"name": name, **settled}}
+    return {"name": name, **new, "inbound_nodes": nodes}
+
+
+def _has_tensor(tree: Any) -> bool:
+    if isinstance(tree, dict):
+        return tree.get("class_name") == "__keras_tensor__" or any(map(_has_tensor, tree.values()))
+    return isinstance(tree, list) and any(map(_has_tensor, tree))
 
 
 def _by_table(kind: str, arguments: list[str], options: dict[str, str]) -> Rule:
@@ -406,7 +421,7 @@ OPERATIONS = _table(NODES)
 
 
 def _rule(arguments: str, *names: str) -> Callable[[Rule], Rule]:
-    """Register what functions of these names are; they need `arguments`, which may come by place."""
+    """Register what functions of these names are; they need `arguments`, also by place."""
 
     def decorate(rule: Rule) -> Rule:
         FUNCTIONS.update(dict.fromkeys(names, (arguments.split(), rule)))

@@ -94,3 +94,24 @@ def cudnn_gru(stored: Sequence[Stored], config: Mapping[str, Any]) -> tuple[Stor
     bias = stored[2]
     whole = bias.shape[0] // 2 if bias.shape else 0
     return (*_cudnn(stored, 3), changed(bias, (2, whole), lambda b: b.reshape(2, whole)))
+
+
+def _flipped(kernels: int) -> Callable[[Mapping[str, Any]], Layout]:
+    """Kernels that are turned round in all their space axes, and a bias after them."""
+
+    def turned(kernel: np.ndarray) -> np.ndarray:
+        return np.flip(kernel, tuple(range(kernel.ndim - 2)))
+
+    def make(config: Mapping[str, Any]) -> Layout:
+        count = kernels + bool(config.get("use_bias", True))
+
+        def today(stored: Sequence[Stored]) -> tuple[Stored, ...]:
+            made = [changed(kernel, kernel.shape, turned) for kernel in stored[:kernels]]
+            return (*made, *stored[kernels:])
+
+        return Layout((True,) * count, today)
+
+    return make
+
+
+LAYOUTS |= {"theano_kernel": _flipped(1), "theano_kernels": _flipped(2)}

@@ -40,8 +40,8 @@ def todays_places(groups: Iterable[str]) -> dict[str, str]:
 
     Examples
     --------
-    >>> todays_places(["_layer_checkpoint_dependencies/dense_2", "layers\\\\lstm\\\\cell",
-    ...                "_layer_checkpoint_dependencies/dense"])["_layer_checkpoint_dependencies/dense_2"]
+    >>> layers = "_layer_checkpoint_dependencies"
+    >>> todays_places([f"{layers}/dense_2", f"{layers}/dense"])[f"{layers}/dense_2"]
     'layers/dense_1'
     """
     parts = {group: re.split(r"[/\\]", group) for group in groups}

@@ -9,6 +9,8 @@ from npforward.layers.quantization import lora_weights, merged
 from npforward.layers.registry import Weight, layer, one_of, per_axis
 from npforward.layers.spatial import borders, channels_last, channels_restored
 
+PADDINGS = ("valid", "same", "theano>same")  # the last is what Keras 2 called "same" on Theano
+
 
 def _channels(config, shape):
     return shape[1] if config.get("data_format") == "channels_first" else shape[-1]
@@ -55,7 +57,7 @@ def conv(
     extra = inputs.shape[: inputs.ndim - kernel.ndim]  # tf.keras takes several batch axes
     if extra:
         inputs = ops.reshape(inputs, shape=(-1, *inputs.shape[len(extra) + 1 :]))
-    one_of("padding", padding, "valid", "same", "causal")
+    one_of("padding", padding, *PADDINGS, "causal")
     kernel = merged(kernel)
     x, strides, dilation = _padded(inputs, kernel, strides, padding, data_format, dilation_rate)
     y = ops.conv(x, kernel, strides=strides, dilation=dilation, groups=groups)
@@ -164,7 +166,7 @@ def conv_transpose(
     size = kernel.shape[:-2]
     strides = per_axis("strides", strides, n)
     dilation = per_axis("dilation_rate", dilation_rate, n)
-    one_of("padding", padding, "valid", "same")
+    one_of("padding", padding, *PADDINGS)
     extra = (None,) * n if output_padding is None else per_axis("output_padding", output_padding, n)
 
     whole, crop = [], []  # per axis: the space that kernels reach, and the part to keep
@@ -176,7 +178,7 @@ def conv_transpose(
             before = 0
         else:
             out = m * s if e is None else (m - 1) * s + k % 2 + e
-            before = max(reach - out, 0) // 2
+            before = k // 2 if padding == "theano>same" else max(reach - out, 0) // 2
         whole.append(max(reach, before + out))
         crop.append(slice(before, before + out))
     shape = (x.shape[0], *whole, kernel.shape[-2])
@@ -187,7 +189,7 @@ def conv_transpose(
 
 
 def _depthwise(inputs, kernel, strides, padding, data_format, dilation_rate):
-    one_of("padding", padding, "valid", "same")
+    one_of("padding", padding, *PADDINGS)
     x, strides, dilation = _padded(inputs, kernel, strides, padding, data_format, dilation_rate)
     return ops.depthwise_conv(x, kernel, strides=strides, dilation=dilation)
 

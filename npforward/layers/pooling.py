@@ -17,10 +17,22 @@ def _windows(inputs, pool_size, strides, padding, data_format):
     return x, size, strides, borders(x, size, strides, (1,) * len(size), padding)
 
 
+def _widths_on_theano(x, size, strides):
+    pairs = []
+    for n, k, s in zip(x.shape[1:-1], size, strides, strict=True):
+        before = k - 2 if k > 2 and k % 2 else k - 1
+        pairs.append((before, max((-(-n // s) - 1) * s + k - n - before, 0)))
+    return ((0, 0), *pairs, (0, 0))
+
+
 @layer("MaxPooling1D", "MaxPooling2D", "MaxPooling3D")
 def max_pooling(inputs, *, pool_size=2, strides=None, padding="valid", data_format=None):
     """The largest value in each window."""
-    x, size, strides, widths = _windows(inputs, pool_size, strides, padding, data_format)
+    if padding == "theano>same":  # as Keras 2 on Theano: other windows than a convolution's
+        x, size, strides, _ = _windows(inputs, pool_size, strides, "valid", data_format)
+        widths = _widths_on_theano(x, size, strides)
+    else:
+        x, size, strides, widths = _windows(inputs, pool_size, strides, padding, data_format)
     if any(before or after for before, after in widths):
         x = ops.pad(x, widths=widths, value=ops.lowest(x.dtype))
     return channels_restored(ops.max_pool(x, size=size, strides=strides), data_format)

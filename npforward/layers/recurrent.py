@@ -7,7 +7,7 @@ from npforward.errors import BadInput, UnsupportedOption
 from npforward.graph import leaves, map_leaves
 from npforward.inner import recall, remember, shown_as, tap
 from npforward.layers import activations
-from npforward.layers.convolutional import conv
+from npforward.layers.convolutional import PADDINGS, conv
 from npforward.layers.registry import Weight, keep, layer, one_of, per_axis
 from npforward.layers.spatial import channels_last, channels_restored
 
@@ -80,10 +80,7 @@ def _over_time(
         names = iter(range(100))
         for state in leaves(last):
             remember(f"state{next(names)}", state)
-    if return_sequences:
-        y = restored(turned(ys))
-    else:
-        y = restored(ys[-1])
+    y = restored(turned(ys) if return_sequences else ys[-1])
     if not return_state:
         return y
     return [y, *(restored(s) for s in leaves(last))]
@@ -481,7 +478,7 @@ def conv_lstm(
     n, t, *frame = sequences.shape
     if len(frame) != kernel.ndim - 1:
         raise BadInput(f"it takes {kernel.ndim + 1} axes, but its input has {sequences.shape}")
-    one_of("padding", padding, "valid", "same")
+    one_of("padding", padding, *PADDINGS)
     ones = per_axis("strides", 1, kernel.ndim - 2)
     # All times at once: (N, T, *frame) -> (N T, *frame)
     frames = channels_last(ops.reshape(sequences, shape=(n * t, *frame)), data_format)

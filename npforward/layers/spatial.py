@@ -26,6 +26,7 @@ def borders(x, size, strides, dilation, padding):
     """The padding (before, after) of each axis of (N, *space, C).
 
     "same" makes the output ceil(n / stride) long and puts the odd one after; "causal" pads before.
+    "theano>same" has as long an output, but its windows begin as Theano's do.
     """
     pairs = []
     for n, k, s, d in zip(x.shape[1:-1], size, strides, dilation, strict=True):
@@ -34,6 +35,9 @@ def borders(x, size, strides, dilation, padding):
             total, before = 0, 0
         elif padding == "causal":
             total, before = k - 1, k - 1
+        elif padding == "theano>same":
+            before = k // 2
+            total = max((-(-n // s) - 1) * s + k - n, before)
         else:
             total = max((-(-n // s) - 1) * s + k - n, 0)
             before = total // 2

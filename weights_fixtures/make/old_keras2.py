@@ -73,6 +73,14 @@ def array_of(value):
     return np.char.decode(value.astype(bytes), "utf-8") if value.dtype.kind == "O" else value
 
 
+def values_of(k, given, asked, arrays):
+    """The values of tensors at inference."""
+    tf = sys.modules.get("tensorflow")
+    if tf is None or k.__name__ == "keras" or not tf.executing_eagerly():
+        return k.backend.function(given, asked)(arrays)
+    return flat(k.Model(given, asked)(arrays, training=False))
+
+
 def record(k, model, inputs, prefix=""):
     """Address -> array for every value of `model` on `inputs`, those in nested models too."""
     tensors, nested = {}, []
@@ -87,7 +95,7 @@ def record(k, model, inputs, prefix=""):
     wanted = list(tensors.values()) + [t for _, _, takes in nested for t in takes]
     # What is fed cannot be asked for.
     asked = [t for t in wanted if not any(t is x for x in given)]
-    found = iter(k.backend.function(given, asked)(list(inputs)))
+    found = iter(values_of(k, given, asked, list(inputs)))
     fed = {id(t): value for t, value in zip(given, inputs)}
     values = [fed[id(t)] if id(t) in fed else next(found) for t in wanted]
     arrays = dict(zip(tensors, map(array_of, values)))
@@ -265,7 +273,7 @@ def later_pictures(k):
     if hasattr(l, "Softmax"):
         y = l.Softmax(axis=1, name="soft")(y)
     y = l.Conv2DTranspose(3, 2, strides=2, name="up", use_bias=False)(y)
-    if takes(l.UpSampling2D.__init__, "interpolation"):
+    if "interpolation" in l.UpSampling2D().get_config():
         y = l.UpSampling2D(2, interpolation="bilinear", name="bilinear")(y)
     z = l.Subtract(name="less")([y, l.Activation("tanh", name="tanh")(y)])
     return k.models.Model(x, [z, l.Dot(axes=(1, 1), normalize=True, name="dot")([l.Flatten(name="f1")(y), l.Flatten(name="f2")(z)])])
@@ -297,7 +305,8 @@ def volumes(k):
     if hasattr(l, "Conv3DTranspose"):
         z = l.Conv3DTranspose(2, 2, strides=2, name="transposed")(z)
     z = l.MaxPooling3D((2, 1, 2), name="max")(z)
-    z = l.AveragePooling3D(2, padding="same", name="mean")(z)
+    same = "valid" if k.backend.backend() == "theano" else "same"
+    z = l.AveragePooling3D(2, padding=same, name="mean")(z)
     z = l.UpSampling3D(2, name="up")(l.ZeroPadding3D(1, name="pad")(z))
     z = l.Cropping3D(1, name="crop")(z)
     return k.models.Model(x, [l.GlobalAveragePooling3D(name="gap")(z), l.GlobalMaxPooling3D(name="gmp")(y)])
@@ -368,7 +377,8 @@ def films(k):
     z = l.TimeDistributed(l.Conv2D(2, 2, activation="relu"), name="each")(y)
     z = l.TimeDistributed(l.MaxPooling2D(2), name="pooled")(z)
     z = l.TimeDistributed(l.Flatten(), name="flat")(z)
-    w = l.ConvLSTM2D(2, 2, strides=2, recurrent_activation="sigmoid", name="last")(y)
+    size = 3 if k.backend.backend() == "theano" else 2
+    w = l.ConvLSTM2D(2, size, strides=2, recurrent_activation="sigmoid", name="last")(y)
     return k.models.Model(x, [l.LSTM(2, name="lstm")(z), w])
 
 
@@ -398,7 +408,9 @@ def nested(k):
 def in_a_row(k):
     """Sequentials in a Sequential."""
     l = k.layers
-    one = k.models.Sequential([l.Dense(4, input_shape=(3,), name="one"), l.BatchNormalization(name="norm")])
+    # In Keras 2.0 a Sequential in the list of another has no name in the file: this is ours.
+    parts = [l.Dense(4, input_shape=(3,), name="one"), l.BatchNormalization(name="norm")]
+    one = k.models.Sequential(parts, name="sequential")
     deep = k.models.Sequential([one, l.Dense(3, activation="tanh", name="two")])
     return k.models.Sequential([deep, l.Dense(2, name="three")])
 
@@ -434,8 +446,11 @@ def flipped(k):
     l = k.layers
     x = l.Input((6, 7, 2), name="x")
     y = l.Conv2D(3, (3, 2), padding="same", activation="relu", name="conv")(x)
+    y = l.Conv2D(3, (2, 3), strides=2, padding="same", name="strided")(l.ZeroPadding2D(2, name="pad")(y))
+    y = l.MaxPooling2D((3, 2), strides=(2, 1), padding="same", name="max")(l.UpSampling2D(3, name="up")(y))
     for name, made in (
-        ("transposed", lambda: l.Conv2DTranspose(3, (3, 2), strides=(2, 1), padding="same", name="transposed")),
+        ("transposed", lambda: l.Conv2DTranspose(3, 3, strides=(2, 1), padding="same", name="transposed")),
+        ("transposed2", lambda: l.Conv2DTranspose(2, (3, 2), name="transposed2")),
         ("separable", lambda: l.SeparableConv2D(3, (3, 2), depth_multiplier=2, name="separable")),
         ("depth", lambda: l.DepthwiseConv2D((3, 2), name="depth")),
     ):
@@ -452,7 +467,7 @@ def flipped(k):
     v = l.Input((4, 4, 5, 2), name="v")
     w = l.Conv3D(2, (2, 3, 2), name="volume")(v)
     f = l.Input((3, 4, 4, 2), name="f")
-    g = l.ConvLSTM2D(2, (3, 2), padding="same", name="film")(f)
+    g = l.ConvLSTM2D(2, (3, 1), padding="same", name="film")(f)
     h = l.TimeDistributed(l.Conv2D(2, (2, 3)), name="each")(f)
     inner = k.models.Model(x, l.Conv2D(2, 2, name="within")(x), name="inner")
     return k.models.Model([x, s, v, f], [y, t, w, g, h, inner(x)])
@@ -463,7 +478,7 @@ def cudnn(k):
     """Layers for the cards of one maker: what they compute is that of plain ones."""
     if k.backend.backend() != "tensorflow":
         raise Cannot("cuDNN")
-    if not hasattr(k.layers, "CuDNNLSTM") and "tensorflow" in k.__name__:
+    if not hasattr(k.layers, "CuDNNLSTM") and k.__name__ != "keras":
         return __import__("tensorflow").compat.v1.keras.layers
     known(k, "CuDNNLSTM", "CuDNNGRU")
     return k.layers
@@ -549,10 +564,55 @@ def attention(k):
 
 
 @model_of
+def operations_more(k):
+    """More functions of TensorFlow."""
+    import tensorflow as tf
+
+    if k.__name__ == "keras" or tf.__version__ < "2":
+        raise Cannot("operations")
+    l = k.layers
+    x, y = l.Input((4, 3), name="x"), l.Input((4, 3), name="y")
+    return k.models.Model(
+        [x, y],
+        [
+            tf.nn.leaky_relu(x, 0.1),
+            tf.math.l2_normalize(x, axis=-1),
+            tf.norm(x, axis=-1),
+            tf.argmax(x, axis=-1),
+            tf.cumsum(x, axis=1),
+            tf.tile(x, [1, 2, 1]),
+            tf.reverse(x, [1]),
+            tf.one_hot(tf.argmax(y, axis=-1), 3),
+            tf.math.squared_difference(x, y),
+            tf.reduce_max(x, axis=-1) - tf.reduce_min(y, axis=[2]),
+            tf.reduce_sum(tf.sigmoid(x)) + tf.reduce_mean(y, axis=(1, 2)),
+            tf.split(x, [1, 3], axis=1)[1],
+            tf.image.resize(tf.expand_dims(x, -1), (6, 5)),
+            tf.image.resize(tf.expand_dims(x, -1), (2, 5), method="nearest"),
+            x[..., 1:, tf.newaxis],
+            -x / (1.0 + tf.abs(y)) + 2.0 ** x,
+            tf.logical_and(x > 0.1, tf.less_equal(y, 0.2)),
+            tf.math.floormod(x, 0.3) + x // 0.4,
+            tf.add_n([x, y, x]),
+            tf.nn.gelu(x) if hasattr(tf.nn, "gelu") else tf.nn.elu(x),
+            tf.roll(x, 1, axis=1),
+            tf.pad(x, [[0, 0], [2, 1], [0, 0]], mode="REFLECT"),
+            tf.reshape(x, [tf.shape(x)[0], 12]),
+            tf.einsum("bij,bkj->bik", x, y) if tf.__version__ >= "2.4" else tf.matmul(x, y, transpose_b=True),
+            tf.math.top_k(x, 2)[0],
+            tf.matmul(x, np.eye(3, 2, dtype="float32")),
+            x * np.arange(3, dtype="float32"),
+        ],
+    )
+
+
+@model_of
 def half(k):
     """Mixed precision."""
     import tensorflow as tf
 
+    if tf.__version__ < "2":
+        raise Cannot("policies in its files")
     policy = getattr(tf.keras, "mixed_precision", None)
     policy = getattr(policy, "experimental", policy)
     if policy is None or not hasattr(policy, "Policy"):
@@ -605,6 +665,32 @@ def categories(k):
 
 
 @model_of
+def shared_models(k):
+    """A layer in two models, and a model in two: each is kept once in a .keras file."""
+    l = k.layers
+    a = l.Input((3,), name="a")
+    dense = l.Dense(3, activation="tanh", name="dense")
+    one = k.models.Model(a, l.Dense(3, name="of_one")(dense(a)), name="one")
+    b = l.Input((3,), name="b")
+    two = k.models.Model(b, l.Dense(3, name="of_two")(one(dense(b))), name="two")
+    x = l.Input((3,), name="x")
+    y = l.Dense(3, name="first")(x)
+    y = l.BatchNormalization(name="norm")(two(one(y)))
+    return k.models.Model(x, l.Dense(2, name="last")(dense(y)))
+
+
+@model_of
+def many(k):
+    """More layers of a kind than one digit has; layers without weights between them."""
+    l, model = k.layers, k.models.Sequential()
+    model.add(l.Dense(2, input_shape=(2,), name="d0"))
+    for i in range(1, 12):
+        model.add(l.Dropout(0.1, name="drop%d" % i))
+        model.add(l.Dense(2, activation="tanh", name="d%d" % i))
+    return model
+
+
+@model_of
 def spoken(k):
     """Lookups of words."""
     l = k.layers
@@ -621,7 +707,7 @@ def operations(k):
     """Functions of TensorFlow in a functional model."""
     import tensorflow as tf
 
-    if tuple(map(int, tf.__version__.split(".")[:2])) < (1, 15) or k.__name__ == "keras" and not hasattr(k, "_tf_keras") and "tensorflow" not in k.__file__ and k.__version__ < "2.4":
+    if k.__name__ == "keras" or tf.__version__ < "1.14":
         raise Cannot("operations")
     l = k.layers
     x, y = l.Input((4, 3), name="x"), l.Input((4, 3), name="y")
@@ -632,7 +718,7 @@ def operations(k):
     e = tf.reshape(c, (-1, 24))
     f = tf.transpose(x, perm=[0, 2, 1])
     g = x[:, 1:3, ::2]
-    h = x[..., 0]
+    h = x[:, :, 0]
     i = tf.stack([x, y], axis=1)
     j = tf.clip_by_value(x, -0.5, 0.5)
     m = tf.cast(x > 0, "float32")
@@ -763,7 +849,7 @@ def main():
         endings = KEPT.get(title, {}).get(name, ())
         if given.out:
             endings = (".h5",) if "tf" not in title or version < [2, 12] else (".h5", ".keras")
-            if name in ("small", "words", "nested"):
+            if name in ("small", "words", "nested", "operations", "operations_more"):
                 endings += (".json", ".yaml") if version < [2, 6] else (".json",)
         if not endings or (given.models and name not in given.models):
             continue
