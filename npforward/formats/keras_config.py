@@ -394,7 +394,9 @@ class _Reader:
             # InputLayer of a Sequential.
             kind = _type(layer)
             listed = not kind.startswith("ops.") and (functional or kind != "InputLayer")
-            at = f"layers/{_counted(layer['class_name'], counts)}" if listed else "-"
+            # A dialect may have renamed the class, by whose name the arrays are kept.
+            written = str(layer.get("written_as", layer["class_name"]))
+            at = f"layers/{_counted(written, counts)}" if listed else "-"
             found[name] = layer, self.layer(layer, f"{place}/{at}".lstrip("/"), (*names, name))
         if functional:
             nodes, inputs, outputs = self.calls(config, found, where)

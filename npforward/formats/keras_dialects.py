@@ -6,14 +6,14 @@ applies all steps to a model and to everything in it.
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from npforward.formats.keras_functions import of_functions, of_nodes
 
 Entry = dict[str, Any]
+Steps = tuple[Callable[[dict[str, Any]], dict[str, Any]], ...]
 
 MODELS = ("Sequential", "Functional", "Model")
 MERGES = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"}
@@ -63,7 +63,7 @@ def modern(entry: Any, version: str, backend: str = "") -> Any:
     return _everywhere(steps(entry, version, backend), entry)
 
 
-def steps(entry: Any, version: str, backend: str = "") -> tuple[Callable[[Entry], Entry], ...]:
+def steps(entry: Any, version: str, backend: str = "") -> Steps:
     """The steps that a file written by Keras `version` needs, in order."""
     if version:
         major, minor = numbers(version)
@@ -71,10 +71,9 @@ def steps(entry: Any, version: str, backend: str = "") -> tuple[Callable[[Entry]
             # Keras 2 was a package of its own until 2.3; its versions in TensorFlow end in "-tf".
             own = (major, minor) < (2, 4) and not version.endswith("-tf")
             flipped = (theano_kernels, theano_padding) if backend == "theano" else ()
-            masked = (kept_masked,) if own else ()
-            if _before_1_15(entry, version):
-                masked = (zeroed_masked,)
-            return (*KERAS_2, *flipped, *masked, *((corner_pixels,) if own else ()))
+            older: Steps = (kept_masked, corner_pixels) if own else ()
+            older = (zeroed_masked,) if (major, minor) < (2, 3) and not own else older
+            return (*KERAS_2, *flipped, *older)
         return (*KERAS_3, resizing_crop) if minor < 6 else KERAS_3
     # Keras 3's to_json() says no version, but names a module for everything; so do Keras 2.13 to
     # 2.15, where it is `keras.src.engine`.
@@ -92,7 +91,7 @@ def numbers(version: str) -> tuple[int, int]:
     return int(major[0]), int(minor[0]) if minor else 0
 
 
-def _everywhere(chain: tuple[Callable[[Entry], Entry], ...], tree: Any) -> Any:
+def _everywhere(chain: Steps, tree: Any) -> Any:
     """`tree` with the steps applied to each entry, to a model before its layers."""
     if isinstance(tree, dict):
         if isinstance(tree.get("class_name"), str) and isinstance(tree.get("config"), (dict, list)):
@@ -101,27 +100,6 @@ def _everywhere(chain: tuple[Callable[[Entry], Entry], ...], tree: Any) -> Any:
                     tree = step(tree)
         return {key: _everywhere(chain, value) for key, value in tree.items()}
     return [_everywhere(chain, value) for value in tree] if isinstance(tree, list) else tree
-
-
-def _before_1_15(entry: Any, version: str) -> bool:
-    """Whether TensorFlow 1.13 or 1.14 wrote a model: 1.15 to 2.1 are "2.2.4-tf" like them.
-
-    Only the later ones write whether an input is ragged.
-    """
-    if not version.endswith("-tf") or numbers(version) > (2, 2):
-        return False
-    inputs = [part for part in _entries(entry) if part.get("class_name") == "InputLayer"]
-    return bool(inputs) and not any("ragged" in part["config"] for part in inputs)
-
-
-def _entries(tree: Any) -> Iterator[Entry]:
-    """All entries in a config."""
-    if isinstance(tree, dict):
-        if isinstance(tree.get("class_name"), str) and isinstance(tree.get("config"), dict):
-            yield tree
-        tree = list(tree.values())
-    if isinstance(tree, list):
-        yield from itertools.chain.from_iterable(map(_entries, tree))
 
 
 def _with(entry: Entry, **config: Any) -> Entry:
@@ -424,7 +402,8 @@ def cudnn(entry: Entry) -> Entry:
     fixed = {"activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": True}
     fixed |= {"reset_after": True} if kind == "CuDNNGRU" else {}
     name = "cudnn_lstm" if kind == "CuDNNLSTM" else "cudnn_gru"
-    return {**_with(entry, **fixed), "class_name": kind[5:], "stored_as": [name]}
+    new = {"class_name": kind[5:], "written_as": kind, "stored_as": [name]}
+    return {**_with(entry, **fixed), **new}
 
 
 def theano_kernels(entry: Entry) -> Entry:
@@ -477,16 +456,20 @@ def kept_masked(entry: Entry) -> Entry:
 
 
 def zeroed_masked(entry: Entry) -> Entry:
-    """tf.keras 1.13 and 1.14: a Bidirectional gives zeros for masked steps, also for the last.
+    """tf.keras 1.13: a Bidirectional gives zeros for masked steps, also for the last one.
 
-    What came later gives them in a sequence alone.
+    It writes so of the layer within; what came later gives zeros in a sequence alone.
 
-    >>> zeroed_masked({"class_name": "Bidirectional", "config": {}})["config"]
-    {'zero_output_for_mask': True}
+    >>> inner = {"class_name": "LSTM", "config": {"zero_output_for_mask": True}}
+    >>> zeroed_masked({"class_name": "Bidirectional", "config": {"layer": inner}})["config"]
+    {'layer': {'class_name': 'LSTM', 'config': {'zero_output_for_mask': True}}, \
+'zero_output_for_mask': True}
     """
-    if entry["class_name"] != "Bidirectional":
+    inner = entry["config"].get("layer")
+    said = inner.get("config") if isinstance(inner, dict) else None
+    if entry["class_name"] != "Bidirectional" or not isinstance(said, dict):
         return entry
-    return _with(entry, zero_output_for_mask=True)
+    return _with(entry, zero_output_for_mask=True) if said.get("zero_output_for_mask") else entry
 
 
 def corner_pixels(entry: Entry) -> Entry:

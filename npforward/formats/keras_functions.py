@@ -553,11 +553,10 @@ def _resize(values: Values) -> Call:
 
 @_rule("tensor shape", "reshape")
 def _reshape(values: Values) -> Call:
-    return (
-        "Reshape",
-        [values["tensor"]],
-        {"newshape": values["shape"], **_rest(values, "tensor", "shape")},
-    )
+    rest = _rest(values, "tensor", "shape")
+    if _has_tensor(values["shape"]):
+        return "tf.reshape", [values["tensor"], values["shape"]], rest
+    return "Reshape", [values["tensor"]], {"newshape": values["shape"], **rest}
 
 
 @_rule("input", "shape", "compat.v1.shape")

@@ -345,6 +345,7 @@ OF_TENSORFLOW = {
     "tf.argmax": of_tensorflow.argmax,
     "tf.argmin": of_tensorflow.argmin,
     "tf.matmul": of_numpy.strong(of_tensorflow.matmul),
+    "tf.reshape": of_tensorflow.reshape,
     "tf.shape": of_tensorflow.shape,
     "tf.squared_difference": of_tensorflow.squared_difference,
 }

@@ -18,6 +18,13 @@ def argmin(x, *, axis=0, dtype="int64"):
     return ops.cast(ops.argmin(x, axis=axis), dtype=dtype)
 
 
+def reshape(x, shape):
+    if isinstance(shape, (list, tuple)):
+        sizes = [ops.cast(ops.as_array(n), dtype="int64") for n in shape]
+        shape = ops.stack(sizes) if sizes else ops.constant([], "int64")
+    return ops.reshape_to(x, shape)
+
+
 def shape(x, *, dtype="int32"):
     return ops.cast(ops.as_array(x.shape), dtype=dtype)
 
