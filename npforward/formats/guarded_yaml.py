@@ -115,6 +115,8 @@ class _Reading:
         values: dict[str, Any] = {}
         while not self.loader.check_event(self.yaml.MappingEndEvent):
             key = self.value(depth + 1)
+            if type(key) is int:  # as JSON would have it
+                key = str(key)
             if not isinstance(key, str):
                 raise ValueError(f"the key {str(key)[:40]!r} is no text")
             if key in values:

@@ -72,7 +72,8 @@ def steps(entry: Any, version: str, backend: str = "") -> Steps:
             own = (major, minor) < (2, 4) and not version.endswith("-tf")
             flipped = (theano_kernels, theano_padding) if backend == "theano" else ()
             older: Steps = (kept_masked, corner_pixels) if own else ()
-            older = (zeroed_masked,) if (major, minor) < (2, 3) and not own else older
+            if not own and (major, minor) < (2, 4):
+                older = (zeroed_masked, reversed_samples)
             return (*KERAS_2, *flipped, *older)
         return (*KERAS_3, resizing_crop) if minor < 6 else KERAS_3
     # Keras 3's to_json() says no version, but names a module for everything; so do Keras 2.13 to
@@ -470,6 +471,20 @@ def zeroed_masked(entry: Entry) -> Entry:
     if entry["class_name"] != "Bidirectional" or not isinstance(said, dict):
         return entry
     return _with(entry, zero_output_for_mask=True) if said.get("zero_output_for_mask") else entry
+
+
+def reversed_samples(entry: Entry) -> Entry:
+    """tf.keras 1.x to 2.2: with `time_major`, a Bidirectional turned the samples round, not times.
+
+    >>> inner = {"class_name": "LSTM", "config": {"time_major": True}}
+    >>> reversed_samples({"class_name": "Bidirectional", "config": {"layer": inner}})["config"]
+    {'layer': {'class_name': 'LSTM', 'config': {'time_major': True}}, 'reversed_axis': 1}
+    """
+    inner = entry["config"].get("layer")
+    said = inner.get("config") if isinstance(inner, dict) else None
+    if entry["class_name"] != "Bidirectional" or not isinstance(said, dict):
+        return entry
+    return _with(entry, reversed_axis=1) if said.get("time_major") else entry
 
 
 def corner_pixels(entry: Entry) -> Entry:

@@ -188,6 +188,10 @@ Relu6: nn.relu6 features
 Reshape: reshape tensor shape
 ReverseV2: reverse tensor axis
 Roll: roll input shift axis
+ResizeBilinear: image.resize_bilinear images size | align_corners=align_corners \
+    half_pixel_centers=half_pixel_centers
+ResizeNearestNeighbor: image.resize_nearest images size | align_corners=align_corners \
+    half_pixel_centers=half_pixel_centers
 Round: math.round x
 Rsqrt: math.rsqrt x
 Select, SelectV2: where condition x y
@@ -549,6 +553,24 @@ def _resize(values: Values) -> Call:
         [values["images"]],
         {**options, **_rest(values, "images", "method", "size", "antialias")},
     )
+
+
+@_rule("images size", "image.resize_bilinear")
+def _resize_bilinear(values: Values) -> Call:
+    return _centred(values, "bilinear")
+
+
+@_rule("images size", "image.resize_nearest")
+def _resize_nearest(values: Values) -> Call:
+    return _centred(values, "nearest")
+
+
+def _centred(values: Values, method: str) -> Call:
+    """TensorFlow's older ways, with pixels at their corners, are no operation of Keras."""
+    rest = _rest(values, "images", "size", "align_corners", "half_pixel_centers")
+    if values.get("align_corners") or not values.get("half_pixel_centers"):
+        return f"tf>image.resize_{method}", [values["images"], values["size"]], rest
+    return "Resize", [values["images"]], {"size": values["size"], "interpolation": method, **rest}
 
 
 @_rule("tensor shape", "reshape")

@@ -529,6 +529,7 @@ def bidirectional(
     backward_layer,
     merge_mode="concat",
     zero_output_for_mask=None,
+    reversed_axis=None,
     dtype="float32",
 ):
     """One layer forwards, one backwards over time, and their outputs merged."""
@@ -546,7 +547,8 @@ def bidirectional(
     (y, *states), (y_rev, *states_rev) = outputs if state else ([y] for y in outputs)
     y, y_rev = ops.cast(y, dtype=dtype), ops.cast(y_rev, dtype=dtype)
     if sequence:
-        y_rev = ops.flip(y_rev, axis=0 if forward_layer.config.get("time_major") else 1)
+        time = 0 if forward_layer.config.get("time_major") else 1
+        y_rev = ops.flip(y_rev, axis=time if reversed_axis is None else reversed_axis)
     one_of("merge_mode", merge_mode, "concat", "sum", "ave", "mul", None)
     merged = {
         "concat": lambda: [ops.concatenate(y, y_rev, axis=-1)],
