@@ -41,7 +41,8 @@ class Limits:
     zip_members: int = 10_000
     config_bytes: int = 64 * MiB
     asset_bytes: int = 16 * MiB  # a vocabulary
-    depth: int = 64  # nesting of JSON
+    depth: int = 64  # nesting of JSON and YAML
+    yaml_nodes: int = 1_000_000  # values in YAML, those that aliases repeat included
     model_depth: int = 16  # models within models
     name_bytes: int = 1024  # of one layer; addresses join those of the models around it
     layers: int = 100_000

@@ -59,6 +59,8 @@ def bind(
         if part.stored and (isinstance(part, Graph) or part.children) and _one_list(part):
             _of_one_kind(part, known, given or {})
             _share_out(part, bounds, known)
+        elif isinstance(part, Layer) and _repeats(part, known):
+            bounds[part] = Bound(known[part])
         elif isinstance(part, Layer):
             bounds[part] = _in_order(part, known)
     return bounds
@@ -73,6 +75,18 @@ def _known(
         for part in parts(root)
         if isinstance(part, Layer)
     }
+
+
+def _repeats(layer: Layer, known: Known) -> bool:
+    """Whether a layer without arrays of its own keeps those of layers inside it a second time.
+
+    tf.keras does so in .h5 for a layer that is in the model and in a wrapper, too.
+    """
+    kept = [stored for part in parts(layer) if part is not layer for stored in part.stored]
+    found = [(stored.shape, stored.dtype) for stored in layer.stored]
+    return (
+        bool(found) and not _declared(layer, known) and found == [(s.shape, s.dtype) for s in kept]
+    )
 
 
 def _declared(layer: Layer, known: Known) -> tuple[Weight, ...] | None:

@@ -239,6 +239,7 @@ EXAMPLES = {
     "segment_numbers": [c(IDS, distinct=False), c(np.array([5, 1, 5]), distinct=True)],
     "flat_indices": [c(np.array([[1, 2], [0, 0]]), shape=(2, 3, 4))],
     "replace_rows": [c(x(4, 3), x(4, 3, low=0.1), IDS), c(x(3), x(2), np.array([2, 2]))],
+    "reshape_to": [c(x(3, 4), np.array([2, -1]))],
     "slice_at": [c(x(4, 5), np.array([1, 2]), shape=(3, 1))],
     "slice_update": [c(x(4, 5), np.array([1, 9]), x(2, 2))],
     "one_hot": [c(IDS, num_classes=3, dtype="int32"), c(IDS, num_classes=2, axis=0, dtype="bool")],
@@ -333,7 +334,9 @@ def inner(a, b):
 def recorded(op, args, options):
     tape = Tape()
     held = [tape.var(a.shape, a.dtype) if isinstance(a, np.ndarray) else a for a in args]
-    tape.evaluate = lambda wanted: [a for v, a in zip(held, args, strict=True) if v in wanted]
+    tape.evaluate = lambda wanted: [
+        a for v, a in zip(held, args, strict=True) if any(v is w for w in wanted)
+    ]
     return tape, held, op(*held, **options)
 
 

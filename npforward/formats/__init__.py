@@ -13,6 +13,7 @@ from npforward.formats import (
     keras_config,
     keras_h5,
     keras_json,
+    keras_yaml,
     keras_zip,
     npz,
     safetensors,
@@ -38,6 +39,7 @@ FORMATS: tuple[ModuleType, ...] = (
     keras_json,
     idx,
     tf_checkpoint,
+    keras_yaml,
 )
 PathLike = str | os.PathLike[str]
 
@@ -55,7 +57,7 @@ def read(
     ----------
     path
         A `.keras` file or folder, a SavedModel folder, a whole-model `.h5`, or an architecture
-        (`model.to_json()`).
+        (`model.to_json()` or `to_yaml()`).
     weights
         Where the weights are instead: a `.weights.h5`, a weights-only `.h5`, a TensorFlow
         checkpoint (`ckpt.index`, or `ckpt` as TensorFlow calls it) or a whole model, with layers
@@ -173,7 +175,8 @@ def _format(path: Path) -> ModuleType:
         raise MissingFile(f"{path}: cannot be opened ({error.strerror}).") from error
     known = (
         "a .keras file or folder, a SavedModel of tf.keras, a whole-model .h5, or model.to_json() "
-        "with weights (those also as .npz, .npy, safetensors, IDX or a TensorFlow checkpoint)"
+        "or to_yaml() with weights (those also as .npz, .npy, safetensors, IDX or a TensorFlow "
+        "checkpoint)"
     )
     if path.is_dir():
         raise UnknownFormat(

@@ -45,9 +45,10 @@ class Zip:
             with zipfile.ZipFile(region) as archive:
                 infos = archive.infolist()
         limits.check("zip_members", len(infos), str(path))
-        self.members = {info.filename: info for info in infos}
+        # Some programs on Windows part the components of a name by backslashes.
+        names = [info.filename.replace("\\", "/") for info in infos]
+        self.members = dict(zip(names, infos, strict=True))
         if len(self.members) != len(infos):
-            names = [info.filename for info in infos]
             twice = next(name for name in names if names.count(name) > 1)
             raise BadFile(
                 f"{path}: the archive has two members called {twice!r}, so that different programs "
@@ -71,7 +72,6 @@ class Zip:
 
     def _check(self, info: Any) -> None:
         where = f"{self.path}: member {info.filename!r}"
-        # zipfile has already turned the backslashes of Windows into slashes where they separate.
         parts = info.filename.replace("\\", "/").split("/")
         if parts[0] == "" or ".." in parts or ":" in parts[0]:
             raise BadFile(f"{where} has a path that leads out of the archive. Do not unpack it.")

@@ -190,6 +190,17 @@ class File:
                 waiting += [place for place in reversed(beneath) if place not in skip]
         return found
 
+    def groups(self, path: str = "") -> list[str]:
+        """Every group beneath `path`, empty ones too."""
+        found, waiting = [], [path.strip("/")]
+        while waiting:
+            at = waiting.pop()
+            names = self._members(at)
+            if names is not None:
+                found.append(at)
+                waiting += [f"{at}/{name}".strip("/") for name in reversed(names)]
+        return found
+
     def stored(self, path: str) -> Stored:
         """The dataset at `path`: shape, dtype and place are checked now, its values read later."""
         stored = self._asked("array", path.strip("/"))

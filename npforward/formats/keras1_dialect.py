@@ -429,17 +429,6 @@ def sparse_input(entry: Entry) -> Entry:
     return {**entry, "config": {k: v for k, v in entry["config"].items() if k != "sparse"}}
 
 
-def masked_directions(entry: Entry) -> Entry:
-    """A Bidirectional gave at masked steps the output before, and not zeros.
-
-    >>> masked_directions({"class_name": "Bidirectional", "config": {}})["config"]
-    {'zero_output_for_mask': False}
-    """
-    if entry["class_name"] != "Bidirectional":
-        return entry
-    return with_config(entry, zero_output_for_mask=False)
-
-
 def standard_deviation(entry: Entry) -> Entry:
     """Before Keras 1.0.7, `running_std` was what its name says; since then it is the variance.
 
@@ -509,8 +498,7 @@ def steps(version: str, backend: str) -> tuple[Callable[[Entry], Entry], ...]:
         options,
         data_format,
         sparse_input,
-        *((masked_directions,) if release < (2,) else ()),
-        *((flipped, theano_borders, theano_relu) if release < (2,) and backend == "theano" else ()),
+        *((flipped, theano_borders, theano_relu) if backend == "theano" else ()),
     )
 
 

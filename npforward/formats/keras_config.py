@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import heapq
+import itertools
 import json
 import re
 from collections import Counter
@@ -392,16 +393,14 @@ class _Reader:
             layers = self.with_input(entry, layers)
         found: dict[str, tuple[dict[str, Any], Layer | Graph]] = {}
         # Operations have no weights and are not in Keras's list of layers; nor is the InputLayer of
-        # a Sequential.
-        kinds = [_type(layer) for layer in layers]
+        # a Sequential.  A dialect may have renamed the class, by whose name the arrays are kept.
         listed = [
-            not kind.startswith("ops.") and (functional or kind != "InputLayer") for kind in kinds
+            "written_as" in layer
+            or (not kind.startswith("ops.") and (functional or kind != "InputLayer"))
+            for layer, kind in zip(layers, map(_type, layers), strict=True)
         ]
-        places = iter(
-            self.in_list(
-                [layer["class_name"] for layer, is_in in zip(layers, listed, strict=True) if is_in]
-            )
-        )
+        written = [str(layer.get("written_as", layer["class_name"])) for layer in layers]
+        places = iter(self.in_list(list(itertools.compress(written, listed))))
         for i, layer in enumerate(layers):
             name = self.name(layer, f"layer {i} of {where}")
             if name in found:

@@ -6,18 +6,24 @@ applies all steps to a model and to everything in it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from npforward.formats import keras1_dialect
+from npforward.formats.keras_functions import of_functions, of_nodes
 
 Entry = dict[str, Any]
+Steps = tuple[Callable[[dict[str, Any]], dict[str, Any]], ...]
 
 MODELS = ("Sequential", "Functional", "Model")
 MERGES = {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"}
 RECURRENT = {"LSTM", "GRU", "SimpleRNN", "RNN", "CuDNNLSTM", "CuDNNGRU", "Bidirectional"}
 RECURRENT |= {"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}
 
+CATEGORIES = {"CategoryEncoding", "StringLookup", "IntegerLookup", "TextVectorization"}
+CATEGORIES |= {"Discretization", "Hashing", "HashedCrossing"}
+# The layers with kernels that Theano turns round: how many of them.
 # The layers of Keras 3 that do not write `trainable` into their config.
 UNTRAINED = {"InputLayer", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"}
 UNTRAINED |= {"Discretization", "HashedCrossing", "Pipeline", "FeatureSpace"}
@@ -28,9 +34,7 @@ OBSOLETE: dict[str, tuple[Any, ...]] = {
     "batch_input_shape": (...,),
     "input_dtype": (...,),
     "implementation": (...,),
-    "time_major": (False,),
     "fused": (None, True, False),
-    "groups": (1,),  # tf.keras gives it to all convolutions, Keras 3 only to those that have it
     "virtual_batch_size": (None,),
     # tf.keras writes the shapes that a MultiHeadAttention was built for
     **{f"{part}_shape": (...,) for part in ("query", "key", "value")},
@@ -55,23 +59,37 @@ def modern(entry: Any, version: str, backend: str = "") -> Any:
     return _everywhere(steps(entry, version, backend), entry)
 
 
-def steps(entry: Any, version: str, backend: str = "") -> tuple[Callable[[Entry], Entry], ...]:
+def steps(entry: Any, version: str, backend: str = "") -> Steps:
     """The steps that a file written by Keras `version` needs, in order."""
     if version:
-        major, _, minor = version.partition(".")
-        if int(major) < 3:
-            return (named_config, *keras1_dialect.steps(version, backend), *KERAS_2)
-        minor = minor.partition(".")[0]
-        return (*KERAS_3, resizing_crop) if minor.isdecimal() and int(minor) < 6 else KERAS_3
+        major, minor = numbers(version)
+        if major < 3:
+            # Keras 2 was a package of its own until 2.3; its versions in TensorFlow end in "-tf".
+            own = (major, minor) < (2, 4) and not version.endswith("-tf")
+            older: Steps = (kept_masked, corner_pixels) if own else ()
+            if not own and (major, minor) < (2, 4):
+                older = (zeroed_masked, reversed_samples)
+            return (named_config, *keras1_dialect.steps(version, backend), *KERAS_2, *older)
+        return (*KERAS_3, resizing_crop) if minor < 6 else KERAS_3
     # Keras 3's to_json() says no version, but names a module for everything; so do Keras 2.13 to
     # 2.15, where it is `keras.src.engine`.
     module = entry.get("module") if isinstance(entry, dict) else None
     if isinstance(module, str) and "engine" not in module:
         return KERAS_3
-    return (named_config, *keras1_dialect.steps("", backend), *KERAS_2)
+    return (named_config, *keras1_dialect.steps("", backend), *KERAS_2, kept_masked)
 
 
-def _everywhere(chain: tuple[Callable[[Entry], Entry], ...], tree: Any) -> Any:
+def numbers(version: str) -> tuple[int, int]:
+    """The first two numbers of a version.
+
+    >>> numbers("2.2.4-tf"), numbers("3.x")
+    ((2, 2), (3, 0))
+    """
+    major, minor = (re.findall(r"\d+", part)[:1] for part in f"{version}.0".split(".")[:2])
+    return int(major[0]), int(minor[0]) if minor else 0
+
+
+def _everywhere(chain: Steps, tree: Any) -> Any:
     """`tree` with the steps applied to each entry, to a model before its layers."""
     if isinstance(tree, dict):
         if isinstance(tree.get("class_name"), str) and isinstance(tree.get("config"), (dict, list)):
@@ -348,6 +366,164 @@ def negative_slope(entry: Entry) -> Entry:
     return {**entry, "config": {**kept, "negative_slope": config["alpha"]}}
 
 
+ALIASES = {
+    # TensorFlow 1.13 wrote the names of the classes behind the public ones.
+    **{f"BatchNormalizationV{n}": "BatchNormalization" for n in (1, 2)},
+    **{f"{kind}V{n}": kind for kind in ("LSTM", "GRU", "DenseFeatures") for n in (1, 2)},
+    **{f"{kind}CellV{n}": f"{kind}Cell" for kind in ("LSTM", "GRU") for n in (1, 2)},
+    **{f"Unified{kind}": kind for kind in ("LSTM", "GRU")},
+    # TensorFlow 1.0 to 1.12 had further names for its layers.
+    **{f"Convolution{n}D": f"Conv{n}D" for n in (1, 2, 3)},
+    **{f"Convolution{n}DTranspose": f"Conv{n}DTranspose" for n in (2, 3)},
+    **{f"SeparableConvolution{n}D": f"SeparableConv{n}D" for n in (1, 2)},
+}
+
+
+def public_class(entry: Entry) -> Entry:
+    """tf.keras 1.x: the name of a class behind a public one.
+
+    >>> public_class({"class_name": "BatchNormalizationV1", "config": {}})["class_name"]
+    'BatchNormalization'
+    """
+    public = ALIASES.get(entry["class_name"])
+    return {**entry, "class_name": public} if public and "module" not in entry else entry
+
+
+def cudnn(entry: Entry) -> Entry:
+    """Keras 2.1 to 2.3 and tf.keras 1.x: recurrent layers of cuDNN, which keep weights its way.
+
+    >>> new = cudnn({"class_name": "CuDNNGRU", "config": {"units": 2}})
+    >>> new["class_name"], new["stored_as"], new["config"]["reset_after"]
+    ('GRU', ['cudnn_gru'], True)
+    """
+    kind = entry["class_name"]
+    if kind not in ("CuDNNLSTM", "CuDNNGRU"):
+        return entry
+    # That they had no choice of.
+    fixed = {"activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": True}
+    fixed |= {"reset_after": True} if kind == "CuDNNGRU" else {}
+    name = "cudnn_lstm" if kind == "CuDNNLSTM" else "cudnn_gru"
+    new = {"class_name": kind[5:], "written_as": kind, "stored_as": [name]}
+    return {**_with(entry, **fixed), **new}
+
+
+def kept_masked(entry: Entry) -> Entry:
+    """Keras 2.0 to 2.3: what a Bidirectional gives for a masked step is the step before.
+
+    >>> kept_masked({"class_name": "Bidirectional", "config": {}})["config"]
+    {'zero_output_for_mask': False}
+    """
+    if entry["class_name"] != "Bidirectional":
+        return entry
+    return _with(entry, zero_output_for_mask=False)
+
+
+def zeroed_masked(entry: Entry) -> Entry:
+    """tf.keras 1.13: a Bidirectional gives zeros for masked steps, also for the last one.
+
+    It writes so of the layer within; what came later gives zeros in a sequence alone.
+
+    >>> inner = {"class_name": "LSTM", "config": {"zero_output_for_mask": True}}
+    >>> zeroed_masked({"class_name": "Bidirectional", "config": {"layer": inner}})["config"]
+    {'layer': {'class_name': 'LSTM', 'config': {'zero_output_for_mask': True}}, \
+'zero_output_for_mask': True}
+    """
+    inner = entry["config"].get("layer")
+    said = inner.get("config") if isinstance(inner, dict) else None
+    if entry["class_name"] != "Bidirectional" or not isinstance(said, dict):
+        return entry
+    return _with(entry, zero_output_for_mask=True) if said.get("zero_output_for_mask") else entry
+
+
+def reversed_samples(entry: Entry) -> Entry:
+    """tf.keras 1.x to 2.2: with `time_major`, a Bidirectional turned the samples round, not times.
+
+    >>> inner = {"class_name": "LSTM", "config": {"time_major": True}}
+    >>> reversed_samples({"class_name": "Bidirectional", "config": {"layer": inner}})["config"]
+    {'layer': {'class_name': 'LSTM', 'config': {'time_major': True}}, 'reversed_axis': 1}
+    """
+    inner = entry["config"].get("layer")
+    said = inner.get("config") if isinstance(inner, dict) else None
+    if entry["class_name"] != "Bidirectional" or not isinstance(said, dict):
+        return entry
+    return _with(entry, reversed_axis=1) if said.get("time_major") else entry
+
+
+def corner_pixels(entry: Entry) -> Entry:
+    """Keras 2.2 and 2.3: pixels to interpolate between lie at their corners.
+
+    >>> corner_pixels({"class_name": "UpSampling2D", "config": {"interpolation": "bilinear"}})
+    {'class_name': 'UpSampling2D', 'config': {'interpolation': 'keras2>bilinear'}}
+    """
+    config = entry["config"]
+    if entry["class_name"] != "UpSampling2D" or config.get("interpolation") != "bilinear":
+        return entry
+    return _with(entry, interpolation="keras2>bilinear")
+
+
+def single_group(entry: Entry) -> Entry:
+    """tf.keras gives `groups` to all convolutions, Keras 3 only to those that can have them.
+
+    >>> single_group({"class_name": "Conv2DTranspose", "config": {"groups": 1}})["config"]
+    {}
+    """
+    config = entry["config"]
+    if "Conv" not in entry["class_name"] or config.get("groups") != 1:
+        return entry
+    return {**entry, "config": {key: config[key] for key in config if key != "groups"}}
+
+
+def causal_calls(entry: Entry) -> Entry:
+    """tf.keras 1.15 to 2.10: `causal` of an attention is now `use_causal_mask` of its calls.
+
+    >>> new = causal_calls({"class_name": "Attention", "config": {"causal": True},
+    ...                     "inbound_nodes": [{"args": ["x"], "kwargs": {}}]})
+    >>> new["config"], new["inbound_nodes"]
+    ({}, [{'args': ['x'], 'kwargs': {'use_causal_mask': True}}])
+    """
+    config = entry["config"]
+    if entry["class_name"] not in ("Attention", "AdditiveAttention") or "causal" not in config:
+        return entry
+    entry = {**entry, "config": {key: config[key] for key in config if key != "causal"}}
+    nodes = entry.get("inbound_nodes")
+    if not config["causal"] or not isinstance(nodes, list):
+        return entry
+
+    def call(node: Any) -> Any:
+        if not isinstance(node, dict) or not isinstance(node.get("kwargs"), dict):
+            return node
+        return {**node, "kwargs": {**node["kwargs"], "use_causal_mask": True}}
+
+    return {**entry, "inbound_nodes": [call(node) for node in nodes]}
+
+
+def no_salt(entry: Entry) -> Entry:
+    """tf.keras 2.3 to 2.5: for a Hashing without salt this number was written.
+
+    >>> no_salt({"class_name": "Hashing", "config": {"salt": [0xDECAFCAFFE] * 2}})["config"]
+    {'salt': None}
+    """
+    if entry["class_name"] != "Hashing" or entry["config"].get("salt") != [0xDECAFCAFFE] * 2:
+        return entry
+    return _with(entry, salt=None)
+
+
+def number_of_tokens(entry: Entry) -> Entry:
+    """tf.keras 2.3 to 2.5: names of a CategoryEncoding's options and of its modes.
+
+    >>> number_of_tokens({"class_name": "CategoryEncoding",
+    ...                   "config": {"max_tokens": 5, "output_mode": "binary"}})["config"]
+    {'output_mode': 'multi_hot', 'num_tokens': 5}
+    """
+    config = dict(entry["config"])
+    if config.get("output_mode") == "binary" and entry["class_name"] in CATEGORIES:
+        config["output_mode"] = "multi_hot"
+    if entry["class_name"] == "CategoryEncoding" and "max_tokens" in config:
+        config["num_tokens"] = config.pop("max_tokens")
+        config.pop("sparse", None)
+    return {**entry, "config": config} if config != entry["config"] else entry
+
+
 def hard_sigmoid(entry: Entry) -> Entry:
     """Keras 1 and 2: `hard_sigmoid` is clip(0.2x + 0.5), in Keras 3 it is relu6(x + 3) / 6.
 
@@ -490,7 +666,7 @@ def reset_after(entry: Entry) -> Entry:
 def without_obsolete(entry: Entry) -> Entry:
     """Leave out keys that Keras 3 no longer has, where they say nothing.
 
-    >>> without_obsolete({"class_name": "LSTM", "config": {"time_major": False}})
+    >>> without_obsolete({"class_name": "LSTM", "config": {"implementation": 2}})
     {'class_name': 'LSTM', 'config': {}}
     """
 
@@ -523,11 +699,19 @@ KERAS_3 = (operations,)
 KERAS_2 = (
     named_config,
     functional_class,
+    public_class,
     explicit_input,
     batch_shape,
     explicit_calls,
     initial_state,
+    of_functions,
+    of_nodes,
     plain_values,
+    cudnn,
+    causal_calls,
+    single_group,
+    number_of_tokens,
+    no_salt,
     negative_slope,
     hard_sigmoid,
     resizing_crop,

@@ -7,7 +7,7 @@ from pathlib import Path
 from npforward.formats import guarded_json, hdf5, keras_config, keras_dialects
 from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
-from npforward.formats.keras_weights import ByName, ByPlace
+from npforward.formats.keras_weights import ByName, ByPlace, are_by_place
 from npforward.formats.loose import Loose, weights_only
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
@@ -58,6 +58,8 @@ def _architecture(file: hdf5.File, limits: Limits) -> Architecture:
     if text is None:
         raise weights_only(Path(file.where), _weights(file).arrays)
     config = guarded_json.loads(text, f"{file.where}: model_config", limits)
+    if isinstance(config, str):  # json.dumps(model.to_json())
+        config = guarded_json.loads(config, f"{file.where}: model_config", limits)
     if MODEL in file and (names := file.texts(MODEL, "layer_names")):
         config = keras_dialects.named_layers(config, names)
     version = keras_config.checked_version(_said(file, "keras_version"), file.where)
@@ -74,6 +76,6 @@ def _weights(file: hdf5.File) -> ByPlace | ByName | Loose:
     top = MODEL if MODEL in names else ""
     if file.texts(top, "layer_names") is not None:
         return ByName(file, top)
-    if not top and ("layers" in names or "_layer_checkpoint_dependencies" in names):
+    if not top and are_by_place(names):
         return ByPlace.of(file)
     return Loose(file.where, file.arrays(others=True))  # an HDF5 file that is not of Keras

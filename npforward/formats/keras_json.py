@@ -36,10 +36,15 @@ def architecture(path: Path, limits: Limits) -> Architecture:
     config = guarded_json.loads(path.read_bytes(), str(path), limits)
     if isinstance(config, str):  # json.dump(model.to_json(), file) is a common mistake
         config = guarded_json.loads(config, str(path), limits)
+    return described(config, path, "JSON", "model.to_json()")
+
+
+def described(config: Any, path: Path, language: str, source: str) -> Architecture:
+    """The architecture that a text in `language` says, which `source` would have written."""
     if not isinstance(config, dict) or not {"class_name", "config"} <= config.keys():
         raise BadFile(
-            f"{path}: JSON, but not a Keras architecture, which is an object with class_name and "
-            "config. Write one with model.to_json()."
+            f"{path}: {language}, but not a Keras architecture, which is an object with class_name "
+            f"and config. Write one with {source}."
         )
     version = keras_config.checked_version(config.get("keras_version", ""), str(path))
     backend = config.get("backend", "")

@@ -146,6 +146,39 @@ def _standard_deviation(config: Mapping[str, Any]) -> Layout:
     return Layout(None, today)
 
 
+def _cudnn(gates: int, bias_of: Callable[[Stored], Stored]) -> Maker:
+    """The arrays of cuDNN: its vectors are rows, and each gate's kernel lies column by column."""
+
+    def by_gate(kernel: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        return np.concatenate([change(gate) for gate in np.split(kernel, gates, axis=1)], axis=1)
+
+    def by_rows(gate: np.ndarray) -> np.ndarray:
+        return gate.T.reshape(gate.shape, order="F")
+
+    def today(stored: Sequence[Stored]) -> tuple[Stored, ...]:
+        kernel, recurrent, bias = stored
+        return (
+            changed(kernel, kernel.shape, lambda k: by_gate(k, by_rows)),
+            changed(recurrent, recurrent.shape, lambda k: by_gate(k, np.transpose)),
+            bias_of(bias),
+        )
+
+    layout = Layout((True,) * 3, today)
+    return lambda config: layout
+
+
+def _summed_halves(bias: Stored) -> Stored:
+    """A CuDNNLSTM has a bias for the input's product and one for the state's: their sum counts."""
+    n = bias.shape[0] // 2 if bias.shape else 0
+    return changed(bias, (n,), lambda b: b[:n] + b[n:])
+
+
+def _two_rows(bias: Stored) -> Stored:
+    """A CuDNNGRU has both biases in one row."""
+    n = bias.shape[0] // 2 if bias.shape else 0
+    return changed(bias, (2, n), lambda b: b.reshape(2, n))
+
+
 # From a layer's config in today's words to how its arrays were kept.
 LAYOUTS: dict[str, Maker] = {
     "channels_first": _each(_channels_first),
@@ -156,4 +189,6 @@ LAYOUTS: dict[str, Maker] = {
     "gru_gates": _gates((0, 1, 2)),  # kept as z, r, h
     "highway": _highway,
     "standard_deviation": _standard_deviation,
+    "cudnn_lstm": _cudnn(4, _summed_halves),
+    "cudnn_gru": _cudnn(3, _two_rows),
 }

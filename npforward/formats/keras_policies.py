@@ -10,7 +10,7 @@ from typing import Any
 from npforward.errors import BadFile
 from npforward.graph import Stored
 
-PLAIN = ("DTypePolicy", "FloatDTypePolicy", "Policy")
+PLAIN = ("DTypePolicy", "FloatDTypePolicy", "Policy", "PolicyV1")
 QUANTIZED = tuple(
     f"{kind}DTypePolicy" for kind in "Quantized QuantizedFloat8 Int4 GPTQ AWQ".split()
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,14 @@ def no_vocabularies(place: str) -> list[str] | None:
 class InArchive:
     """Vocabularies among a `.keras` archive's assets: never from anywhere else."""
 
-    def __init__(self, members: archive.Zip | archive.Folder) -> None:
+    def __init__(
+        self, members: archive.Zip | archive.Folder, former: Mapping[str, str] | None = None
+    ) -> None:
         self.members = members
+        self.former = former or {}  # where what is in a place lies in the file, if elsewhere
 
     def __call__(self, place: str) -> list[str] | None:
+        place = self.former.get(place, place).replace("\\", "/")
         # Keras writes that of TextVectorization twice, and goes by the one it reads last.
         for folder in (f"assets/{place}/_lookup_layer", f"assets/{place}"):
             name = f"{folder}/vocabulary.txt"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import copy
+import dataclasses
 import itertools
 import re
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,55 @@ from npforward.graph import Stored
 
 # The optimizer's state and that of compiled metrics are beside the weights, and are none.
 BESIDE = ("optimizer", "compile_metrics", "metrics", "_metrics")
+
+
+# Where Keras 2.12 to 2.14 keep the layers of a model, which are in `layers` since.
+CONTAINER = "_layer_checkpoint_dependencies"
+
+
+def are_by_place(names: Iterable[str]) -> bool:
+    """Whether the groups at the top of an HDF5 file are such as a `ByPlace` has.
+
+    Examples
+    --------
+    >>> are_by_place(["layers\\\\dense"]), are_by_place(["dense"])
+    (True, False)
+    """
+    return any(re.split(r"[/\\]", name)[0] in ("layers", CONTAINER) for name in names)
+
+
+def todays_places(groups: Iterable[str]) -> dict[str, str]:
+    """Where each group of a file of Keras 2.12 to 2.15 would lie in today's.
+
+    On Windows these joined the parts of a path by backslashes.  2.12 and 2.13 count a layer that
+    has weights twice: `dense`, `dense_2`, `dense_4`.  Each layer has a group, if an empty one, so
+    those of one class are numbered anew in their order.
+
+    Examples
+    --------
+    >>> layers = "_layer_checkpoint_dependencies"
+    >>> todays_places([f"{layers}/dense_2", f"{layers}/dense"])[f"{layers}/dense_2"]
+    'layers/dense_1'
+    """
+    parts = {group: re.split(r"[/\\]", group) for group in groups}
+    within: dict[tuple[str, ...], set[str]] = {}
+    for path in parts.values():
+        for i, part in enumerate(path[:-1]):
+            if part == CONTAINER:
+                within.setdefault(tuple(path[: i + 1]), set()).add(path[i + 1])
+    today: dict[tuple[str, ...], str] = {}
+    for container, names in within.items():
+        counts: dict[str, int] = {}
+        for name in sorted(names, key=natural):
+            kind = re.sub(r"_\d+$", "", name)
+            number = counts[kind] = counts.get(kind, -1) + 1
+            today[(*container, name)] = f"{kind}_{number}" if number else kind
+
+    def place(path: list[str]) -> str:
+        renamed = (today.get(tuple(path[: i + 1]), part) for i, part in enumerate(path))
+        return "/".join("layers" if part == CONTAINER else part for part in renamed)
+
+    return {group: place(path) for group, path in parts.items()}
 
 
 class Held(Protocol):
@@ -45,23 +95,32 @@ class ByPlace:
 
     backend = ""  # what Keras ran on, which these files do not tell
 
-    def __init__(self, found: Mapping[str, Stored], where: str) -> None:
+    def __init__(
+        self, found: Mapping[str, Stored], where: str, former: Mapping[str, str] | None = None
+    ) -> None:
         self.where = where
+        self.former = former or {}  # where what is in a place lies in the file, if elsewhere
         # A seed generator's state is of no use for inference, and no weight to Keras either.
         self.arrays = {p: a for p, a in found.items() if "seed_generator" not in p.split("/")}
-        for path in self.arrays:
-            if path.startswith("_layer_checkpoint_dependencies/"):
-                raise BadFile(
-                    f"{where}: the layout of Keras 2.12 to 2.14 ({path!r}), which npforward "
-                    "does not read. Load the model in such a Keras and save it as .h5."
-                )
         self.paths = sorted(self.arrays)
         self.taken: set[str] = set()
 
     @classmethod
     def of(cls, file: hdf5.File) -> ByPlace:
         """The weights in an HDF5 file."""
-        return cls(file.arrays(skip=BESIDE), file.where)
+        found = file.arrays(skip=BESIDE)
+        if all("\\" not in path and CONTAINER not in path for path in found):
+            return cls(found, file.where)
+        places = todays_places(file.groups())
+        renamed: dict[str, Stored] = {}
+        for path, array in found.items():
+            group, vars_, name = path.rpartition("/vars/")
+            place = places.get(group, group) + vars_ + name
+            if place in renamed:
+                raise BadFile(f"{file.where}: {path!r} and another array lie in the same place.")
+            if place.split("/")[0] not in BESIDE:
+                renamed[place] = dataclasses.replace(array, name=place)
+        return cls(renamed, file.where, {place: group for group, place in places.items()})
 
     def __call__(self, place: str, names: tuple[str, ...], model: bool) -> tuple[Stored, ...]:
         if model:  # all that is in it belongs to its layers

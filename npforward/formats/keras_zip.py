@@ -30,7 +30,7 @@ def read(path: Path, limits: Limits, backend: str = "") -> Graph:
     graph = keras_config.graph(
         config,
         place,
-        InArchive(members),
+        InArchive(members, place.former),
         version=version,
         backend=backend,
         source=path.name,
@@ -52,7 +52,8 @@ def weights(path: Path, limits: Limits) -> ByPlace:
 
 def vocabularies(path: Path, limits: Limits) -> Vocabularies:
     """What the preprocessing layers in a `.keras` file know."""
-    return InArchive(_open(path, limits))
+    members = _open(path, limits)
+    return InArchive(members, _weights(members, limits).former if WEIGHTS in members else {})
 
 
 def arrays(path: Path, limits: Limits) -> dict[str, Stored]:

@@ -32,21 +32,26 @@ def _over_time(
     stateful=False,
     unroll=False,
     zero_output_for_mask=False,
+    time_major=False,
 ):
     """Keras's `backend.rnn`: where `mask` is false, states stay and the output is the one before.
 
     `step(states, x)` gives the next states and the output; `restored` puts frames back into the
-    layout of the model.
+    layout of the model.  With `time_major`, as tf.keras had it, time is the first axis all along.
     """
-    xs = _time_first(xs)
+    turned = (lambda x: x) if time_major else _time_first
+    xs = turned(xs)
     if stateful:
         names = iter(range(100))
         states = map_leaves(lambda s: recall(f"state{next(names)}", s, xs), states)
     if mask is not None:
         mask = mask if mask.ndim == 2 else ops.any(mask, axis=tuple(range(2, mask.ndim)))
-        if mask.shape != (xs.shape[1], xs.shape[0]):
-            raise BadInput(f"its mask is of shape {mask.shape}, expected {xs.shape[1::-1]}")
-        mask = _time_first(mask)
+        mask = turned(mask)
+        if mask.shape != xs.shape[:2]:
+            raise BadInput(
+                f"its mask is for {mask.shape[0]} times of {mask.shape[1]} samples, expected "
+                f"{xs.shape[0]} of {xs.shape[1]}"
+            )
     if go_backwards:
         xs = ops.flip(xs, axis=0)
         mask = None if mask is None else ops.flip(mask, axis=0)
@@ -75,11 +80,7 @@ def _over_time(
         names = iter(range(100))
         for state in leaves(last):
             remember(f"state{next(names)}", state)
-    if return_sequences:
-        y = _time_first(ys)
-        y = restored(y)
-    else:
-        y = restored(ys[-1])
+    y = restored(turned(ys) if return_sequences else ys[-1])
     if not return_state:
         return y
     return [y, *(restored(s) for s in leaves(last))]
@@ -112,6 +113,11 @@ def _initial(given, shapes, dtype):
         )
     flat = iter(found)
     return map_leaves(lambda _: next(flat), shapes)
+
+
+def _samples(sequences, loop):
+    """How many there are."""
+    return sequences.shape[1 if loop.get("time_major") else 0]
 
 
 class _Shape:
@@ -309,7 +315,7 @@ def rnn(
     **loop,
 ):
     """A cell, or several one above the other, over time."""
-    shapes = _state_shapes(cell, sequences.shape[0])
+    shapes = _state_shapes(cell, _samples(sequences, loop))
     # The states are the cell's, in its precision; what comes out is in that of the layer.
     states = map_leaves(
         lambda state: ops.cast(state, dtype=cell.dtype), _initial(initial_state, shapes, cell.dtype)
@@ -345,7 +351,7 @@ def simple_rnn(
 ):
     """A fully connected recurrent layer."""
     z = _projected(sequences, kernel, bias)
-    states = _initial(initial_state, [_Shape(z.shape[0], z.shape[-1])], dtype)
+    states = _initial(initial_state, [_Shape(_samples(z, loop), z.shape[-1])], dtype)
 
     def step(states, z):
         h = simple_step(z, states[0], recurrent_kernel, activation)
@@ -373,7 +379,7 @@ def lstm(
 ):
     """Long short-term memory."""
     z = _projected(sequences, kernel, bias)
-    shape = _Shape(z.shape[0], z.shape[-1] // 4)
+    shape = _Shape(_samples(z, loop), z.shape[-1] // 4)
     states = _initial(initial_state, [shape, shape], dtype)
 
     def step(states, z):
@@ -408,7 +414,7 @@ def gru(
     """Gated recurrent units."""
     bias, recurrent_bias = _gru_biases(bias, reset_after)
     z = _projected(sequences, kernel, bias)
-    states = _initial(initial_state, [_Shape(z.shape[0], z.shape[-1] // 3)], dtype)
+    states = _initial(initial_state, [_Shape(_samples(z, loop), z.shape[-1] // 3)], dtype)
 
     def step(states, z):
         h = gru_step(
@@ -526,7 +532,8 @@ def bidirectional(
     forward_layer,
     backward_layer,
     merge_mode="concat",
-    zero_output_for_mask=True,
+    zero_output_for_mask=None,
+    reversed_axis=None,
     dtype="float32",
 ):
     """One layer forwards, one backwards over time, and their outputs merged.
@@ -541,13 +548,15 @@ def bidirectional(
     half = len(given) // 2
     outputs = []
     for direction, start in ((forward_layer, given[:half]), (backward_layer, given[half:])):
-        # So Keras sets both, whatever their config says.
-        direction = direction.changed(zero_output_for_mask=sequence and zero_output_for_mask)
+        # So Keras sets both, whatever their config says; older ones set them otherwise.
+        zero = sequence if zero_output_for_mask is None else zero_output_for_mask
+        direction = direction.changed(zero_output_for_mask=zero)
         outputs.append(direction(sequences, initial_state=start or None, mask=mask))
     (y, *states), (y_rev, *states_rev) = outputs if state else ([y] for y in outputs)
     y, y_rev = ops.cast(y, dtype=dtype), ops.cast(y_rev, dtype=dtype)
     if sequence:
-        y_rev = ops.flip(y_rev, axis=1)
+        time = 0 if forward_layer.config.get("time_major") else 1
+        y_rev = ops.flip(y_rev, axis=time if reversed_axis is None else reversed_axis)
     one_of("merge_mode", merge_mode, "concat", "sum", "ave", "mul", None)
     merged = {
         "concat": lambda: [ops.concatenate(y, y_rev, axis=-1)],

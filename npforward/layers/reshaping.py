@@ -83,10 +83,13 @@ def cropping(inputs, *, cropping=1, data_format=None):
 def up_sampling(inputs, *, size=2, data_format=None, interpolation="nearest"):
     """Enlarge the space axes by whole factors."""
     x = channels_last(inputs, data_format)
-    one_of("interpolation", interpolation, "nearest", *ops.FILTERS)
+    one_of("interpolation", interpolation, "nearest", *ops.FILTERS, "keras2>bilinear")
     for axis, factor in enumerate(per_axis("size", size, x.ndim - 2), start=1):
         if interpolation == "nearest":
             x = ops.repeat(x, repeats=factor, axis=axis)
+        elif interpolation == "keras2>bilinear":
+            before, after, share = ops.corner_neighbours(x.shape[axis], x.shape[axis] * factor)
+            x = ops.interpolate(x, axis=axis, before=before, after=after, share=share)
         else:
             taps = ops.resize_taps(x.shape[axis], x.shape[axis] * factor, interpolation)
             x = ops.resample(x, axis=axis, index=taps[0], weight=taps[1])

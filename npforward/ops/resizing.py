@@ -91,6 +91,19 @@ def neighbours(n, m, dtype=np.float64):
     return ends[0], ends[1], place - before
 
 
+def corner_neighbours(n, m, dtype=np.float64):
+    """As `neighbours` where numbers sit at the first corners of their pixels: TensorFlow 1's way.
+
+    Examples
+    --------
+    >>> corner_neighbours(2, 4)
+    (array([0, 0, 1, 1]), array([1, 1, 1, 1]), array([0. , 0.5, 0. , 0.5]))
+    """
+    place = np.arange(m, dtype=dtype) * (_number(n, dtype) / _number(m, dtype))
+    before = np.floor(place).astype(np.intp)
+    return before, np.minimum(before + 1, n - 1), place - before
+
+
 def area_taps(n, m, dtype=np.float64):
     """How much of each of n numbers lies in each of m equal parts: (index, weight, their sum).
 

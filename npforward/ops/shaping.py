@@ -25,6 +25,18 @@ def reshape(x, *, shape):
     return np.reshape(x, shape)
 
 
+@op(
+    lambda g, y, x, sizes: g.reshape(x.shape),
+    None,
+    shape=lambda x, sizes: _reshaped(x, shape=sizes.tolist()),
+    dtype=lambda x, sizes: x.dtype,
+    by_value=True,
+)
+def reshape_to(x, sizes):
+    """As `reshape`, where the shape is an array of whole numbers."""
+    return np.reshape(x, sizes.tolist())
+
+
 def _transposed(x, *, axes=None):
     order = axes_of(x, axes)
     if sorted(order) != list(range(x.ndim)):

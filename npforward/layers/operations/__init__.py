@@ -12,7 +12,7 @@ from typing import Any
 
 from npforward import ops
 from npforward.layers import attention, convolutional, image, pooling
-from npforward.layers.operations import of_core, of_math, of_nn, of_numpy
+from npforward.layers.operations import of_core, of_math, of_nn, of_numpy, of_tensorflow
 from npforward.layers.operations.of_image import IMAGES
 from npforward.layers.registry import layer
 
@@ -339,6 +339,16 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     # keras.ops.einops
     "Rearrange": of_core.rearrange,
 }
+# Functions of TensorFlow, in tf.keras's models, that are none of `keras.ops`.
+OF_TENSORFLOW = {
+    "tf.add_n": of_tensorflow.add_n,
+    "tf.argmax": of_tensorflow.argmax,
+    "tf.argmin": of_tensorflow.argmin,
+    "tf.matmul": of_numpy.strong(of_tensorflow.matmul),
+    "tf.reshape": of_tensorflow.reshape,
+    "tf.shape": of_tensorflow.shape,
+    "tf.squared_difference": of_tensorflow.squared_difference,
+}
 _FUNCTION = "it calls a function of Python, which is never taken from a file"
 # Operations that cannot be replayed, and why.
 WITHOUT = {
@@ -354,5 +364,5 @@ FUNCTIONS = {
     re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower(): function
     for name, function in OPERATIONS.items()
 }
-for _name, _function in OPERATIONS.items():
+for _name, _function in (OPERATIONS | OF_TENSORFLOW).items():
     layer(f"ops.{_name}", policy=False)(_function)
