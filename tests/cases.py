@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import json
 from pathlib import Path
 
@@ -20,16 +21,21 @@ def case_names() -> list[str]:
     return list(_cases())
 
 
+def description(path: Path) -> dict:
+    """What is said of the arrays in an `.npz` of cases, in the file beside it."""
+    return json.loads(gzip.decompress(path.with_suffix(".json.gz").read_bytes()))
+
+
 @functools.cache
 def _cases() -> dict[str, tuple[Path, dict, str]]:
     """The file and the description of each case, and the Keras that it is of."""
     found = {}
     for path in sorted(FIXTURES.glob("layers/*.npz")):
-        told = json.loads(path.with_suffix(".json").read_text())
+        told = description(path)
         for case in told["cases"]:
             found[f"{path.stem}/{case['id']}"] = path, case, told["keras"]
     for path in sorted(FIXTURES.glob("operations/*.npz")):
-        told = json.loads(path.with_suffix(".json").read_text())
+        told = description(path)
         for case in told["cases"]:
             found[f"ops.{case['class_name']}/{case['id']}"] = path, case, told["keras"]
     return found
@@ -43,8 +49,8 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 def configs(class_name: str) -> list[dict]:
     """The config of every case of a class, as Keras writes it."""
-    path = FIXTURES / "layers" / f"{class_name}.json"
-    return [case["config"] for case in json.loads(path.read_text())["cases"]]
+    path = FIXTURES / "layers" / f"{class_name}.npz"
+    return [case["config"] for case in description(path)["cases"]]
 
 
 class Case:

@@ -1,12 +1,12 @@
 """The shape of the project: who may import whom, no framework, every layer has genuine cases."""
 
 import ast
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cases import description
 
 from npforward.layers import LAYERS
 from npforward.tape import OPS
@@ -99,7 +99,7 @@ def test_layers_touch_arrays_by_ops_only(path):
 
 
 def test_every_layer_has_genuine_cases():
-    found = {path.stem for path in (ROOT / "weights_fixtures" / "layers").glob("*.json")}
+    found = {path.stem for path in (ROOT / "weights_fixtures" / "layers").glob("*.npz")}
     layers = {name for name in LAYERS if not name.startswith("ops.")}  # operations: in models
     assert layers - found == set()
 
@@ -107,7 +107,7 @@ def test_every_layer_has_genuine_cases():
 def test_every_case_is_of_a_layer_in_the_registry():
     known = {*LAYERS, "Pipeline"}  # a Pipeline is read as a model, as a Sequential is
     for path in (ROOT / "weights_fixtures" / "layers").glob("*.npz"):
-        assert json.loads(path.with_suffix(".json").read_text())["class_name"] in known
+        assert description(path)["class_name"] in known
 
 
 def test_every_op_has_a_docstring():

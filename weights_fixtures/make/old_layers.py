@@ -6,8 +6,10 @@ With Keras 1.2.2 it makes the classes that only Keras 1 had, with Keras 2.15 tho
 as well.  A case's config is what that Keras writes; the file says which it is.
 """
 
+import gzip
 import importlib
 import inspect
+import io
 import json
 import os
 import zlib
@@ -207,7 +209,11 @@ def main():
         cases, arrays = recorded(class_name, lines, compute, backend)
         head = json.dumps({"class_name": class_name, "keras": version})[:-1]
         body = ",\n".join(json.dumps(case) for case in cases)
-        (OUT / f"{key}.json").write_text(f'{head}, "cases": [\n{body}\n]}}\n')
+        told = f'{head}, "cases": [\n{body}\n]}}\n'
+        packed = io.BytesIO()
+        with gzip.GzipFile("", "wb", 9, packed, 0) as file:  # without a date
+            file.write(told.encode())
+        (OUT / f"{key}.json.gz").write_bytes(packed.getvalue())
         np.savez_compressed(str(OUT / f"{key}.npz"), **arrays)
         known[key] = constructor(getattr(layers, class_name), cases)
         print(f"{key}: {len(cases)} cases")

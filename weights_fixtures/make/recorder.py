@@ -6,6 +6,7 @@ or where the case says `jax=` because TensorFlow's answer is known to be wrong. 
 disagreement is printed.
 """
 
+import gzip
 import importlib
 import inspect
 import json
@@ -469,7 +470,8 @@ def main(class_names):
         lines = ",\n".join(json.dumps(case) for case in cases)
         head = {} if names[0] in OPERATIONS else {"class_name": names[0]}
         head = json.dumps(head | {"keras": keras.__version__})[:-1]
-        file.with_suffix(".json").write_text(f'{head}, "cases": [\n{lines}\n]}}\n')
+        told = f'{head}, "cases": [\n{lines}\n]}}\n'
+        file.with_suffix(".json.gz").write_bytes(gzip.compress(told.encode(), mtime=0))
         save(file.with_suffix(".npz"), arrays)
         jax = sum(result["backend"] == "jax" for result in results)
         print(f"{file.name}: {len(cases)} cases, {jax} of them by JAX")
