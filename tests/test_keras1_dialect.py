@@ -162,6 +162,12 @@ def test_kernels_are_flipped_for_theano_alone():
     assert (tensorflow["config"]["padding"], theano["config"]["padding"]) == ("same", "theano>same")
 
 
+@pytest.mark.parametrize(("version", "padding"), [("1.1.1", "same"), ("1.1.2", "theano>same")])
+def test_volumes_are_padded_as_by_theano_since_keras_1_1_2(version, padding):
+    entry = {"class_name": "Convolution3D", "config": {"border_mode": "same"}}
+    assert keras_dialects.modern(entry, version, "theano")["config"]["padding"] == padding
+
+
 def test_a_file_does_not_say_how_its_arrays_are_kept():
     entry = {"class_name": "Dense", "config": {}, "stored_as": ["flipped"]}
     assert "stored_as" not in keras_dialects.modern(entry, "3.0.0")

@@ -452,8 +452,10 @@ def flipped(entry: Entry) -> Entry:
     return stored_as(entry, "flipped") if entry["class_name"] in KERNELS else entry
 
 
-def theano_borders(entry: Entry) -> Entry:
+def theano_borders(entry: Entry, volumes: bool = True) -> Entry:
     """With padding "same" Theano puts the odd one before, where TensorFlow puts it after.
+
+    Convolutions of volumes do so since Keras 1.1.2 alone (`volumes`).
 
     >>> theano_borders({"class_name": "Conv2D", "config": {"padding": "same"}})["config"]
     {'padding': 'theano>same'}
@@ -462,6 +464,8 @@ def theano_borders(entry: Entry) -> Entry:
     if kind == "ConvLSTM2D":  # its states are always convolved so
         entry = with_config(entry, recurrent_padding="theano>same")
     if config.get("padding") != "same" or kind not in KERNELS + POOLINGS:
+        return entry
+    if kind == "Conv3D" and not volumes:
         return entry
     return with_config(entry, padding="theano>same")
 
@@ -485,6 +489,7 @@ def steps(version: str, backend: str) -> tuple[Callable[[Entry], Entry], ...]:
     # Only since 1.0.5 an architecture says what wrote it.
     deviation = release < (1, 0, 6) or (release < (1, 0, 7) and backend == "theano")
     usual = "th" if release < (1, 1) else "tf"
+    borders = functools.partial(theano_borders, volumes=release >= (1, 1, 2))
     return (
         branches,
         functools.partial(dim_orderings, usual=usual),
@@ -498,7 +503,7 @@ def steps(version: str, backend: str) -> tuple[Callable[[Entry], Entry], ...]:
         options,
         data_format,
         sparse_input,
-        *((flipped, theano_borders, theano_relu) if backend == "theano" else ()),
+        *((flipped, borders, theano_relu) if backend == "theano" else ()),
     )
 
 
