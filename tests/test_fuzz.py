@@ -120,26 +120,29 @@ def test_a_process_that_dies_or_hangs_is_a_finding(monkeypatch):
 
 # What was found: a change to a config, by its path in it, and what must come of it.
 
-LAYERS = ("config", "layers")
+IMAGE = ("config", "layers", 0, "config")
 FOUND = [
     # numpy's TypeError and ValueError from the summary
-    ((*LAYERS, 0, "config", "batch_shape"), [None, [6], 6, 1], "batch_shape of layer 'image'"),
-    ((*LAYERS, 0, "config", "batch_shape"), [None, 2**70, 6, 1], None),
-    ((*LAYERS, 0, "config", "batch_shape"), [None] * 8, None),
+    ("sequential", (*IMAGE, "batch_shape"), [None, [6], 6, 1], "batch_shape of layer 'image'"),
+    ("sequential", (*IMAGE, "batch_shape"), [None, 2**70, 6, 1], None),
+    ("sequential", (*IMAGE, "batch_shape"), [None] * 8, None),
     # UnicodeEncodeError from numpy
-    ((*LAYERS, 0, "config", "dtype"), "\ud800", "surrogates not allowed"),
+    ("sequential", (*IMAGE, "dtype"), "\ud800", "surrogates not allowed"),
+    # ValueError from zip: a model without inputs
+    ("nested", ("config", "input_layers"), [[]], "input_layers of the model is [[]]"),
+    ("nested", ("config", "output_layers"), {"a": []}, "output_layers of the model is {'a': []}"),
 ]
 
 
-@pytest.mark.parametrize(("path", "value", "words"), FOUND)
-def test_what_the_fuzzer_found(path, value, words, tmp_path):
+@pytest.mark.parametrize(("name", "path", "value", "words"), FOUND)
+def test_what_the_fuzzer_found(name, path, value, words, tmp_path):
     files = FIXTURES / "files"
-    config = json.loads((files / "sequential.json").read_text())
-    mutations.at(config, path[:-1])[path[-1]] = value
+    said = json.loads((files / f"{name}.json").read_text())
+    mutations.at(said, path[:-1])[path[-1]] = value
     changed = tmp_path / "changed.json"
-    changed.write_text(json.dumps(config))
+    changed.write_text(json.dumps(said))
     try:
-        target.opened(str(changed), str(files / "sequential.weights.h5"))
+        target.opened(str(changed), str(files / f"{name}.weights.h5"))
     except NpforwardError as error:
         assert words is None or words in str(error)
     else:

@@ -545,7 +545,7 @@ class _Reader:
             return [end(branch, key) for branch in tree]
 
         for key in ("input_layers", "output_layers"):
-            if not config.get(key):
+            if not any(True for _ in leaves(config.get(key) or ())):
                 raise self.wrong(f"{key} of {where}", config.get(key), "[layer, call, output]")
         inputs = end(config["input_layers"], "input_layers")
         kinds = {node.address: node.layer for node in nodes}
