@@ -41,6 +41,9 @@ OBSOLETE: dict[str, tuple[Any, ...]] = {
 }
 
 
+OF_LAMBDA = {"function_type", "module", "output_shape_type", "output_shape_module"}
+
+
 def modern(entry: Any, version: str, backend: str = "") -> Any:
     """A model's entry in today's dialect; `version` is the Keras that wrote it, "" if unknown.
 
@@ -67,8 +70,12 @@ def steps(entry: Any, version: str, backend: str = "") -> Steps:
             # Keras 2 was a package of its own until 2.3; its versions in TensorFlow end in "-tf".
             own = (major, minor) < (2, 4) and not version.endswith("-tf")
             older: Steps = (kept_masked, corner_pixels) if own else ()
+            if backend == "theano":
+                older = (theano_pixels, *older)
             if not own and (major, minor) < (2, 4):
                 older = (zeroed_masked, reversed_samples)
+            if (major, minor) < (2, 4):
+                older = (*older, unmasked_softmax)
             return (named_config, *keras1_dialect.steps(version, backend), *KERAS_2, *older)
         return (*KERAS_3, resizing_crop) if minor < 6 else KERAS_3
     # Keras 3's to_json() says no version, but names a module for everything; so do Keras 2.13 to
@@ -435,6 +442,15 @@ def zeroed_masked(entry: Entry) -> Entry:
     return _with(entry, zero_output_for_mask=True) if said.get("zero_output_for_mask") else entry
 
 
+def unmasked_softmax(entry: Entry) -> Entry:
+    """Before tf.keras 2.4, a Softmax did not look at its mask.
+
+    >>> unmasked_softmax({"class_name": "Softmax", "config": {}})["config"]
+    {'masked': False}
+    """
+    return _with(entry, masked=False) if entry["class_name"] == "Softmax" else entry
+
+
 def reversed_samples(entry: Entry) -> Entry:
     """tf.keras 1.x to 2.2: with `time_major`, a Bidirectional turned the samples round, not times.
 
@@ -447,6 +463,18 @@ def reversed_samples(entry: Entry) -> Entry:
     if entry["class_name"] != "Bidirectional" or not isinstance(said, dict):
         return entry
     return _with(entry, reversed_axis=1) if said.get("time_major") else entry
+
+
+def theano_pixels(entry: Entry) -> Entry:
+    """Keras 2 on Theano: it interpolates in a way of its own, which is not supported here.
+
+    >>> theano_pixels({"class_name": "UpSampling2D", "config": {"interpolation": "bilinear"}})
+    {'class_name': 'UpSampling2D', 'config': {'interpolation': 'theano>bilinear'}}
+    """
+    config = entry["config"]
+    if entry["class_name"] != "UpSampling2D" or config.get("interpolation") != "bilinear":
+        return entry
+    return _with(entry, interpolation="theano>bilinear")
 
 
 def corner_pixels(entry: Entry) -> Entry:
@@ -677,6 +705,8 @@ def without_obsolete(entry: Entry) -> Entry:
         return empty == (...,) or any(value is nothing for nothing in empty)
 
     kept = {key: value for key, value in entry["config"].items() if not says_nothing(key, value)}
+    if entry["class_name"] == "Lambda":  # where Python would find what is not taken from a file
+        kept = {key: value for key, value in kept.items() if key not in OF_LAMBDA}
     return {**entry, "config": kept}
 
 

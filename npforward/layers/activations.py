@@ -93,9 +93,9 @@ def elu(inputs, *, alpha=1.0):
 
 
 @layer("Softmax", mask=keep)
-def softmax(inputs, mask=None, *, axis=-1):
-    """exp(x) / Σ exp(x); where `mask` is false the answer is 0."""
-    if mask is None:
+def softmax(inputs, mask=None, *, axis=-1, masked=True):
+    """exp(x) / Σ exp(x); where `mask` is false the answer is 0, which older Keras did not know."""
+    if mask is None or not masked:
         return ops.softmax(inputs, axis=axis)
     if mask.dtype != bool:
         mask = mask > 0.5

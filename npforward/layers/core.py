@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from npforward import ops
+from npforward.errors import UnsupportedOption
 from npforward.layers.activations import activate
 from npforward.layers.quantization import (
     Layout,
@@ -16,7 +17,7 @@ from npforward.layers.quantization import (
     rows_of,
     table_weights,
 )
-from npforward.layers.registry import Packed, keep, layer
+from npforward.layers.registry import HOW, Packed, keep, layer
 
 
 def _biased(config):
@@ -169,8 +170,12 @@ def masking(inputs, *, mask_value=0.0):
     "AlphaDropout",
     mask=keep,
 )
-def identity(inputs, *, data_format=None):
+def identity(inputs, training=None, *, data_format=None):
     """x itself: these layers act in training only."""
+    if training:
+        raise UnsupportedOption(
+            f"it is called with training=True, and then draws random numbers. {HOW}"
+        )
     return inputs
 
 

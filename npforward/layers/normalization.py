@@ -59,6 +59,7 @@ def _weight(name, **rules):
 def batch_normalization(
     inputs,
     mask=None,
+    training=None,
     gamma=None,
     beta=None,
     moving_mean=None,
@@ -68,14 +69,20 @@ def batch_normalization(
     epsilon=1e-3,
     center=True,
     scale=True,
+    trainable=True,
     dtype="float32",
 ):
-    """γ (x - μ) / √(σ² + ε) + β, with the stored moments.
+    """γ (x - μ) / √(σ² + ε) + β, with the stored moments, or the batch's own when training.
 
     S. Ioffe and C. Szegedy, Batch Normalization (2015).
     """
     x = wide(inputs)
     axes = _axes(axis, x.ndim)
+    if training and trainable:  # a call in the file may say so
+        if mask is not None:
+            raise UnsupportedOption("it is called with training=True and a mask")
+        others = tuple(a for a in range(x.ndim) if a not in axes)
+        moving_mean, moving_variance = ops.moments(x, axes=others)
     mu, variance, gamma, beta = (
         _along(None if w is None else wide(w), axes, x.ndim)
         for w in (moving_mean, moving_variance, gamma, beta)

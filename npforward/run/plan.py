@@ -26,7 +26,7 @@ from npforward.layers.registry import CALL_NO_EFFECT, HOW, Packed, quantization
 from npforward.limits import Limits
 from npforward.run.fusion import fused, in_passing, in_place
 from npforward.tape import Step, Tape, Var
-from npforward.weights import Bound, check, needed_shape
+from npforward.weights import Bound, check, needed_shape, parts
 
 FUNCTIONS_BY_NAME = {"activation", "recurrent_activation", "function"}  # options of layers
 FOLDED = 2**16  # bytes: what depends on weights only and is no larger is computed once
@@ -292,6 +292,9 @@ class Recording:
         self, graph: Graph, address: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> list[Value]:
         """Record a call of a nested model."""
+        training = kwargs.get("training")
+        if isinstance(training, Value) and training.array is True:
+            self._without_training(graph)
         inputs = list(_values(args))
         masks = list(_values(kwargs.get("mask")))
         for i, mask in enumerate(masks[: len(inputs)]):
@@ -300,6 +303,16 @@ class Recording:
         if any(value.mask is not None for value in inputs):
             self.masks[address] = {"mask": [value.mask for value in inputs]}
         return self._graph(graph, address, inputs)
+
+    def _without_training(self, graph: Graph) -> None:
+        """Raise if a layer in a model that is called with `training=True` acts otherwise then."""
+        for part in parts(graph):
+            definition = self.bounds[part].definition if isinstance(part, Layer) else None
+            if definition is not None and "training" in definition.arguments:
+                raise UnsupportedOption(
+                    f"it is called with training=True, which changes what {part.name!r} "
+                    f"({part.type}) in it gives. Save the model with training=False"
+                )
 
     def _options(
         self,

@@ -48,7 +48,7 @@ def multi_hot(inputs, *, num_classes, axis=-1, dtype=None, sparse=False):
 
 def batch_norm(x, mean, variance, offset=None, scale=None, *, axis, epsilon=1e-3):
     return normalization.batch_normalization(
-        x, None, scale, offset, mean, variance, axis=axis, epsilon=epsilon, dtype=x.dtype
+        x, None, None, scale, offset, mean, variance, axis=axis, epsilon=epsilon, dtype=x.dtype
     )
 
 
