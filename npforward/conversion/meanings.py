@@ -221,7 +221,7 @@ def masked_places(part: Part) -> None:
 
 
 def buckets(part: Part) -> None:
-    """tf.keras numbered buckets in whole numbers whatever a layer's dtype; today that says which."""
+    """tf.keras numbers buckets in whole numbers whatever the dtype; today that says which."""
     if part.type in ("Hashing", "HashedCrossing") and part.gives in ("int32", "int64"):
         part.config["dtype"] = part.gives
 
