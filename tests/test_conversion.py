@@ -14,6 +14,8 @@ from cases import FIXTURES
 from test_models import FILES as MODELS
 
 import npforward as npf
+from npforward.conversion import meanings
+from npforward.conversion.meanings import Part
 from npforward.formats import keras_config
 from npforward.graph import Graph, Layer, Node, Ref, Stored
 from npforward.layers import LAYERS
@@ -483,3 +485,96 @@ def test_what_no_output_depends_on_is_left_out(tmp_path):
     done = npf.convert(Model(graph), tmp_path / "new.keras")
     assert done.changes == ("idle: left out, as no output depends on it",)
     assert list(npf.load_model(done.path).trace(np.ones((1, 3)))) == ["x", "y"]
+
+
+# ---- meanings, each alone -----------------------------------------------------------------------
+
+
+def changed(meaning, kind, config, children=None, **known):
+    """The config that a meaning makes of a layer's."""
+    part = Part("at", kind, "at", dict(config), children or {}, [], **known)
+    meaning(part)
+    return part
+
+
+def test_borders_of_theano():
+    odd = {"kernel_size": [3, 5], "padding": "theano>same"}
+    assert changed(meanings.padding, "Conv2D", odd).config["padding"] == "same"
+    for config, widths in (
+        ({**odd, "strides": 2}, [[1, 1], [2, 2]]),
+        ({**odd, "kernel_size": [2, 4]}, [[1, 0], [2, 1]]),
+        ({**odd, "dilation_rate": [1, 2], "strides": [2, 1]}, [[1, 1], [4, 4]]),
+        ({**odd, "padding": "full"}, [[2, 2], [4, 4]]),
+    ):
+        part = changed(meanings.padding, "Conv2D", config)
+        assert part.config["padding"] == "valid"
+        assert (part.before.type, part.before.config["padding"]) == ("ZeroPadding2D", widths)
+    line = changed(meanings.padding, "Conv1D", {"kernel_size": [4], "padding": "theano>same"})
+    assert (line.before.type, line.before.config["padding"]) == ("ZeroPadding1D", [2, 1])
+    states = {"kernel_size": [3, 3], "padding": "valid", "recurrent_padding": "theano>same"}
+    assert "recurrent_padding" not in changed(meanings.padding, "ConvLSTM2D", states).config
+    even = {**states, "kernel_size": [2, 3]}
+    assert changed(meanings.padding, "ConvLSTM2D", even).config == even  # and is refused later
+
+
+@pytest.mark.parametrize(
+    ("kernel", "strides", "padding", "output", "extra"),
+    [
+        ([3, 3], [2, 2], "valid", [15, 17], None),
+        ([3, 3], [2, 2], "valid", [16, 18], [1, 1]),
+        ([2, 2], [3, 3], "valid", [20, 23], [0, 0]),
+        ([3, 3], [2, 2], "same", [13, 16], [0, 1]),
+        ([2, 2], [2, 2], "same", [14, 16], None),
+    ],
+)
+def test_the_output_size_of_a_deconvolution(kernel, strides, padding, output, extra):
+    """As genuine Keras 3.15 gives it, for an input of 7 x 8."""
+    config = {"kernel_size": kernel, "strides": strides, "padding": padding}
+    said = {**config, "output_shape": output}
+    part = changed(meanings.output_size, "Conv2DTranspose", said, shape=(None, 7, 8, 2))
+    assert part.config == (config if extra is None else {**config, "output_padding": extra})
+
+
+def test_an_output_size_that_cannot_be():
+    config = {"kernel_size": [3, 3], "strides": [2, 2], "output_shape": [19, 17]}
+    with pytest.raises(npf.errors.UnsupportedOption) as refused:
+        changed(meanings.output_size, "Conv2DTranspose", config, shape=(None, 7, 8, 2))
+    assert str(refused.value) == (
+        "layer 'at' (Conv2DTranspose): its output_shape=[19, 17] is not one that Keras 3.15.1 "
+        f"gives for an input of shape (None, 7, 8, 2). {KEPT}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("masked", "sequence", "zeros", "left"),
+    [
+        (False, True, False, False),  # no place is masked
+        (True, True, True, False),  # what Keras 3 does
+        (True, False, False, False),
+        (True, True, False, True),
+        (True, False, True, True),
+    ],
+)
+def test_masked_places_of_both_directions(masked, sequence, zeros, left):
+    forward = Layer("f", "LSTM", {"return_sequences": sequence})
+    config, children = {"zero_output_for_mask": zeros}, {"forward_layer": forward}
+    part = changed(meanings.masked_places, "Bidirectional", config, children, masked=masked)
+    assert bool(part.config) == left
+
+
+def test_whole_numbers_of_tf_keras():
+    assert changed(meanings.buckets, "Hashing", {"dtype": "float32"}, gives="int64").config == {
+        "dtype": "int64"
+    }
+    part = changed(meanings.counts, "StringLookup", {"output_dtype": "float32"})
+    assert part.config == {}
+    assert part.said == [
+        "at: gives the same numbers as whole ones of Keras 3's dtype, no longer float32"
+    ]
+
+
+def test_functions_of_lambdas():
+    said = changed(meanings.function, "Lambda", {"function": "relu"}).config["function"]
+    assert (said["module"], said["config"]) == ("builtins", "relu")
+    said = changed(meanings.function, "Lambda", {"function": "expand_dims"}).config["function"]
+    assert (said["module"], said["config"]) == ("keras.ops", "expand_dims")

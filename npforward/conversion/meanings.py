@@ -52,6 +52,7 @@ class Part:
     arrays: list[tuple[Weight, Stored]]
     shape: tuple[int | None, ...] | None = None  # of its input, if that is known
     masked: bool = False  # whether its input is
+    gives: str = ""  # the dtype of its output, if that is known
     before: Layer | None = None  # a layer that has to come before it now
     beside: list[Stored] = field(default_factory=list)  # arrays with names of their own
     said: list[str] = field(default_factory=list)  # what changes, for the user to read
@@ -219,6 +220,12 @@ def masked_places(part: Part) -> None:
         part.config.pop("masked", None)
 
 
+def buckets(part: Part) -> None:
+    """tf.keras numbers buckets in whole numbers whatever the dtype; today that says which."""
+    if part.type in ("Hashing", "HashedCrossing") and part.gives in ("int32", "int64"):
+        part.config["dtype"] = part.gives
+
+
 def counts(part: Part) -> None:
     """Keras 2 counted tokens in floats and numbered bins in int64."""
     before = part.config.pop("output_dtype", None)
@@ -317,6 +324,7 @@ MEANINGS = (
     padding,
     output_size,
     masked_places,
+    buckets,
     counts,
     frequencies,
     lora,
@@ -458,6 +466,8 @@ class Today:
         arrays = list(self.arrays(layer, bound))
         config, inner = dict(layer.config), dict(layer.children)
         part = Part(address, layer.type, layer.name, config, inner, arrays, shape)
+        if address in self.tensors:
+            part.gives = self.tensors[address].dtype
         part.masked = any(at == address or at.startswith(f"{address}@") for at in self.masked)
         for meaning in MEANINGS:
             meaning(part)
