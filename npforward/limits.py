@@ -5,10 +5,12 @@ from __future__ import annotations
 import _thread
 import dataclasses
 import math
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,14 @@ from npforward.errors import BadInput, LimitExceeded, nearest
 
 MiB, GiB = 2**20, 2**30
 COMMAND_LINE = {"load_seconds": 120}  # where it differs: nobody watches a script
+
+
+def _physical_memory() -> float:
+    """Bytes of memory that the machine has; infinite where it does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows, a browser
+        return math.inf
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,8 @@ class Limits:
     rank: int = 8
     tensor_elements: int = 2**31
     weights_bytes: int = 16 * GiB
-    value_bytes: int = 16 * GiB  # one value that a layer computes
+    # One value that a layer computes: more than the machine has would end other programs too.
+    value_bytes: int = int(min(16 * GiB, _physical_memory() * 3 / 4))
     image_pixels: int = 89_478_485  # Pillow's own default
 
     def check(self, name: str, found: float, where: str) -> None:
@@ -123,6 +134,15 @@ class Limits:
             finally:
                 signal.signal(signal.SIGINT, before)
 
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Have `room` go by these limits in this block."""
+        token = _IN_FORCE.set(self)
+        try:
+            yield
+        finally:
+            _IN_FORCE.reset(token)
+
     @classmethod
     def parse(cls, settings: list[str]) -> Limits:
         """Limits from the command line's `name=value` texts.
@@ -143,3 +163,19 @@ class Limits:
             except ValueError:
                 raise BadInput(f"--limit {setting}: {value!r} is not a whole number") from None
         return cls(**changes)
+
+
+_IN_FORCE: ContextVar[Limits | None] = ContextVar("limits", default=None)
+
+
+def room(*shape: int) -> None:
+    """Raise `LimitExceeded` if an array of this shape is more than a value may be.
+
+    For arrays that are made of the numbers in a config on the way to a value: tables, windows.
+
+    Examples
+    --------
+    >>> room(1000, 1000)
+    """
+    limits = _IN_FORCE.get() or Limits()
+    limits.check("value_bytes", 8 * math.prod(shape), f"bytes for {shape} numbers on the way")

@@ -1,5 +1,7 @@
 """A config with a wrong type or size in any field: an error of ours that names the layer."""
 
+import time
+
 import pytest
 from cases import Case, case_names
 from fuzz.mutations import tree_changed
@@ -44,3 +46,36 @@ def test_a_change_anywhere_in_a_config_gives_results_or_our_own_error(name, chan
         model.trace(case.inputs)
     except NpforwardError as error:
         assert str(error)
+
+
+BOMBS = [
+    ("AdaptiveAveragePooling1D", "output_size"),
+    ("AdaptiveMaxPooling2D", "output_size"),
+    ("CenterCrop", "height"),
+    ("Resizing", "width"),
+    ("UpSampling2D", "size"),
+    ("ZeroPadding2D", "padding"),
+    ("RepeatVector", "n"),
+    ("Equalization", "bins"),
+    ("ContrastLimitedAdaptiveHistogramEqualization", "tile_grid_size"),
+    ("IntegerLookup", "num_oov_indices"),
+    ("CategoryEncoding", "num_tokens"),
+    ("MelSpectrogram", "num_mel_bins"),
+    ("MelSpectrogram", "fft_length"),
+]
+
+
+@pytest.mark.parametrize(("class_name", "key"), BOMBS)
+@pytest.mark.parametrize("size", [2**27, 2**31, 2**60])
+def test_a_few_bytes_of_config_cannot_ask_for_all_memory(class_name, key, size):
+    right = Case(FIRST[class_name]).config
+
+    def grown(value):
+        return [grown(v) for v in value] if isinstance(value, (list, tuple)) else size
+
+    case = Case(FIRST[class_name], {**right, key: grown(right[key])})
+    model = Model(case.graph, limits=Limits(value_bytes=2**26))
+    started = time.perf_counter()
+    with pytest.raises(NpforwardError):
+        model.trace(case.inputs)
+    assert time.perf_counter() - started < 2

@@ -13,6 +13,7 @@ from npforward import ops
 from npforward.dtypes import floating
 from npforward.errors import BadFile, BadInput, UnsupportedOption
 from npforward.layers.registry import layer, one_of, whole
+from npforward.limits import room
 
 DROPPED = 2**63 - 1  # the index of a mask token where tokens are counted: outside any vocabulary
 OLD_MODES = {"binary": "multi_hot", "tf-idf": "tf_idf"}  # as tf.keras called them at first
@@ -231,6 +232,7 @@ def vocabulary_of(
             raise BadFile(f"its vocabulary has {token!r} among its tokens, expected {expected}")
     if whole("num_oov_indices", num_oov_indices) < 0:
         raise UnsupportedOption(f"num_oov_indices={num_oov_indices}, expected at least 0")
+    room(num_oov_indices)
     tokens = list(vocabulary)
     found = Vocabulary(tokens, mask_token, num_oov_indices, output_mode, False)
     special = [mask_token] * found.oov_start + [oov_token] * num_oov_indices

@@ -9,6 +9,7 @@ from npforward.dtypes import HALF, floating
 from npforward.errors import BadInput, UnsupportedOption
 from npforward.layers.registry import layer, one_of, per_axis, positive, whole
 from npforward.layers.spatial import channels_last, channels_restored
+from npforward.limits import room
 
 
 def _each(data, keys, change):
@@ -392,6 +393,8 @@ def equalization(
     first = one_of("data_format", data_format, None, "channels_last", "channels_first")
     first = first == "channels_first"
 
+    room(positive("bins", bins))
+
     def equalized(x):
         x = _scaled(ops.cast(x, dtype=dtype), (low, high), BYTES)
         axes = [*range(x.ndim)]
@@ -429,6 +432,7 @@ def clahe(
     one_of("data_format", data_format, None, "channels_last", "channels_first")
 
     def equalized(images):
+        room(*grid, *images.shape[:1], 256)
         x = _spread(channels_last(images, data_format), span, BYTES, "float32")
         y = ops.equalize_tiles(ops.cast(x, dtype="float32"), grid=grid, clip_limit=clip_limit)
         y = channels_restored(_spread(y, BYTES, span, "float32"), data_format)

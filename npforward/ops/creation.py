@@ -8,6 +8,7 @@ import numpy as np
 
 from npforward.dtypes import known
 from npforward.errors import UnsupportedOption
+from npforward.limits import room
 
 
 def full(shape, value, dtype):
@@ -18,6 +19,7 @@ def full(shape, value, dtype):
     >>> full((2,), 0, "float32")
     array([0., 0.], dtype=float32)
     """
+    room(*np.atleast_1d(shape).tolist())
     return np.full(shape, value, known(dtype))
 
 

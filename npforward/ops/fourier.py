@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from npforward.limits import room
 from npforward.ops.registry import op
 
 
@@ -96,6 +97,7 @@ def mel_weights(frequencies, bins, *, sampling_rate, low, high):
     f = np.float32  # as Keras: a narrow triangle shows the rounding
     rate, low, high = f(sampling_rate), f(low), f(high)
     heard = _mel(_evenly(f(0), rate / f(2), frequencies)[1:])[:, None]  # nothing hears 0 Hz
+    room(frequencies, bins)
     edges = _evenly(_mel(low), _mel(high), bins + 2)
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     rising, falling = (heard - left) / (centre - left), (right - heard) / (right - centre)
@@ -108,6 +110,7 @@ def _mel(hertz):
 
 def _evenly(start, stop, n):
     """`n` float32 numbers from `start` to `stop`."""
+    room(n)
     y = start + np.arange(n, dtype=np.float32) * ((stop - start) / np.float32(n - 1))
     y[-1] = stop
     return y

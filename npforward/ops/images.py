@@ -6,6 +6,7 @@ import numpy as np
 
 from npforward import ops
 from npforward.dtypes import floating
+from npforward.limits import room
 
 GREY = (0.2989, 0.5870, 0.1140)
 
@@ -63,6 +64,7 @@ def hsv_to_rgb(x):
 
 def _bell(size, sigma, dtype):
     """`size` weights of a normal distribution around their middle, with sum 1."""
+    room(size)
     x = np.arange(size, dtype=dtype) - (size - 1) / 2
     with np.errstate(divide="ignore", invalid="ignore"):  # no spread at all is NaN, as in Keras
         y = np.exp(-0.5 * (x / sigma) ** 2)

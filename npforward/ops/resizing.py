@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from npforward.limits import room
 from npforward.ops.registry import op
 
 
@@ -45,6 +46,7 @@ def resize_taps(n, m, interpolation, antialias=False, dtype=np.float64):
     >>> (weight * np.array([0.0, 1.0])[index]).sum(axis=1)
     array([0.  , 0.25, 0.75, 1.  ])
     """
+    room(m)
     filter_, radius = FILTERS[interpolation]
     step = 1 / (_number(m, dtype) / _number(n, dtype))
     stretch = max(step, _number(1, dtype)) if antialias else _number(1, dtype)
@@ -71,6 +73,7 @@ def nearest_pixels(n, m):
     >>> nearest_pixels(2, 5)
     array([0, 0, 1, 1, 1])
     """
+    room(m)
     # In float32, which decides where the middle of one is just between two others.
     middle = (np.arange(m, dtype=np.float32) + np.float32(0.5)) * np.float32(n / m)
     return np.minimum(np.floor(middle), n - 1).astype(np.intp)
@@ -84,6 +87,7 @@ def neighbours(n, m, dtype=np.float64):
     >>> neighbours(2, 4)
     (array([0, 0, 0, 1]), array([0, 1, 1, 1]), array([0.75, 0.25, 0.75, 0.25]))
     """
+    room(m)
     step = _number(n, dtype) / _number(m, dtype)
     place = (np.arange(m, dtype=dtype) + _number(0.5, dtype)) * step - _number(0.5, dtype)
     before = np.floor(place)
@@ -114,6 +118,7 @@ def area_taps(n, m, dtype=np.float64):
            [1, 2]]), array([[1. , 0.5],
            [0.5, 1. ]]), np.float64(1.5))
     """
+    room(m)
     step = _number(n, dtype) / _number(m, dtype)
     start = (np.arange(m, dtype=dtype) * step)[:, None]
     stop = (np.arange(1, m + 1, dtype=dtype) * step)[:, None]
@@ -139,6 +144,7 @@ def adaptive_windows(n, m):
            [1, 2]]), array([[0.5, 0.5],
            [0.5, 0.5]]))
     """
+    room(m)
     start = np.arange(m) * n // m
     stop = -(-(np.arange(m) + 1) * n // m)
     steps = np.arange((stop - start).max())

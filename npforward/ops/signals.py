@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from npforward import ops
+from npforward.limits import room
 from npforward.ops.registry import op
 
 
@@ -79,6 +80,7 @@ def istft(real, imaginary, *, n, step, window=None, length=None, center=True):
     if window is not None:
         weights = _middle(window, n)
         overlaps = -(-n // step)
+        room(overlaps, step)
         total = np.pad(weights * weights, (0, overlaps * step - n)).reshape(overlaps, step)
         with np.errstate(invalid="ignore", divide="ignore"):
             weights = weights / np.tile(total.sum(axis=0), overlaps)[:n]

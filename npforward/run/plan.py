@@ -153,7 +153,8 @@ class Recording:
         if evaluate is not None:
             self.tape.evaluate = functools.partial(evaluate, self)
         self.inputs = [self.tape.var(shape, dtype) for shape, dtype in shapes]
-        self._graph(graph, "", [Value(x) for x in self.inputs])
+        with self.tape.limits.in_force():
+            self._graph(graph, "", [Value(x) for x in self.inputs])
         return self
 
     def layer_of(self, address: str) -> Layer | Graph:
