@@ -38,6 +38,7 @@ OBSOLETE: dict[str, tuple[Any, ...]] = {
     "batch_input_shape": (...,),
     "input_dtype": (...,),
     "implementation": (...,),
+    "time_major": (False,),
     "fused": (None, True, False),
     "virtual_batch_size": (None,),
     # tf.keras writes the shapes that a MultiHeadAttention was built for
@@ -484,7 +485,8 @@ def unmasked_softmax(entry: Entry) -> Entry:
     >>> unmasked_softmax({"class_name": "Softmax", "config": {}})["config"]
     {'masked': False}
     """
-    return _with(entry, masked=False) if entry["class_name"] == "Softmax" else entry
+    is_layer = entry["class_name"] == "Softmax" and entry.get("module") != "keras.ops"
+    return _with(entry, masked=False) if is_layer else entry
 
 
 def reversed_samples(entry: Entry) -> Entry:
