@@ -22,10 +22,11 @@ RECURRENT |= {"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}
 
 CATEGORIES = {"CategoryEncoding", "StringLookup", "IntegerLookup", "TextVectorization"}
 CATEGORIES |= {"Discretization", "Hashing", "HashedCrossing"}
-# The layers with kernels that Theano turns round: how many of them.
-FLIPPED = dict.fromkeys(("Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "Conv2DTranspose"), 1)
-FLIPPED |= dict.fromkeys(("Conv3DTranspose", "DepthwiseConv1D"), 1)
-FLIPPED |= dict.fromkeys(("SeparableConv1D", "SeparableConv2D", "ConvLSTM2D"), 2)
+# The layers with kernels that Theano turns round: how many of them.  Keras turned those of
+# depthwise convolutions beforehand.
+FLIPPED = dict.fromkeys(("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Conv3DTranspose"), 1)
+FLIPPED |= {"ConvLSTM2D": 2}
+DEPTHWISE = {"DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"}
 POOLS = {f"{kind}Pooling{n}D" for kind in ("Max", "Average") for n in (1, 2, 3)}
 
 # The layers of Keras 3 that do not write `trainable` into their config.
@@ -429,15 +430,18 @@ def theano_kernels(entry: Entry) -> Entry:
 def theano_padding(entry: Entry) -> Entry:
     """Keras 2 on Theano: "same" gives an output of the same size, but of other windows.
 
-    Within a ConvLSTM2D it is used in any case; of even kernels that is not supported here.
+    Within a ConvLSTM2D it is used in any case.  Of even kernels that is not supported here, nor of
+    those of separable convolutions, whose output is one longer then than Keras knows.
 
     >>> theano_padding({"class_name": "Conv1D", "config": {"padding": "same"}})["config"]
     {'padding': 'theano>same'}
     """
     kind, config = entry["class_name"], entry["config"]
-    if kind == "ConvLSTM2D" and not all(n % 2 for n in _sizes(config.get("kernel_size"))):
-        return {**entry, "class_name": "theano>ConvLSTM2D with an even kernel"}
-    if config.get("padding") != "same" or not (kind in FLIPPED or kind in POOLS):
+    same = config.get("padding") == "same"
+    odd = all(n % 2 for n in _sizes(config.get("kernel_size")))
+    if not odd and (kind == "ConvLSTM2D" or (same and kind in DEPTHWISE)):
+        return {**entry, "class_name": f"theano>{kind} with an even kernel"}
+    if not same or not (kind in FLIPPED or kind in POOLS or kind in DEPTHWISE):
         return entry
     return _with(entry, padding="theano>same")
 
