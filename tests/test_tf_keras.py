@@ -16,7 +16,7 @@ from cases import FIXTURES
 import npforward as npf
 from npforward.errors import BadFile, LimitExceeded, UnsupportedLayer
 from npforward.formats import guarded_yaml, keras_config, keras_functions
-from npforward.formats.keras_layouts import LAYOUTS, layout_of
+from npforward.formats.keras_layouts import layout_of
 from npforward.formats.keras_weights import todays_places
 from npforward.graph import Stored
 from npforward.layers import LAYERS
@@ -171,13 +171,12 @@ def stored(*shapes):
     [
         ("cudnn_lstm", [(3, 8), (2, 8), (16,)], [(3, 8), (2, 8), (8,)]),
         ("cudnn_gru", [(3, 6), (2, 6), (12,)], [(3, 6), (2, 6), (2, 6)]),
-        ("theano_kernel", [(3, 2, 1, 4), (4,)], [(3, 2, 1, 4), (4,)]),
-        ("theano_kernels", [(3, 1, 4), (1, 4, 2), (2,)], [(3, 1, 4), (1, 4, 2), (2,)]),
+        ("flipped", [(3, 2, 1, 4), (4,)], [(3, 2, 1, 4), (4,)]),
     ],
 )
 def test_layouts_say_the_shapes_that_they_give(name, before, after):
     layout = layout_of([name], {"units": 2})
-    assert len(layout.trainable) == len(before)
+    assert layout.trainable is None or len(layout.trainable) == len(before)
     made = layout.today(stored(*before))
     assert [array.shape for array in made] == after
     assert [array.read().shape for array in made] == after
@@ -194,14 +193,9 @@ def test_the_layouts_are_what_keras_converts():
     assert bias.tolist() == [8, 10, 12, 14, 16, 18, 20, 22]
     kernel, *_ = layout_of(["cudnn_lstm"], {}).today(stored((3, 8), (2, 8), (16,)))
     assert kernel.read()[:, :2].tolist() == [[0, 9], [1, 16], [8, 17]]
-    flipped, same = layout_of(["theano_kernel"], {}).today(stored((2, 2, 1, 1), (1,)))
+    flipped, same = layout_of(["flipped"], {}).today(stored((2, 2, 1, 1), (1,)))
     assert flipped.read().ravel().tolist() == [3, 2, 1, 0]
     assert same.read().tolist() == [0]
-
-
-def test_names_of_layouts_that_are_none_are_passed_over():
-    assert layout_of(["cudnn", 3], {}) is None
-    assert {"cudnn_lstm", "theano_kernel"} <= set(LAYOUTS)
 
 
 # Functions of TensorFlow.
@@ -398,3 +392,77 @@ def test_yaml_of_something_else(tmp_path):
     (tmp_path / "a.yaml").write_text("backend: tensorflow\n")
     with pytest.raises(BadFile, match=r"not a Keras architecture.*to_yaml"):
         npf.load_model(tmp_path / "a.yaml", PARTS)
+
+
+# Calls and classes.
+
+
+def layer_model(entry, shape, **kwargs):
+    """A functional model of one layer that is called with `kwargs`."""
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "x", "batch_input_shape": [None, *shape]},
+         "name": "x", "inbound_nodes": []},
+        {**entry, "name": "f", "inbound_nodes": [[["x", 0, 0, kwargs]]]},
+    ]  # fmt: skip
+    config = {"name": "m", "layers": layers, "input_layers": [["x", 0, 0]],
+              "output_layers": [["f", 0, 0]]}  # fmt: skip
+    return {"class_name": "Model", "config": config, "keras_version": "2.3.1"}
+
+
+def test_a_batch_normalization_that_is_called_as_in_training(tmp_path):
+    config = {"name": "f", "center": False, "scale": False}
+    model = layer_model({"class_name": "BatchNormalization", "config": config}, [2], training=True)
+    (tmp_path / "m.json").write_text(json.dumps(model))
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["layer_names"] = [b"f"]
+        file["f/mean:0"], file["f/variance:0"] = np.zeros((2, 2), "float32")
+        file["f"].attrs["weight_names"] = [b"mean:0", b"variance:0"]
+    x = np.array([[1, 2], [3, 6]], "float32")
+    # BatchNormalization()(x, training=True) of Keras 3.15.1
+    want = [[-0.9995003938674927, -0.9998750686645508], [0.9995003938674927, 0.9998750686645508]]
+    got = npf.load_model(tmp_path / "m.json", tmp_path / "m.h5").predict(x)
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_random_numbers_that_a_call_asks_for_are_an_error(tmp_path):
+    dropout = {"class_name": "Dropout", "config": {"name": "f", "rate": 0.5}}
+    x = np.ones((1, 2), "float32")
+    with pytest.raises(UnsupportedLayer, match=r"'f' \(Dropout\).*training=True.*custom_layers"):
+        loaded(layer_model(dropout, [2], training=True), tmp_path).predict(x)
+    for training in (False, None):
+        model = loaded(layer_model(dropout, [2], training=training), tmp_path)
+        assert model.predict(x).tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize(("name", "want"), [("relu6", 6), ("swish", 8 / (1 + np.exp(-8)))])
+def test_activations_that_were_custom_once(name, want, tmp_path):
+    entry = {"class_name": "Activation", "config": {"name": "f", "activation": name}}
+    got = loaded(layer_model(entry, [1]), tmp_path).predict(np.array([[8.0]], "float32"))
+    np.testing.assert_allclose(got, [[want]], rtol=1e-6)
+
+
+def test_a_layer_of_an_add_on_is_named(tmp_path):
+    entry = {"class_name": "Addons>InstanceNormalization", "config": {"name": "f"}}
+    with pytest.raises(UnsupportedLayer, match=r"Addons>InstanceNormalization.*custom_layers"):
+        loaded(layer_model(entry, [1]), tmp_path).predict(np.ones((1, 1), "float32"))
+
+
+def test_an_initializer_of_no_name_says_nothing(tmp_path):
+    config = {"name": "f", "alpha_initializer": "<lambda>", "max_value": 2.0}
+    model = loaded(layer_model({"class_name": "ReLU", "config": config}, [1]), tmp_path)
+    assert model.predict(np.array([[3.0]], "float32")).tolist() == [[2.0]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("UpSampling2D", {"interpolation": "bilinear"}, "theano>bilinear"),
+        ("DepthwiseConv2D", {"kernel_size": [2, 2], "padding": "same"}, "even kernel"),
+    ],
+)
+def test_what_theano_did_otherwise_is_an_error(kind, options, message, tmp_path):
+    shape = [4, 4, 1]
+    model = layer_model({"class_name": kind, "config": {"name": "f", **options}}, shape)
+    x = np.ones((1, *shape), "float32")
+    with pytest.raises(UnsupportedLayer, match=message):
+        loaded({**model, "backend": "theano"}, tmp_path).predict(x)

@@ -92,7 +92,8 @@ UNORDERED = [f"{kind}{n}D" for kind in ("ZeroPadding", "Cropping", "UpSampling")
 SILENT = ("consume_less", "transform_bias")
 MERGES = {"sum": "Add", "mul": "Multiply", "ave": "Average", "max": "Maximum"}
 KERNELS = [f"Conv{n}D" for n in (1, 2, 3)] + [f"Conv{n}DTranspose" for n in (2, 3)]
-KERNELS += ["ConvLSTM2D", "SeparableConv1D", "SeparableConv2D", "DepthwiseConv2D"]
+KERNELS += ["ConvLSTM2D"]
+DEPTHWISE = ["SeparableConv1D", "SeparableConv2D", "DepthwiseConv2D"]
 POOLINGS = [f"{kind}Pooling{n}D" for kind in ("Max", "Average") for n in (1, 2, 3)]
 
 
@@ -446,6 +447,8 @@ def standard_deviation(entry: Entry) -> Entry:
 def flipped(entry: Entry) -> Entry:
     """Theano convolves, and turns each kernel over; TensorFlow correlates.
 
+    Keras turned those of depthwise convolutions over beforehand.
+
     >>> flipped({"class_name": "Conv2D", "config": {}})["stored_as"]
     ['flipped']
     """
@@ -455,7 +458,8 @@ def flipped(entry: Entry) -> Entry:
 def theano_borders(entry: Entry, volumes: bool = True) -> Entry:
     """With padding "same" Theano puts the odd one before, where TensorFlow puts it after.
 
-    Convolutions of volumes do so since Keras 1.1.2 alone (`volumes`).
+    Convolutions of volumes do so since Keras 1.1.2 alone (`volumes`).  Of even kernels a depthwise
+    one gives an output that is longer than Keras knows, so that no model of them can run.
 
     >>> theano_borders({"class_name": "Conv2D", "config": {"padding": "same"}})["config"]
     {'padding': 'theano>same'}
@@ -463,11 +467,21 @@ def theano_borders(entry: Entry, volumes: bool = True) -> Entry:
     kind, config = entry["class_name"], entry["config"]
     if kind == "ConvLSTM2D":  # its states are always convolved so
         entry = with_config(entry, recurrent_padding="theano>same")
-    if config.get("padding") != "same" or kind not in KERNELS + POOLINGS:
+    if config.get("padding") != "same" or kind not in KERNELS + DEPTHWISE + POOLINGS:
         return entry
     if kind == "Conv3D" and not volumes:
         return entry
+    if kind in DEPTHWISE and not all(_odd(n) for n in _listed(config.get("kernel_size"))):
+        return {**entry, "class_name": f"theano>{kind} with an even kernel"}
     return with_config(entry, padding="theano>same")
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _odd(value: Any) -> bool:
+    return type(value) is int and value % 2 == 1
 
 
 def theano_relu(entry: Entry) -> Entry:

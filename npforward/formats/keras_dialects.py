@@ -23,7 +23,6 @@ RECURRENT |= {"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}
 
 CATEGORIES = {"CategoryEncoding", "StringLookup", "IntegerLookup", "TextVectorization"}
 CATEGORIES |= {"Discretization", "Hashing", "HashedCrossing"}
-# The layers with kernels that Theano turns round: how many of them.
 # The layers of Keras 3 that do not write `trainable` into their config.
 UNTRAINED = {"InputLayer", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"}
 UNTRAINED |= {"Discretization", "HashedCrossing", "Pipeline", "FeatureSpace"}
@@ -34,6 +33,7 @@ OBSOLETE: dict[str, tuple[Any, ...]] = {
     "batch_input_shape": (...,),
     "input_dtype": (...,),
     "implementation": (...,),
+    "time_major": (False,),
     "fused": (None, True, False),
     "virtual_batch_size": (None,),
     # tf.keras writes the shapes that a MultiHeadAttention was built for
@@ -448,7 +448,8 @@ def unmasked_softmax(entry: Entry) -> Entry:
     >>> unmasked_softmax({"class_name": "Softmax", "config": {}})["config"]
     {'masked': False}
     """
-    return _with(entry, masked=False) if entry["class_name"] == "Softmax" else entry
+    is_layer = entry["class_name"] == "Softmax" and entry.get("module") != "keras.ops"
+    return _with(entry, masked=False) if is_layer else entry
 
 
 def reversed_samples(entry: Entry) -> Entry:

@@ -40,18 +40,17 @@ def _over_time(
     layout of the model.  With `time_major`, as tf.keras had it, time is the first axis all along.
     """
     turned = (lambda x: x) if time_major else _time_first
+    layout = xs.shape[:2]
     xs = turned(xs)
     if stateful:
         names = iter(range(100))
         states = map_leaves(lambda s: recall(f"state{next(names)}", s, xs), states)
     if mask is not None:
         mask = mask if mask.ndim == 2 else ops.any(mask, axis=tuple(range(2, mask.ndim)))
+        if mask.shape != layout:
+            raise BadInput(f"its mask is of shape {mask.shape}, expected {layout}")
         mask = turned(mask)
-        if mask.shape != xs.shape[:2]:
-            raise BadInput(
-                f"its mask is for {mask.shape[0]} times of {mask.shape[1]} samples, expected "
-                f"{xs.shape[0]} of {xs.shape[1]}"
-            )
+    in_order = mask
     if go_backwards:
         xs = ops.flip(xs, axis=0)
         mask = None if mask is None else ops.flip(mask, axis=0)
@@ -71,11 +70,16 @@ def _over_time(
             states, before = held
             x, m = x_and_mask
             new, y = step(states, x)
-            y = _where(m, y, ops.full(y0.shape, 0, y0.dtype) if zero_output_for_mask else before)
+            zeros = zero_output_for_mask and not unroll
+            y = _where(m, y, ops.full(y0.shape, 0, y0.dtype) if zeros else before)
             olds = iter(list(leaves(states)))
             return (_named(map_leaves(lambda s: _where(m, s, next(olds)), new)), y), y
 
         (last, _), ys = ops.scan(masked, (states, before), (xs, mask))
+        if zero_output_for_mask and unroll:
+            # Unrolled, Keras [3.15] puts the zeros in afterwards, by the mask in its own order
+            # also where it goes backwards.
+            ys = _where(in_order if return_sequences else mask, ys, 0.0)
     if stateful:
         names = iter(range(100))
         for state in leaves(last):
@@ -95,7 +99,7 @@ def _named(states):
 
 
 def _where(mask, a, b):
-    return ops.where(ops.reshape(mask, shape=(*mask.shape, *(1,) * (a.ndim - 1))), a, b)
+    return ops.where(ops.reshape(mask, shape=(*mask.shape, *(1,) * (a.ndim - mask.ndim))), a, b)
 
 
 def _initial(given, shapes, dtype):
