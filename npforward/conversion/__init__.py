@@ -80,7 +80,7 @@ def convert(
     >>> import tempfile
     >>> out = Path(tempfile.mkdtemp()) / "new.keras"
     >>> convert("weights_fixtures/models/mlp/model_tf215.h5", out).arrays
-    6
+    12
     >>> load_model(out).predict(np.zeros((1, 13), "float32")).shape
     (1, 3)
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
@@ -68,7 +69,7 @@ class Today:
     ) -> None:
         self.bounds = bounds
         self.tensors = tensors or {}  # by address
-        self.masked = masked  # addresses of calls that get a mask
+        self.masked = set(map(_of_any_call, masked))  # addresses of calls that get a mask
         self.said: list[str] = []
         self.met: dict[Layer | Graph, str] = {}  # where a layer or model was met first
         self.copying = False
@@ -157,7 +158,7 @@ class Today:
         part = Part(address, layer.type, layer.name, config, inner, arrays, shape)
         if address in self.tensors:
             part.gives = self.tensors[address].dtype
-        part.masked = any(at == address or at.startswith(f"{address}@") for at in self.masked)
+        part.masked = _of_any_call(address) in self.masked
         for meaning in MEANINGS:
             meaning(part)
         options = {} if bound.definition is None else bound.definition.options
@@ -182,6 +183,11 @@ class Today:
             if weight.of_child and weight not in pairs:
                 pairs[weight] = next(stored for w, stored in inner if w.name == weight.name)
         return ((weight, pairs[weight]) for weight in declared if weight in pairs)
+
+
+def _of_any_call(address: str) -> str:
+    """An address without what says which call of a layer, or of a model around it, is meant."""
+    return re.sub(r"@\d+", "", address)
 
 
 def _known(part: Part, options: Mapping[str, Any]) -> dict[str, Any]:
