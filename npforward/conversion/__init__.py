@@ -16,7 +16,7 @@ import numpy as np
 from npforward.conversion import architecture
 from npforward.conversion.architecture import Place, Tensor
 from npforward.conversion.masks import outright
-from npforward.conversion.meanings import Today, check_classes
+from npforward.conversion.today import Today, check_classes
 from npforward.conversion.vocabulary import keras_3
 from npforward.errors import BadInput, UnsupportedLayer
 from npforward.formats.keras_zip import CONFIG, METADATA, WEIGHTS
