@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import npforward
-from npforward.errors import BadInput, NpforwardError, UnknownName, WeightsOnly, nearest
+from npforward.errors import (
+    BadInput,
+    LimitExceeded,
+    NpforwardError,
+    UnknownName,
+    WeightsOnly,
+    nearest,
+)
 from npforward.limits import Limits
 from npforward.tables import printable
 
@@ -336,6 +343,8 @@ def listed(arguments: argparse.Namespace) -> tuple[Weights, str]:
 
     try:
         return opened(arguments)[0].weights, ""
+    except LimitExceeded:
+        raise
     except NpforwardError as error:
         try:
             found = formats.arrays(arguments.model, Limits.parse(arguments.limit))

@@ -45,11 +45,6 @@ REFUSED = {
     "models/quantized/model.h5": QUANTIZED.format("query_dense"),
     "models/quantized/model.keras": QUANTIZED.format("key_dense"),
 }
-REFUSED |= dict.fromkeys(
-    ("files/old_dictionaries.h5", "files/old_dictionaries.keras"),
-    "layer 'tf.math.multiply' (TFOpLambda): it is not one of Keras's own layers, and its code is "
-    f"not in the file. {KEPT} and custom_layers, or build the model with that code in Keras 3",
-)
 TAKEN = [which for which in EVERY if which not in REFUSED]
 
 

@@ -33,8 +33,8 @@ def test_changed_files_do_nothing_but_give_a_model_or_our_own_error(tmp_path):
 @functools.cache
 def config(path):
     """The architecture in a model file, as JSON that says which Keras wrote it."""
-    said, version = npf.formats._format(path).architecture(path, Limits())
-    return said | {"keras_version": version}
+    said, version, backend = npf.formats._format(path).architecture(path, Limits())
+    return said | {"keras_version": version, "backend": backend}
 
 
 @functools.cache

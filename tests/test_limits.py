@@ -67,6 +67,17 @@ def by_the_library(limits, folder):
     hdf5.File(memoryview(buffer.getvalue()), "made.h5", limits).stored("x").read()
 
 
+def checkpoint(limits, folder):
+    with zipfile.ZipFile(FIXTURES / "saved_models" / "tf215" / "kinds.zip") as file:
+        file.extractall(folder)
+    formats.arrays(next(folder.rglob("*.index")), limits)
+
+
+def architecture(limits, folder):
+    path = next((FIXTURES / "old").rglob("*.yaml"))
+    npf.load_model(path, path.with_suffix(".weights.h5"), limits=limits)
+
+
 def slowly(limits, folder):
     with limits.loading("model.h5"):
         started = time.perf_counter()
@@ -93,6 +104,9 @@ HITS = {
     "attribute_bytes": (100, opened("sequential.h5")),
     "hdf5_library_bytes": (300 * 2**20, by_the_library),
     "hdf5_library_seconds": (0, by_the_library),
+    "protobuf_fields": (3, checkpoint),
+    "checkpoint_arrays": (3, checkpoint),
+    "yaml_nodes": (10, architecture),
     "rank": (2, opened("sequential.keras")),
     "tensor_elements": (10, opened("sequential.keras")),
     "weights_bytes": (100, arrays("sequential.h5")),

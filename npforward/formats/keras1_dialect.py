@@ -304,7 +304,7 @@ def arrays(entry: Entry) -> Entry:
     ['channels_first', 'deconvolution']
     """
     kind, config = entry["class_name"], entry["config"]
-    kernels = CLASSES.get(kind, kind) in KERNELS
+    kernels = CLASSES.get(kind, kind) in KERNELS + DEPTHWISE
     separate = "inner_activation" in config and config.get("consume_less") != "gpu"
     marks = ["channels_first"] if kernels and config.get("dim_ordering") == "th" else []
     if kind in ("Convolution1D", "AtrousConvolution1D"):

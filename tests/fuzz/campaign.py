@@ -134,6 +134,7 @@ def run(
     chosen = chosen or seeds()
     broken = [seed for seed in chosen if seed.broken] or chosen
     good = [seed for seed in chosen if not seed.broken] or chosen
+    models = [seed for seed in good if seed.whole] or chosen
     opener = Opener(chosen)
     folder = Path(tempfile.mkdtemp(prefix="npforward_fuzz_"))
     numbered = enumerate(chances)
@@ -141,7 +142,8 @@ def run(
         while batch := list(itertools.islice(numbered, BATCH)):
             made: list[tuple[Path, Seed]] = []
             for number, chance in batch:
-                seed = chance.choice(broken if chance.random() < 0.1 else good)
+                (of,) = chance.choices((broken, good, models), (1, 3, 6))
+                seed = chance.choice(of)
                 # A new name each time: what is still mapped must not be written over.
                 made.append((seed.changed(chance, folder / str(number)), seed))
             answers = opener([task(path, seed) for path, seed in made])

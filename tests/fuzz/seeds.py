@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
+import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +19,9 @@ from npforward.errors import NpforwardError
 
 FIXTURES = Path(__file__).parents[2] / "weights_fixtures"
 FOLDERS = [path for path in FIXTURES.iterdir() if path.is_dir() and path.name != "make"]
+PACKED = [path for name in ("apart", "saved_models") for path in (FIXTURES / name).rglob("*.zip")]
 LARGEST = 30_000  # bytes; a small file says as much of its format as a large one
+LARGEST_FOLDER = 100_000
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,11 @@ class Seed:
     def broken(self) -> bool:
         """Whether it is one of those that must fail."""
         return "broken" in self.path.parts
+
+    @functools.cached_property
+    def whole(self) -> bool:
+        """Whether it is a model, and not arrays alone."""
+        return reads(formats.read, *filter(None, (self.path, self.weights)))
 
     @functools.cached_property
     def files(self) -> dict[str, bytes]:
@@ -69,11 +80,23 @@ def seeds(largest: int = LARGEST) -> list[Seed]:
 
 
 def _candidates(largest: int) -> Iterator[Path]:
-    for folder in FOLDERS:
+    for folder in (*FOLDERS, _unpacked()):
         for path in folder.rglob("*"):
+            most = LARGEST_FOLDER if path.is_dir() else largest
             inside = path.rglob("*") if path.is_dir() else [path]
-            if sum(file.stat().st_size for file in inside) < largest:
+            if sum(file.stat().st_size for file in inside) < most:
                 yield path
+
+
+@functools.cache
+def _unpacked() -> Path:
+    """A folder of the fixtures that are kept packed; it lives as long as this process."""
+    folder = Path(tempfile.mkdtemp(prefix="seeds"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for path in PACKED:
+        with zipfile.ZipFile(path) as file:
+            file.extractall(folder / path.parent.name / path.stem)
+    return folder
 
 
 def _beside(path: Path) -> list[Path]:
