@@ -126,7 +126,7 @@ def named_config(entry: Entry) -> Entry:
     """
     if entry["class_name"] != "Sequential" or not isinstance(entry["config"], list):
         return entry
-    taken = {_name(layer) for layer in entry["config"] if isinstance(layer, dict)}
+    taken = [_name(layer) for layer in entry["config"] if isinstance(layer, dict)]
     candidates = ("sequential", *(f"sequential_{i}" for i in range(1, len(entry["config"]) + 1)))
     free = iter([name for name in candidates if name not in taken])
     layers = [
