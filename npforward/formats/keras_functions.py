@@ -265,7 +265,7 @@ def of_functions(entry: Entry) -> Entry:
 
 
 def _called(function: str, node: Any) -> Values | None:
-    """The arguments of a call by TensorFlow's names; the first may be called otherwise."""
+    """The arguments of a call by TensorFlow's names: what came by place, and what by name."""
     if not isinstance(node, dict) or not isinstance(node.get("kwargs"), dict):
         return None
     args = _listed(node.get("args"))
@@ -627,7 +627,9 @@ def _squeeze(values: Values) -> Call:
 
 @_rule("condition", "where", "compat.v1.where")
 def _where(values: Values) -> Call:
-    if values.get("x") is None:  # TensorFlow stacks the places that Keras gives one by one
+    if (
+        values.get("x") is None or values.get("y") is None
+    ):  # TensorFlow stacks the places that Keras gives one by one
         return "tf>where", [values["condition"]], _rest(values, "condition")
     args = [values[name] for name in ("condition", "x", "y")]
     return "Where", args, _rest(values, "condition", "x", "y")
