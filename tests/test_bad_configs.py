@@ -65,6 +65,14 @@ BOMBS = [
 ]
 
 
+def test_neighbours_without_end():
+    name = next(n for n in case_names() if n.startswith("TextVectorization/ngrams_2"))
+    started = time.perf_counter()
+    case = Case(name, {**Case(name).config, "ngrams": 2**60})
+    Model(case.graph).trace(case.inputs)
+    assert time.perf_counter() - started < 2
+
+
 @pytest.mark.parametrize(("class_name", "key"), BOMBS)
 @pytest.mark.parametrize("size", [2**27, 2**31, 2**60])
 def test_a_few_bytes_of_config_cannot_ask_for_all_memory(class_name, key, size):

@@ -39,17 +39,15 @@ def standardized(text: Any, standardize: str | None) -> Any:
     return text
 
 
-def neighbours(ngrams: Any) -> tuple[int, ...] | None:
+def neighbours(ngrams: Any) -> tuple[int, ...] | range | None:
     """How many words in a row make a token: 2 stands for one and two."""
     if ngrams is None:
         return None
-    if isinstance(ngrams, (list, tuple)):
-        found = tuple(whole("ngrams", n) for n in ngrams)
-    else:
-        found = tuple(range(1, whole("ngrams", ngrams) + 1))
-    if not found or min(found) < 1:
+    several = isinstance(ngrams, (list, tuple))
+    numbers = tuple(whole("ngrams", n) for n in (ngrams if several else [ngrams]))
+    if not numbers or min(numbers) < 1:
         raise UnsupportedOption(f"ngrams={ngrams!r}, expected numbers above 0")
-    return found
+    return numbers if several else range(1, numbers[0] + 1)
 
 
 @layer("TextVectorization", autocast=False)

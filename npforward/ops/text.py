@@ -56,11 +56,13 @@ def sentences(x, split, ngrams):
     else:
         parts = WORD.findall if split == "whitespace" else list
         rows = [parts(string) for string in x.reshape(-1).tolist()]
-    if ngrams is None:
-        return rows
-    return [
-        [" ".join(row[i : i + n]) for n in ngrams for i in range(len(row) - n + 1)] for row in rows
-    ]
+    return rows if ngrams is None else [_joined(row, ngrams) for row in rows]
+
+
+def _joined(words, ngrams):
+    # All from one word on may be more than there are words.
+    lengths = ngrams[: len(words)] if isinstance(ngrams, range) else ngrams
+    return [" ".join(words[i : i + n]) for n in lengths for i in range(len(words) - n + 1)]
 
 
 def _lead(x, split):
