@@ -65,25 +65,42 @@ def modern(entry: Any, version: str, backend: str = "") -> Any:
 def steps(entry: Any, version: str, backend: str = "") -> Steps:
     """The steps that a file written by Keras `version` needs, in order."""
     if version:
-        major, minor = numbers(version)
-        if major < 3:
-            # Keras 2 was a package of its own until 2.3; its versions in TensorFlow end in "-tf".
-            own = (major, minor) < (2, 4) and not version.endswith("-tf")
-            older: Steps = (kept_masked, corner_pixels) if own else ()
-            if backend == "theano":
-                older = (theano_pixels, *older)
-            if not own and (major, minor) < (2, 4):
-                older = (zeroed_masked, reversed_samples)
-            if (major, minor) < (2, 4):
-                older = (*older, unmasked_softmax)
-            return (named_config, *keras1_dialect.steps(version, backend), *KERAS_2, *older)
-        return (*KERAS_3, resizing_crop) if minor < 6 else KERAS_3
+        release = numbers(version)
+        if release < (3, 0):
+            first = (named_config, *keras1_dialect.steps(version, backend))
+            return (*first, *KERAS_2, *differently(version, backend))
+        return (*KERAS_3, resizing_crop) if release < (3, 6) else KERAS_3
     # Keras 3's to_json() says no version, but names a module for everything; so do Keras 2.13 to
     # 2.15, where it is `keras.src.engine`.
     module = entry.get("module") if isinstance(entry, dict) else None
     if isinstance(module, str) and "engine" not in module:
         return KERAS_3
-    return (named_config, *keras1_dialect.steps("", backend), *KERAS_2, kept_masked)
+    # What else says no version is older than Keras 1.0.5.
+    first = (named_config, *keras1_dialect.steps("", backend))
+    return (*first, *KERAS_2, *differently("1.0", backend))
+
+
+def differently(version: str, backend: str) -> Steps:
+    """What a Keras before 3 computed otherwise than its last ones.
+
+    >>> [step.__name__ for step in differently("2.2.4-tf", "tensorflow")]
+    ['zeroed_masked', 'reversed_samples', 'unmasked_softmax', 'unmasked_attention']
+    """
+    release, theano = numbers(version), backend == "theano"
+    # Keras 2 was a package of its own until 2.3; its versions in TensorFlow end in "-tf".
+    own = release < (2, 4) and not version.endswith("-tf")
+    in_tensorflow = release < (2, 4) and not own
+    when = {
+        kept_masked: own,
+        state_before: own and release < (2, 3) and not theano,
+        theano_pixels: theano,
+        corner_pixels: own,
+        zeroed_masked: in_tensorflow,
+        reversed_samples: in_tensorflow,
+        unmasked_softmax: release < (2, 4),
+        unmasked_attention: release < (2, 10),
+    }
+    return tuple(step for step, so in when.items() if so)
 
 
 def numbers(version: str) -> tuple[int, int]:
@@ -425,6 +442,19 @@ def kept_masked(entry: Entry) -> Entry:
     return _with(entry, zero_output_for_mask=False)
 
 
+def state_before(entry: Entry) -> Entry:
+    """Keras 1 to 2.2 on TensorFlow: what comes before the first output is the initial state.
+
+    A recurrent layer gives it for masked steps at the beginning, where later ones give zeros.
+
+    >>> state_before({"class_name": "LSTM", "config": {"units": 2}})["config"]
+    {'units': 2, 'state_before': True}
+    """
+    if entry["class_name"] not in RECURRENT - {"Bidirectional"} or entry["config"].get("unroll"):
+        return entry
+    return _with(entry, state_before=True)
+
+
 def zeroed_masked(entry: Entry) -> Entry:
     """tf.keras 1.13: a Bidirectional gives zeros for masked steps, also for the last one.
 
@@ -476,6 +506,16 @@ def theano_pixels(entry: Entry) -> Entry:
     if entry["class_name"] != "UpSampling2D" or config.get("interpolation") != "bilinear":
         return entry
     return _with(entry, interpolation="theano>bilinear")
+
+
+def unmasked_attention(entry: Entry) -> Entry:
+    """tf.keras up to 2.9: a MultiHeadAttention knows no masks but those that its call names.
+
+    >>> unmasked_attention({"class_name": "MultiHeadAttention", "config": {}})["config"]
+    {'masks': 'as given'}
+    """
+    known = entry["class_name"] != "MultiHeadAttention"
+    return entry if known else _with(entry, masks="as given")
 
 
 def corner_pixels(entry: Entry) -> Entry:

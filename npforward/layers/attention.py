@@ -220,6 +220,11 @@ def _out(config, shape):
     return (given,) if isinstance(given, int) else tuple(given)
 
 
+def _supported(config, inputs, mask):
+    """That of the query, unless the layer is older than its support of masks."""
+    return None if config.get("masks") == "as given" else mask
+
+
 @layer(
     "MultiHeadAttention",
     weights=(
@@ -229,7 +234,7 @@ def _out(config, shape):
         *_heads("value", "num_heads", _value_size, of=("value",)),
         *_together("num_heads", _value_size, _out),
     ),
-    mask=keep,
+    mask=_supported,
     implicit=("query_mask",),
 )
 def multi_head_attention(

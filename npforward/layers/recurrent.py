@@ -33,11 +33,13 @@ def _over_time(
     unroll=False,
     zero_output_for_mask=False,
     time_major=False,
+    state_before=False,
 ):
     """Keras's `backend.rnn`: where `mask` is false, states stay and the output is the one before.
 
     `step(states, x)` gives the next states and the output; `restored` puts frames back into the
     layout of the model.  With `time_major`, as tf.keras had it, time is the first axis all along.
+    The output before the first is zeros; with `state_before`, as Keras up to 2.2 had it, a state.
     """
     turned = (lambda x: x) if time_major else _time_first
     layout = xs.shape[:2]
@@ -64,7 +66,7 @@ def _over_time(
         last, ys = ops.scan(named, states, xs)
     else:
         y0 = ops.output_of(step, states, xs)
-        before = ops.full(y0.shape, 0, y0.dtype)
+        before = _output_state(states) if state_before else ops.full(y0.shape, 0, y0.dtype)
 
         def masked(held, x_and_mask):
             states, before = held
@@ -88,6 +90,11 @@ def _over_time(
     if not return_state:
         return y
     return [y, *(restored(s) for s in leaves(last))]
+
+
+def _output_state(states):
+    """The state that is an output too: the first one, of the last cell if there are several."""
+    return states[-1][0] if isinstance(states[-1], list) else states[0]
 
 
 def _named(states):

@@ -253,7 +253,7 @@ class Recording:
         dtype = compute_dtype(config, self.precision)
         options = self._options(definition, config, children, dtype)
         named = _arguments(definition, config, args, kwargs, options)
-        previous = self._with_masks(definition, named)
+        previous = self._with_masks(definition, named, config.get("masks") == "as given")
         self.masks[address] = {
             name: _map_values(lambda v: v.array, tree)
             for name, tree in named.items()
@@ -347,14 +347,19 @@ class Recording:
         array = np.asarray(output)
         return self.tape.record(ops.cast, (array,), {"dtype": array.dtype})
 
-    def _with_masks(self, definition: LayerDef, named: dict[str, Any]) -> Any:
-        """Fill in the masks that the inputs carry, as Keras does; gives that of the first input."""
+    def _with_masks(self, definition: LayerDef, named: dict[str, Any], as_given: bool) -> Any:
+        """Fill in the masks that the inputs carry, as Keras does; gives that of the first input.
+
+        Where masks are `as_given`, those that the call does not name are none.
+        """
         tensors = {
             name: tree
             for name, tree in named.items()
             if any(isinstance(v.array, Var) for v in _values(tree))
         }
         carried = {name: _map_values(lambda v: v.mask, tree) for name, tree in tensors.items()}
+        if as_given:
+            carried = {}
 
         for argument in definition.implicit:
             named.pop(argument, None)

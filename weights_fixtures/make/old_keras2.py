@@ -389,6 +389,23 @@ def states(k):
 
 
 @model_of
+def decoder(k):
+    """Steps that are masked at the beginning, while states are given."""
+    l = k.layers
+    x, y = l.Input((3, 2), name="x"), l.Input((5, 2), name="y")
+    h, c = (
+        l.Dense(3, name="h")(l.Flatten(name="flat")(x)),
+        l.Dense(3, name="c")(l.Flatten(name="flat_c")(x)),
+    )
+    masked = l.Masking(0.0, name="masked")(l.Activation("relu", name="rare")(y))
+    options = {"return_sequences": True, "go_backwards": True}
+    a = l.LSTM(3, name="lstm", return_sequences=True)(masked, initial_state=[h, c])
+    b = l.GRU(3, name="gru", **options)(masked, initial_state=h)
+    d = l.SimpleRNN(3, name="rolled", unroll=True, **options)(masked, initial_state=c)
+    return k.models.Model([x, y], [a, b, d])
+
+
+@model_of
 def cells(k):
     """A cell, and several, in an RNN."""
     RNN, LSTMCell, GRUCell, SimpleRNNCell = known(k, "RNN", "LSTMCell", "GRUCell", "SimpleRNNCell")
@@ -602,6 +619,17 @@ def attention(k):
         if hasattr(l, name):
             c = getattr(l, name)(**({"groups": 1} if name[0] == "G" else {}))(c)
     return k.models.Model([x, y], c)
+
+
+@model_of
+def masked_attention(k):
+    """A MultiHeadAttention of words, some of which are masked, and what follows it."""
+    (Heads,) = known(k, "MultiHeadAttention")
+    l = k.layers
+    x = l.Input((6,), name="ids")
+    e = l.Embedding(7, 4, mask_zero=True, name="embed")(x)
+    a = Heads(2, 3, name="heads")(e, e)
+    return k.models.Model(x, [l.LSTM(3, name="of_heads")(a), l.GRU(2, name="sum")(l.Add()([a, e]))])
 
 
 @model_of
@@ -830,13 +858,13 @@ def many(k):
 KEPT = {
     "keras-2.0.8": {"in_a_row": (".h5",), "small": (".json", ".yaml")},
     "keras-2.0.8-theano": {"flipped": (".h5",)},
-    "keras-2.2.4": {"cudnn": (".h5",), "later_pictures": (".h5",)},
-    "keras-2.3.1": {"nested": (".h5",), "directions": (".h5",)},
+    "keras-2.2.4": dict.fromkeys(("cudnn", "later_pictures", "decoder"), (".h5",)),
+    "keras-2.3.1": dict.fromkeys(("nested", "directions", "decoder"), (".h5",)),
     "tf.keras-1.13.1": {"directions": (".h5",)},
     "tf.keras-1.15.0": {"attention": (".h5",)},
     "tf.keras-2.2.3": {"operations": (".h5",)},
     "tf.keras-2.4.4": dict.fromkeys(
-        "operations time_major preprocessing categories many".split(), (".h5",)
+        "operations time_major preprocessing categories many masked_attention".split(), (".h5",)
     ),
     "tf.keras-2.13.1": dict.fromkeys(("parts", "spoken"), (".keras",)),
     "tf.keras-2.14.0": {"row": (".keras",)},
