@@ -480,7 +480,9 @@ _FORGOTTEN = (
     "without it the kernel is lost. Save the model as .h5"
 )
 _NONE = (
-    "has none for it. It belongs to another model, or with by_name=True has no layer of this name"
+    "has none for it. It belongs to another model, or was saved before the model was built (one "
+    "without an input shape has no weights until it is called), or with by_name=True has no layer "
+    "of this name"
 )
 _TURNED = (
     ". Its axes stand in another order, as other libraries have them: where weights are given "

@@ -228,14 +228,20 @@ def _input_shape(entry: Any) -> list | None:
 def batch_shape(entry: Entry) -> Entry:
     """Keras 1 and 2: an InputLayer's `batch_input_shape` is now `batch_shape`.
 
-    >>> batch_shape({"class_name": "InputLayer", "config": {"batch_input_shape": [4]}})["config"]
-    {'batch_shape': [4]}
+    Sizes that were computed by a division are kept as floats.
+
+    >>> old = {"batch_input_shape": [None, 270.0, 3]}
+    >>> batch_shape({"class_name": "InputLayer", "config": old})["config"]
+    {'batch_shape': [None, 270, 3]}
     """
     config = entry["config"]
-    if entry["class_name"] != "InputLayer" or "batch_input_shape" not in config:
+    if entry["class_name"] != "InputLayer":
         return entry
+    shape = config.get("batch_input_shape", config.get("batch_shape"))
+    if isinstance(shape, list):
+        shape = [int(n) if isinstance(n, float) and n.is_integer() else n for n in shape]
     kept = {key: value for key, value in config.items() if key != "batch_input_shape"}
-    return {**entry, "config": {**kept, "batch_shape": config["batch_input_shape"]}}
+    return {**entry, "config": {**kept, "batch_shape": shape}}
 
 
 def explicit_calls(entry: Entry) -> Entry:

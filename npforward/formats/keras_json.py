@@ -46,6 +46,11 @@ def described(config: Any, path: Path, language: str, source: str) -> Architectu
             f"{path}: {language}, but not a Keras architecture, which is an object with class_name "
             f"and config. Write one with {source}."
         )
+    if config["class_name"] == "Tokenizer":
+        raise BadFile(
+            f"{path}: a Tokenizer of Keras, which turns texts into numbers for a model. Give the "
+            "file of the model."
+        )
     version = keras_config.checked_version(config.get("keras_version", ""), str(path))
     backend = config.get("backend", "")
     return Architecture(config, version, backend if isinstance(backend, str) else "")
