@@ -199,8 +199,9 @@ def masked_places(part: Part) -> None:
         today = part.children["forward_layer"].config.get("return_sequences", False)
         if not part.masked or part.config.get("zero_output_for_mask") == today:
             part.config.pop("zero_output_for_mask", None)
-    if part.type == "Softmax" and not part.masked:
+    if not part.masked:
         part.config.pop("masked", None)
+        part.config.pop("state_before", None)
 
 
 def buckets(part: Part) -> None:

@@ -451,14 +451,24 @@ def kept_masked(entry: Entry) -> Entry:
 def state_before(entry: Entry) -> Entry:
     """Keras 1 to 2.2 on TensorFlow: what comes before the first output is the initial state.
 
-    A recurrent layer gives it for masked steps at the beginning, where later ones give zeros.
+    A recurrent layer gives it for masked steps at the beginning, where later ones give zeros, which
+    is the same unless it is given a state or has one of its own.
 
-    >>> state_before({"class_name": "LSTM", "config": {"units": 2}})["config"]
-    {'units': 2, 'state_before': True}
+    >>> state_before({"class_name": "LSTM", "config": {"stateful": True}})["config"]
+    {'stateful': True, 'state_before': True}
     """
-    if entry["class_name"] not in RECURRENT - {"Bidirectional"} or entry["config"].get("unroll"):
+    config = entry["config"]
+    nodes = entry.get("inbound_nodes")
+    calls = [node for node in nodes if isinstance(node, dict)] if isinstance(nodes, list) else []
+    begins = config.get("stateful") or any("initial_state" in call["kwargs"] for call in calls)
+    if entry["class_name"] not in RECURRENT or not begins or config.get("unroll"):
         return entry
-    return _with(entry, state_before=True)
+    if entry["class_name"] != "Bidirectional":
+        return _with(entry, state_before=True)
+    inner = config.get("layer")
+    if not isinstance(inner, dict) or not isinstance(inner.get("config"), dict):
+        return entry
+    return _with(entry, layer=_with(inner, state_before=True))
 
 
 def zeroed_masked(entry: Entry) -> Entry:
