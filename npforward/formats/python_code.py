@@ -30,7 +30,7 @@ def name_of(code: str) -> str:
         dumped = base64.b64decode(code)
     except (binascii.Error, ValueError):
         # Keras before 2.1 wrote the bytes themselves.
-        dumped = code.encode("raw_unicode_escape")
+        dumped = code.encode("latin-1", "replace")
     for match in TEXT.finditer(dumped):
         file, end = _text(dumped, match)
         after = TEXT.match(dumped, end) if file and FILE.search(file) else None
