@@ -147,6 +147,19 @@ def parser() -> argparse.ArgumentParser:
             metavar="NAME=VALUE",
             help="raise a limit on what the file may ask of this machine",
         )
+        group = one.add_argument_group("what the file does not say")
+        group.add_argument(
+            "--weights-from",
+            type=Path,
+            metavar="FILE",
+            help="the weights, where MODEL is an architecture alone (JSON or YAML)",
+        )
+        group.add_argument(
+            "--by-name", action="store_true", help="give them to layers by name, and not in order"
+        )
+        group.add_argument(
+            "--backend", metavar="NAME", help="that the Keras 1 or 2 ran on: tensorflow or theano"
+        )
         return one
 
     summary = verb(
@@ -221,12 +234,9 @@ def parser() -> argparse.ArgumentParser:
         run_convert,
         "Write a model of any age as a .keras file that Keras 3.15 opens and computes the same.",
         "npforward convert model_of_2016.h5 model.keras\n"
-        "  npforward convert architecture.json model.keras --weights weights.h5",
+        "  npforward convert architecture.json model.keras --weights-from weights.h5",
     )
     convert.add_argument("out", type=Path, metavar="OUT", help="where to write: NAME.keras")
-    convert.add_argument(
-        "--weights", type=Path, metavar="FILE", help="of a model that is an architecture alone"
-    )
     add_json(convert)
     return top
 
@@ -295,7 +305,14 @@ def opened(arguments: argparse.Namespace) -> tuple[Model, Limits]:
     from npforward.model import load_model
 
     limits = Limits.parse(arguments.limit)
-    return load_model(arguments.model, limits=limits), limits
+    model = load_model(
+        arguments.model,
+        arguments.weights_from,
+        by_name=arguments.by_name,
+        backend=arguments.backend,
+        limits=limits,
+    )
+    return model, limits
 
 
 def run_summary(arguments: argparse.Namespace) -> None:
@@ -360,8 +377,8 @@ def listed(arguments: argparse.Namespace) -> tuple[Weights, str]:
 def run_convert(arguments: argparse.Namespace) -> None:
     from npforward.conversion import convert
 
-    limits = Limits.parse(arguments.limit)
-    done = convert(arguments.model, arguments.out, weights=arguments.weights, limits=limits)
+    model, limits = opened(arguments)
+    done = convert(model, arguments.out, limits=limits)
     if arguments.json:
         say(dumped({**dataclasses.asdict(done), "path": str(done.path)}))
         return

@@ -311,7 +311,7 @@ def test_convert_takes_an_architecture_and_weights(tmp_path, capsys):
     architecture, weights = files / "old_sequential.json", files / "old_sequential_weights.h5"
     assert main(["convert", str(architecture), str(out)]) == 2
     assert "holds an architecture only" in capsys.readouterr().err
-    assert main(["convert", str(architecture), str(out), "--weights", str(weights)]) == 0
+    assert main(["convert", str(architecture), str(out), "--weights-from", str(weights)]) == 0
     assert main(["convert", str(out), str(out), "--limit", "layers=1"]) == 4
     assert "the limit layers = 1" in capsys.readouterr().err
 
@@ -321,3 +321,31 @@ def test_convert_refuses_with_code_3_and_writes_nothing(tmp_path, capsys):
     assert main(["convert", str(FIXTURES / "custom" / "model.keras"), str(out)]) == 3
     assert "layer 'bent_dense' (Dense): its activation 'shop>bent'" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+OLD = FIXTURES / "old"
+
+
+@pytest.mark.parametrize("verb", ["summary", "weights", "activations", "plot", "convert"])
+def test_every_verb_takes_an_architecture_with_its_weights(verb, tmp_path, capsys):
+    path = OLD / "keras-2.0.8" / "small.yaml"
+    inputs = dict(np.load(path.with_suffix(".npz")))
+    np.save(tmp_path / "x.npy", next(v for k, v in inputs.items() if k.startswith("inputs/")))
+    more = {
+        "activations": [str(tmp_path / "x.npy")],
+        "plot": [str(tmp_path / "x.npy"), "--out", str(tmp_path / "x.pdf")],
+        "convert": [str(tmp_path / "x.keras")],
+    }
+    command = [verb, str(path), *more.get(verb, [])]
+    assert main(command) == 2
+    assert "holds an architecture only, no weights" in capsys.readouterr().err
+    assert main([*command, "--weights-from", str(path.with_suffix(".weights.h5"))]) == 0
+
+
+def test_the_backend_and_names_can_be_said(capsys):
+    path = OLD / "keras-1.2.2-theano" / "signal.h5"
+    assert main(["summary", str(path), "--backend", "theano"]) == 0
+    assert main(["summary", str(path), "--backend", "thea"]) == 2
+    assert "backend='thea', expected one of 'tensorflow', 'theano'" in capsys.readouterr().err
+    assert main(["summary", str(path), "--by-name"]) == 2
+    assert "by_name and mapping are for weights=" in capsys.readouterr().err

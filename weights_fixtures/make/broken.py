@@ -288,6 +288,25 @@ def patched_filter():
     return replaced(content, lzf, struct.pack("<HHHH", 32015, 8, 1, 3))
 
 
+def yaml(text):
+    """An architecture as Keras 2 wrote it, with something else in the place of its layers."""
+    return f"class_name: Sequential\nkeras_version: 2.3.1\nconfig: {text}\n".encode()
+
+
+def yaml_files():
+    """What YAML can say that no architecture does."""
+    bomb = "\n- ".join(["", "&a0 [x]", *(f"&a{i + 1} [{f'*a{i}, ' * 9}]" for i in range(9))])
+    yield "alias_bomb.yaml", yaml(bomb)
+    yield "applied_object.yaml", yaml('!!python/object/apply:os.system ["id"]')
+    yield "new_object.yaml", yaml("!!python/object/new:subprocess.Popen [[id]]")
+    yield "named_object.yaml", yaml("!!python/name:os.system")
+    yield "module.yaml", yaml("!!python/module:os")
+    yield "in_itself.yaml", yaml("&a [*a]")
+    yield "deep.yaml", yaml("[" * 1000 + "]" * 1000)
+    yield "key_twice.yaml", yaml("{name: a, name: b}")
+    yield "cut_off.yaml", yaml("[")
+
+
 def hostile():
     """What was used as a weapon: the rows of the advisories that faults.json names."""
     layers = ("config", "layers")
@@ -437,6 +456,7 @@ def hostile():
 
 def files():
     yield from hostile()
+    yield from yaml_files()
     good = archive()
     whole = hdf5(legacy)
     yield "empty.keras", b""
