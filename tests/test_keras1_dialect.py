@@ -10,7 +10,7 @@ from cases import FIXTURES
 
 import npforward as npf
 from npforward.errors import UnsupportedLayer, WeightMismatch
-from npforward.formats import keras1_dialect, keras_config, keras_dialects
+from npforward.formats import keras1_dialect, keras2_dialect, keras_config, keras_dialects
 from npforward.formats.keras_layouts import layout_of
 from npforward.graph import Ref, Stored
 from npforward.layers import LAYERS
@@ -361,9 +361,9 @@ def test_too_few_arrays_are_an_error_that_names_the_layer(tmp_path):
 
 def test_a_sequential_inside_has_the_name_that_the_weights_have():
     config = {"class_name": "Sequential", "config": [sequential(dense("a")), dense("b")]}
-    named = keras_dialects.named_layers(config, ["inner", "b"])
+    named = keras2_dialect.named_layers(config, ["inner", "b"])
     assert [layer.get("name") for layer in named["config"]] == ["inner", None]
-    assert keras_dialects.named_layers(config, ["b"]) == config
+    assert keras2_dialect.named_layers(config, ["b"]) == config
     assert list(nodes(named)[0])[1:] == ["inner", "b"]
     assert list(nodes(config)[0])[1:] == ["sequential", "b"]
 
@@ -371,5 +371,5 @@ def test_a_sequential_inside_has_the_name_that_the_weights_have():
 def test_a_sequential_behind_a_merge_has_the_name_that_the_weights_have():
     branches = [sequential(dense("a"), dense("b")), sequential(dense("c"))]
     config = sequential(merge(*branches), sequential(dense("d")), dense("e"))
-    named = keras_dialects.named_layers(config, ["a", "b", "c", "inner", "e"])
+    named = keras2_dialect.named_layers(config, ["a", "b", "c", "inner", "e"])
     assert list(nodes(named)[0])[-2:] == ["inner", "e"]

@@ -8,12 +8,10 @@ entry is marked with the names of layouts (`stored_as`, see `keras_layouts`).
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-Entry = dict[str, Any]
-
-MODELS = ("Sequential", "Functional", "Model")
+from npforward.formats.keras_entry import MODELS, Entry, Step, with_config
 
 CLASSES = {
     "Convolution1D": "Conv1D",
@@ -95,15 +93,6 @@ KERNELS = [f"Conv{n}D" for n in (1, 2, 3)] + [f"Conv{n}DTranspose" for n in (2, 
 KERNELS += ["ConvLSTM2D"]
 DEPTHWISE = ["SeparableConv1D", "SeparableConv2D", "DepthwiseConv2D"]
 POOLINGS = [f"{kind}Pooling{n}D" for kind in ("Max", "Average") for n in (1, 2, 3)]
-
-
-def with_config(entry: Entry, **config: Any) -> Entry:
-    """The entry with more in its config.
-
-    >>> with_config({"class_name": "Dense", "config": {"name": "d"}}, units=3)["config"]
-    {'name': 'd', 'units': 3}
-    """
-    return {**entry, "config": {**entry["config"], **config}}
 
 
 def stored_as(entry: Entry, *layouts: str) -> Entry:
@@ -493,7 +482,7 @@ def theano_relu(entry: Entry) -> Entry:
     return with_config(entry, limit_left=True) if entry["class_name"] == "SReLU" else entry
 
 
-def steps(version: str, backend: str) -> tuple[Callable[[Entry], Entry], ...]:
+def steps(version: str, backend: str) -> tuple[Step, ...]:
     """What a file needs that Keras `version` wrote on `backend` ("" if unknown), in order.
 
     >>> standard_deviation in steps("1.0.5", "tensorflow"), standard_deviation in steps("1.2.2", "")

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
 
-Entry = dict[str, Any]
+from npforward.formats.keras_entry import Entry
+
 Values = dict[str, Any]  # the arguments of a function, by TensorFlow's names
 Call = tuple[str, list[Any], dict[str, Any]]  # class of an operation, arguments by place, options
 Rule = Callable[[Values], Call]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from npforward.formats import guarded_json, hdf5, keras_config, keras_dialects
+from npforward.formats import guarded_json, hdf5, keras_config
+from npforward.formats.keras2_dialect import named_layers
 from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
 from npforward.formats.keras_weights import ByName, ByPlace, are_by_place
@@ -61,7 +62,7 @@ def _architecture(file: hdf5.File, limits: Limits) -> Architecture:
     if isinstance(config, str):  # json.dumps(model.to_json())
         config = guarded_json.loads(config, f"{file.where}: model_config", limits)
     if MODEL in file and (names := file.texts(MODEL, "layer_names")):
-        config = keras_dialects.named_layers(config, names)
+        config = named_layers(config, names)
     version = keras_config.checked_version(_said(file, "keras_version"), file.where)
     return Architecture(config, version, _said(file, "backend"))
 
