@@ -1,4 +1,15 @@
-"""Readers of saved models, a module each: `matches(path)`, `read(path, limits, backend)`, ..."""
+"""Readers of saved models and arrays: what a file is called does not matter, its content does.
+
+A format is a module with `matches(path)` and some of these, each with `(path, limits)`:
+
+================  =============================================================================
+`architecture`    the config of a model, and what wrote it
+`weights`         arrays, as they are given to the layers of an architecture
+`arrays`          arrays by the file's own names, where it does not know whose they are
+`vocabularies`    what preprocessing layers have learned
+`read`            the model, from one opening of the file; it takes a `backend` too
+================  =============================================================================
+"""
 
 from __future__ import annotations
 
@@ -21,8 +32,9 @@ from npforward.formats import (
     shards,
     tf_checkpoint,
 )
+from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
 from npforward.formats.keras_weights import Held
-from npforward.formats.loose import Loose
+from npforward.formats.loose import Loose, weights_only
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
 
@@ -76,7 +88,7 @@ def read(
     limits = limits or Limits()
     if weights is None:
         path = _existing(path)
-        return _format(path).read(path, limits, backend)
+        return _read(path, limits, backend)
     build, held = apart(path, weights, limits, backend=backend)
     graph = build(held)
     held.check()
@@ -104,9 +116,9 @@ def apart(
     path = _existing(path)
     alone = isinstance(weights, (str, os.PathLike))
     files = list(map(_existing, [weights] if alone else weights))  # type: ignore[arg-type, list-item]
-    config, version, said = _format(path).architecture(path, limits)
-    held = _format(files[0]).weights(files[0], limits) if alone else _together(files, limits)
-    words = [_format(file).vocabularies(file, limits) for file in (*files, path)]
+    config, version, said = _architecture(path, limits)
+    held = _weights(files[0], limits) if alone else _together(files, limits)
+    words = [_vocabularies(file, limits) for file in (*files, path)]
 
     def build(arrays: keras_config.Weights) -> Graph:
         return keras_config.graph(
@@ -126,7 +138,7 @@ def _together(files: Sequence[Path], limits: Limits) -> Loose:
     """The arrays of several files, none of which may have one of the same name as another."""
     found: dict[str, Stored] = {}
     for file in files:
-        more = _format(file).arrays(file, limits)
+        more = arrays(file, limits)
         if twice := found.keys() & more.keys():
             raise BadFile(
                 f"{file}: the array {min(twice)!r} is in another of the given files as well. "
@@ -147,8 +159,49 @@ def arrays(path: PathLike, limits: Limits | None = None) -> dict[str, Stored]:
     >>> {path: stored.shape for path, stored in found.items()}["layers/dense/vars/1"]
     (2,)
     """
-    path = _existing(path)
-    return _format(path).arrays(path, limits or Limits())
+    path, limits = _existing(path), limits or Limits()
+    reader = _format(path)
+    if hasattr(reader, "arrays"):
+        return reader.arrays(path, limits)
+    return dict(reader.weights(path, limits).arrays) if hasattr(reader, "weights") else {}
+
+
+# What a format does not have.
+
+
+def _read(path: Path, limits: Limits, backend: str) -> Graph:
+    reader = _format(path)
+    if hasattr(reader, "read"):
+        return reader.read(path, limits, backend)
+    _architecture(path, limits)
+    raise BadFile(
+        f"{path}: holds an architecture only, no weights. Give them as well: "
+        f"load_model({path.name!r}, weights='....h5')."
+    )
+
+
+def _architecture(path: Path, limits: Limits) -> keras_config.Architecture:
+    reader = _format(path)
+    if hasattr(reader, "architecture"):
+        return reader.architecture(path, limits)
+    raise weights_only(path, arrays(path, limits))
+
+
+def _weights(path: Path, limits: Limits) -> Held:
+    reader = _format(path)
+    if hasattr(reader, "weights"):
+        return reader.weights(path, limits)
+    if hasattr(reader, "arrays"):
+        return Loose(str(path), reader.arrays(path, limits))
+    raise BadFile(
+        f"{path}: holds an architecture, no weights. Give a .weights.h5, .h5 or .keras file."
+    )
+
+
+def _vocabularies(path: Path, limits: Limits) -> Vocabularies:
+    reader = _format(path)
+    known = hasattr(reader, "vocabularies")
+    return reader.vocabularies(path, limits) if known else no_vocabularies
 
 
 def _existing(path: PathLike) -> Path:

@@ -16,11 +16,9 @@ import numpy as np
 
 from npforward.addresses import unescape
 from npforward.errors import BadFile, BadInput, MissingFile
-from npforward.formats.keras_config import Architecture
-from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
-from npforward.formats.loose import Loose, file_stem, weights_only
+from npforward.formats.loose import file_stem
 from npforward.formats.mapping import mapped, viewed
-from npforward.graph import Graph, Stored
+from npforward.graph import Stored
 from npforward.limits import Limits, MiB
 from npforward.writing import whole_file
 
@@ -115,26 +113,6 @@ def matches(path: Path) -> bool:
     # Two zeros and two small numbers are easily met: sizes must follow, no more than there can be.
     kind, ndim = (head[2], head[3]) if head[:2] == b"\0\0" and len(head) >= 4 else (0, 0)
     return kind in KINDS and ndim <= Limits.rank and len(head) >= 4 + 4 * ndim
-
-
-def read(path: Path, limits: Limits, backend: str = "") -> Graph:
-    """Refuses: there is no model in it."""
-    raise weights_only(path, arrays(path, limits))
-
-
-def architecture(path: Path, limits: Limits) -> Architecture:
-    """Refuses: there is no model in it."""
-    raise weights_only(path, arrays(path, limits))
-
-
-def weights(path: Path, limits: Limits) -> Loose:
-    """The arrays by their names."""
-    return Loose(str(path), arrays(path, limits))
-
-
-def vocabularies(path: Path, limits: Limits) -> Vocabularies:
-    """There are none."""
-    return no_vocabularies
 
 
 def arrays(path: Path, limits: Limits) -> dict[str, Stored]:

@@ -7,10 +7,9 @@ from pathlib import Path
 from npforward.formats import guarded_json, hdf5, keras_config
 from npforward.formats.keras2_dialect import named_layers
 from npforward.formats.keras_config import Architecture
-from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
 from npforward.formats.keras_weights import ByName, ByPlace, are_by_place
 from npforward.formats.loose import Loose, weights_only
-from npforward.graph import Graph, Stored
+from npforward.graph import Graph
 from npforward.limits import Limits
 
 MODEL = "model_weights"
@@ -42,16 +41,6 @@ def architecture(path: Path, limits: Limits) -> Architecture:
 def weights(path: Path, limits: Limits) -> ByPlace | ByName | Loose:
     """The arrays in an HDF5 file, with a model around them or not, for an architecture."""
     return _weights(hdf5.File.open(path, limits))
-
-
-def vocabularies(path: Path, limits: Limits) -> Vocabularies:
-    """There are none but those in the config."""
-    return no_vocabularies
-
-
-def arrays(path: Path, limits: Limits) -> dict[str, Stored]:
-    """Every array in an HDF5 file, by its path; of a model's, those of its layers."""
-    return weights(path, limits).arrays
 
 
 def _architecture(file: hdf5.File, limits: Limits) -> Architecture:

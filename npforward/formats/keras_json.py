@@ -8,8 +8,6 @@ from typing import Any
 from npforward.errors import BadFile
 from npforward.formats import guarded_json, keras_config
 from npforward.formats.keras_config import Architecture
-from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
-from npforward.graph import Graph, Stored
 from npforward.limits import Limits
 
 
@@ -19,15 +17,6 @@ def matches(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b'"', b"[")
-
-
-def read(path: Path, limits: Limits, backend: str = "") -> Graph:
-    """Refuses: an architecture has no weights of its own."""
-    architecture(path, limits)
-    raise BadFile(
-        f"{path}: holds an architecture only, no weights. Give them as well: "
-        f"load_model({path.name!r}, weights='....weights.h5')."
-    )
 
 
 def architecture(path: Path, limits: Limits) -> Architecture:
@@ -54,20 +43,3 @@ def described(config: Any, path: Path, language: str, source: str) -> Architectu
     version = keras_config.checked_version(config.get("keras_version", ""), str(path))
     backend = config.get("backend", "")
     return Architecture(config, version, backend if isinstance(backend, str) else "")
-
-
-def weights(path: Path, limits: Limits) -> Any:
-    """Refuses: there are none."""
-    raise BadFile(
-        f"{path}: holds an architecture, no weights. Give a .weights.h5, .h5 or .keras file."
-    )
-
-
-def vocabularies(path: Path, limits: Limits) -> Vocabularies:
-    """There are none but those in the config."""
-    return no_vocabularies
-
-
-def arrays(path: Path, limits: Limits) -> dict[str, Stored]:
-    """Every array in the file: none."""
-    return {}

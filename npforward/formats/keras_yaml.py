@@ -5,14 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from npforward.errors import BadFile
 from npforward.formats import guarded_yaml
 from npforward.formats.keras_config import Architecture
-from npforward.formats.keras_json import arrays, described, vocabularies, weights
-from npforward.graph import Graph
+from npforward.formats.keras_json import described
 from npforward.limits import Limits
-
-__all__ = ["architecture", "arrays", "matches", "read", "vocabularies", "weights"]
 
 KEYS = re.compile(rb"^(backend|class_name|config|keras_version) *:", re.MULTILINE)
 
@@ -24,15 +20,6 @@ def matches(path: Path) -> bool:
     with path.open("rb") as file:
         begins = file.read(4096)
     return b"\0" not in begins and KEYS.search(begins) is not None
-
-
-def read(path: Path, limits: Limits, backend: str = "") -> Graph:
-    """Refuses: an architecture has no weights of its own."""
-    architecture(path, limits)
-    raise BadFile(
-        f"{path}: holds an architecture only, no weights. Give them as well: "
-        f"load_model({path.name!r}, weights='....h5')."
-    )
 
 
 def architecture(path: Path, limits: Limits) -> Architecture:

@@ -9,7 +9,7 @@ from npforward.formats import archive, guarded_json, hdf5, keras_config
 from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import InArchive, Vocabularies
 from npforward.formats.keras_weights import ByPlace, some
-from npforward.graph import Graph, Stored
+from npforward.graph import Graph
 from npforward.limits import Limits
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -54,11 +54,6 @@ def vocabularies(path: Path, limits: Limits) -> Vocabularies:
     """What the preprocessing layers in a `.keras` file know."""
     members = _open(path, limits)
     return InArchive(members, _weights(members, limits).former if WEIGHTS in members else {})
-
-
-def arrays(path: Path, limits: Limits) -> dict[str, Stored]:
-    """Every array of the model in a `.keras` file, by its path."""
-    return weights(path, limits).arrays
 
 
 def _open(path: Path, limits: Limits) -> archive.Zip | archive.Folder:

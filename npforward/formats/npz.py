@@ -12,11 +12,9 @@ import numpy as np
 
 from npforward.errors import BadFile
 from npforward.formats import archive
-from npforward.formats.keras_config import Architecture
-from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
-from npforward.formats.loose import Loose, file_stem, weights_only
+from npforward.formats.loose import file_stem
 from npforward.formats.mapping import frozen, mapped, viewed
-from npforward.graph import Graph, Stored
+from npforward.graph import Stored
 from npforward.limits import Limits
 
 MAGIC, MEMBER = b"\x93NUMPY", ".npy"
@@ -45,26 +43,6 @@ def matches(path: Path) -> bool:
         if head[:4] != archive.SIGNATURE or len(head) < 30:
             return head.startswith(MAGIC)
         return file.read(int.from_bytes(head[26:28], "little")).endswith(MEMBER.encode())
-
-
-def read(path: Path, limits: Limits, backend: str = "") -> Graph:
-    """Refuses: there is no model in it."""
-    raise weights_only(path, arrays(path, limits))
-
-
-def architecture(path: Path, limits: Limits) -> Architecture:
-    """Refuses: there is no model in it."""
-    raise weights_only(path, arrays(path, limits))
-
-
-def weights(path: Path, limits: Limits) -> Loose:
-    """The arrays by their names."""
-    return Loose(str(path), arrays(path, limits))
-
-
-def vocabularies(path: Path, limits: Limits) -> Vocabularies:
-    """There are none."""
-    return no_vocabularies
 
 
 def arrays(path: Path, limits: Limits) -> dict[str, Stored]:

@@ -11,11 +11,8 @@ import numpy as np
 
 from npforward.errors import BadFile
 from npforward.formats import guarded_json
-from npforward.formats.keras_config import Architecture
-from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
-from npforward.formats.loose import Loose, weights_only
 from npforward.formats.mapping import mapped, viewed
-from npforward.graph import Graph, Stored
+from npforward.graph import Stored
 from npforward.limits import Limits
 
 # The format's names of types; those that numpy lacks are ml_dtypes's.
@@ -35,26 +32,6 @@ def matches(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(9)[4:] == b"\0\0\0\0{"  # 4 GiB of header there is not
-
-
-def read(path: Path, limits: Limits, backend: str = "") -> Graph:
-    """Refuses: there is no model in it."""
-    raise weights_only(path, arrays(path, limits))
-
-
-def architecture(path: Path, limits: Limits) -> Architecture:
-    """Refuses: there is no model in it."""
-    raise weights_only(path, arrays(path, limits))
-
-
-def weights(path: Path, limits: Limits) -> Loose:
-    """The arrays by their names."""
-    return Loose(str(path), arrays(path, limits))
-
-
-def vocabularies(path: Path, limits: Limits) -> Vocabularies:
-    """There are none."""
-    return no_vocabularies
 
 
 def arrays(path: Path, limits: Limits) -> dict[str, Stored]:

@@ -18,7 +18,7 @@ from npforward.formats.keras_weights import ByObject, some
 from npforward.formats.protobuf import Message
 from npforward.formats.tensor_bundle import Bundle
 from npforward.formats.tf_vocabularies import InSavedModel
-from npforward.graph import Graph, Stored
+from npforward.graph import Graph
 from npforward.limits import Limits
 
 MODEL, METADATA = "saved_model.pb", "keras_metadata.pb"
@@ -66,11 +66,6 @@ def vocabularies(path: Path, limits: Limits) -> Vocabularies:
     """What the preprocessing layers in a SavedModel folder know."""
     folder = _open(path, limits)
     return _vocabularies(folder, _weights(folder))
-
-
-def arrays(path: Path, limits: Limits) -> dict[str, Stored]:
-    """Every array of the model in a SavedModel folder, by its path."""
-    return weights(path, limits).arrays
 
 
 def _open(path: Path, limits: Limits) -> Folder:

@@ -7,11 +7,9 @@ from pathlib import Path
 
 from npforward.errors import BadFile
 from npforward.formats import archive, guarded_json, hdf5, safetensors
-from npforward.formats.keras_config import Architecture
-from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies
 from npforward.formats.keras_weights import BESIDE, ByPlace
-from npforward.formats.loose import Loose, weights_only
-from npforward.graph import Graph, Stored
+from npforward.formats.loose import Loose
+from npforward.graph import Stored
 from npforward.limits import Limits
 
 MAP = "weight_map"
@@ -26,27 +24,12 @@ def matches(path: Path) -> bool:
     return head.lstrip()[:1] == b"{" and f'"{MAP}"'.encode() in head
 
 
-def read(path: Path, limits: Limits, backend: str = "") -> Graph:
-    """Refuses: there is no model in it."""
-    raise weights_only(path, arrays(path, limits))
-
-
-def architecture(path: Path, limits: Limits) -> Architecture:
-    """Refuses: there is no model in it."""
-    raise weights_only(path, arrays(path, limits))
-
-
 def weights(path: Path, limits: Limits) -> ByPlace | Loose:
     """The arrays by their places, where the files are Keras's, or else by their names."""
     found = arrays(path, limits)
     if any(_is_hdf5(file) for file, _ in _shards(path, limits)):
         return ByPlace(found, str(path))
     return Loose(str(path), found)
-
-
-def vocabularies(path: Path, limits: Limits) -> Vocabularies:
-    """There are none."""
-    return no_vocabularies
 
 
 def arrays(path: Path, limits: Limits) -> dict[str, Stored]:
