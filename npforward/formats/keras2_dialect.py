@@ -314,6 +314,9 @@ def public_class(entry: Entry) -> Entry:
     return {**entry, "class_name": public} if public and "module" not in entry else entry
 
 
+OF_CUDNN = {"LSTM": "cudnn_lstm", "GRU": "cudnn_gru"}
+
+
 def cudnn(entry: Entry) -> Entry:
     """Keras 2.1 to 2.3 and tf.keras 1.x: recurrent layers of cuDNN, which keep weights its way.
 
@@ -327,9 +330,21 @@ def cudnn(entry: Entry) -> Entry:
     # That they had no choice of.
     fixed = {"activation": "tanh", "recurrent_activation": "sigmoid", "use_bias": True}
     fixed |= {"reset_after": True} if kind == "CuDNNGRU" else {}
-    name = "cudnn_lstm" if kind == "CuDNNLSTM" else "cudnn_gru"
-    new = {"class_name": kind[5:], "written_as": kind, "stored_as": [name]}
+    new = {"class_name": kind[5:], "written_as": kind, "stored_as": [OF_CUDNN[kind[5:]]]}
     return {**with_config(entry, **fixed), **new}
+
+
+def weights_of_cudnn(entry: Entry) -> Entry:
+    """Keras 2 as a package: an LSTM or a GRU can be given the weights of one of cuDNN.
+
+    >>> weights_of_cudnn({"class_name": "LSTM", "config": {}})["stored_as"]
+    ['cudnn_lstm']
+    """
+    kind, config = entry["class_name"], entry["config"]
+    alike = kind == "LSTM" or (kind == "GRU" and config.get("reset_after"))
+    if not alike or "stored_as" in entry or not config.get("use_bias", True):
+        return entry
+    return {**entry, "stored_as": [OF_CUDNN[kind]]}
 
 
 def single_group(entry: Entry) -> Entry:

@@ -56,6 +56,7 @@ def steps(entry: Any, version: str, backend: str = "") -> tuple[Step, ...]:
         named_config,
         *keras1_dialect.steps(version, backend),
         *keras2_dialect.STEPS,
+        *((keras2_dialect.weights_of_cudnn,) if own else ()),
         *keras_meanings.steps(release, own, backend == "theano"),
     )
 

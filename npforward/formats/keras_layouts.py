@@ -147,7 +147,11 @@ def _standard_deviation(config: Mapping[str, Any]) -> Layout:
 
 
 def _cudnn(gates: int, bias_of: Callable[[Stored], Stored]) -> Maker:
-    """The arrays of cuDNN: its vectors are rows, and each gate's kernel lies column by column."""
+    """The arrays of cuDNN: its vectors are rows, and each gate's kernel lies column by column.
+
+    Those of a layer that does not use it are known by their bias, and left as they are: Keras loads
+    the ones into the other.
+    """
 
     def by_gate(kernel: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         return np.concatenate([change(gate) for gate in np.split(kernel, gates, axis=1)], axis=1)
@@ -157,6 +161,8 @@ def _cudnn(gates: int, bias_of: Callable[[Stored], Stored]) -> Maker:
 
     def today(stored: Sequence[Stored]) -> tuple[Stored, ...]:
         kernel, recurrent, bias = stored
+        if bias.shape != (2 * kernel.shape[-1] if kernel.shape else 0,):
+            return tuple(stored)
         return (
             changed(kernel, kernel.shape, lambda k: by_gate(k, by_rows)),
             changed(recurrent, recurrent.shape, lambda k: by_gate(k, np.transpose)),
