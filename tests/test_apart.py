@@ -22,7 +22,14 @@ FIXTURES = Path(__file__).parents[1] / "weights_fixtures"
 FILES, APART = FIXTURES / "files", FIXTURES / "apart"
 KERAS = sorted(path.stem for path in APART.glob("*.zip"))
 UNBUILT = FILES / "unbuilt.keras"
-EXPECTED = np.load(FILES / "expected_3.npz")
+
+
+def arrays_of(path):
+    with np.load(path) as held:
+        return dict(held)
+
+
+EXPECTED = arrays_of(FILES / "expected_3.npz")
 SEQUENTIAL = {
     "conv/kernel": "features.0.weight",
     "conv/bias": "features.0.bias",
@@ -36,8 +43,9 @@ TORCH = {at: (name, AXES[at]) if at in AXES else name for at, name in SEQUENTIAL
 @pytest.fixture(params=KERAS)
 def genuine(request, tmp_path):
     """The files of one Keras, and what it computes."""
-    zipfile.ZipFile(APART / f"{request.param}.zip").extractall(tmp_path)
-    golden = np.load(tmp_path / "golden.npz")
+    with zipfile.ZipFile(APART / f"{request.param}.zip") as file:
+        file.extractall(tmp_path)
+    golden = arrays_of(tmp_path / "golden.npz")
     return tmp_path, golden
 
 
@@ -69,7 +77,7 @@ def test_layers_are_paired_in_order_whatever_they_are_called(genuine, weights):
 def test_weights_in_several_files(tmp_path):
     (made,) = (path for path in APART.glob("keras_3*.zip"))
     zipfile.ZipFile(made).extractall(tmp_path)
-    golden = np.load(tmp_path / "golden.npz")
+    golden = arrays_of(tmp_path / "golden.npz")
     model = npf.load_model(tmp_path / "model.json", weights=tmp_path / "apart.weights.json")
     check(model.trace(golden["x"]), golden, "by_order")
     (tmp_path / "apart_00001.weights.h5").unlink()

@@ -329,8 +329,9 @@ OLD = FIXTURES / "old"
 @pytest.mark.parametrize("verb", ["summary", "weights", "activations", "plot", "convert"])
 def test_every_verb_takes_an_architecture_with_its_weights(verb, tmp_path, capsys):
     path = OLD / "keras-2.0.8" / "small.yaml"
-    inputs = dict(np.load(path.with_suffix(".npz")))
-    np.save(tmp_path / "x.npy", next(v for k, v in inputs.items() if k.startswith("inputs/")))
+    with np.load(path.with_suffix(".npz")) as arrays:
+        x = next(array for name, array in arrays.items() if name.startswith("inputs/"))
+    np.save(tmp_path / "x.npy", x)
     more = {
         "activations": [str(tmp_path / "x.npy")],
         "plot": [str(tmp_path / "x.npy"), "--out", str(tmp_path / "x.pdf")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 
 import numpy as np
 
@@ -228,13 +229,13 @@ def bordered(x, constant_values=None, *, pad_width, mode="constant"):
 def tril(x, *, k=0):
     """What is on or below the diagonal k, else 0."""
     rows, columns = x.shape[-2:]
-    return where(np.tri(rows, columns, k, dtype=bool), x, np.zeros((), x.dtype))
+    return where(np.tri(rows, columns, operator.index(k), dtype=bool), x, np.zeros((), x.dtype))
 
 
 def triu(x, *, k=0):
     """What is on or above the diagonal k, else 0."""
     rows, columns = x.shape[-2:]
-    return where(np.tri(rows, columns, k - 1, dtype=bool), np.zeros((), x.dtype), x)
+    return where(np.tri(rows, columns, operator.index(k) - 1, dtype=bool), np.zeros((), x.dtype), x)
 
 
 def diag(x, *, k=0):
