@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 
 HALF = {"float16", "bfloat16"}
+NAME = re.compile(r"[a-z]+\d*(_\w+)?")
 
 
 def known(dtype: Any) -> np.dtype:
@@ -22,6 +24,9 @@ def known(dtype: Any) -> np.dtype:
     >>> known("bfloat16").itemsize
     2
     """
+    # numpy has a language of its own for records, and Python's parser looks at what is in it.
+    if isinstance(dtype, str) and not NAME.fullmatch(dtype):
+        raise TypeError(f"{dtype!r} is no name of a dtype")
     try:
         return np.dtype(dtype)
     except TypeError:

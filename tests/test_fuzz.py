@@ -128,6 +128,8 @@ FOUND = [
     ("sequential", (*IMAGE, "batch_shape"), [None] * 8, None),
     # UnicodeEncodeError from numpy
     ("sequential", (*IMAGE, "dtype"), "\ud800", "surrogates not allowed"),
+    # Python's parser, which numpy lets look at a dtype of several parts
+    ("sequential", (*IMAGE, "dtype"), "1.2.2", "dtype policy '1.2.2' is not known"),
     # ValueError from zip: a model without inputs
     ("nested", ("config", "input_layers"), [[]], "input_layers of the model is [[]]"),
     ("nested", ("config", "output_layers"), {"a": []}, "output_layers of the model is {'a': []}"),
