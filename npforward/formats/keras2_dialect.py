@@ -304,6 +304,20 @@ def negative_slope(entry: Entry) -> Entry:
     return {**entry, "config": {**kept, "negative_slope": config["alpha"]}}
 
 
+def thresholded_relu(entry: Entry) -> Entry:
+    """Keras 1 and 2: what a ThresholdedReLU was is today a ReLU with a threshold.
+
+    >>> new = thresholded_relu({"class_name": "ThresholdedReLU", "config": {"theta": 0.5}})
+    >>> new["class_name"], new["config"]
+    ('ReLU', {'threshold': 0.5})
+    """
+    if entry["class_name"] != "ThresholdedReLU":
+        return entry
+    config = dict(entry["config"])
+    config["threshold"] = config.pop("theta", 1.0)
+    return {**entry, "class_name": "ReLU", "written_as": entry["class_name"], "config": config}
+
+
 def public_class(entry: Entry) -> Entry:
     """tf.keras 1.x: the name of a class behind a public one.
 
@@ -514,6 +528,7 @@ STEPS: tuple[Step, ...] = (
     of_functions,
     of_nodes,
     plain_values,
+    thresholded_relu,
     cudnn,
     causal_calls,
     single_group,

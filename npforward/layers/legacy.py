@@ -73,12 +73,6 @@ def _each(config, shape):
     return tuple(1 if i in shared else n for i, n in enumerate(shape[1:], start=1))
 
 
-@layer("ThresholdedReLU", mask=keep)
-def thresholded_relu(inputs, *, theta=1.0):
-    """x above `theta`, 0 below."""
-    return inputs * ops.cast(ops.greater(inputs, theta), dtype=inputs.dtype)
-
-
 @layer("ParametricSoftplus", weights=(Weight("alpha", _each), Weight("beta", _each)), mask=keep)
 def parametric_softplus(inputs, alpha, beta, *, shared_axes=None):
     """α log(1 + exp(β x)), with learnt α and β."""

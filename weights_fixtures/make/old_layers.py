@@ -85,7 +85,6 @@ def local(options, *space):
 
 
 KERAS_2 = {
-    "ThresholdedReLU": ("ThresholdedReLU", [([(3, 4)], {}), ([(2, 3, 2)], {"theta": 0.3})]),
     "LocallyConnected1D": (
         "LocallyConnected1D",
         [
