@@ -14,8 +14,8 @@ import pytest
 from cases import FIXTURES
 
 import npforward as npf
-from npforward.errors import BadFile, LimitExceeded, UnsupportedLayer
-from npforward.formats import guarded_yaml, keras_config, keras_functions
+from npforward.errors import BadFile, LimitExceeded, UnsupportedLayer, WeightMismatch
+from npforward.formats import guarded_yaml, keras_config, keras_functions, keras_meanings
 from npforward.formats.keras_layouts import layout_of
 from npforward.formats.keras_weights import todays_places
 from npforward.graph import Stored
@@ -198,6 +198,17 @@ def test_the_layouts_are_what_keras_converts():
     flipped, same = layout_of(["flipped"], {}).today(stored((2, 2, 1, 1), (1,)))
     assert flipped.read().ravel().tolist() == [3, 2, 1, 0]
     assert same.read().tolist() == [0]
+
+
+def test_gates_that_are_no_arrays_of_gates():
+    with pytest.raises(WeightMismatch, match=r"its gates should be alike, but the file stores w0"):
+        layout_of(["lstm_gates"], {}).today(stored(*[()] * 12))
+
+
+def test_calls_that_say_nothing_begin_with_no_state():
+    for nodes in ([{}], [{"kwargs": 3}], [None], {"kwargs": {}}, 7):
+        entry = {"class_name": "LSTM", "config": {}, "inbound_nodes": nodes}
+        assert keras_meanings.state_before(entry) == entry
 
 
 # Functions of TensorFlow.

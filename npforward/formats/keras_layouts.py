@@ -115,10 +115,10 @@ def _gates(order: Sequence[int]) -> Maker:
 
 def _beside(parts: list[Stored]) -> Stored:
     """Arrays joined along their last axis."""
-    (*shape, n), *others = (part.shape for part in parts)
-    if any(other != (*shape, n) for other in others) or len({part.dtype for part in parts}) > 1:
+    if len({(part.shape, part.dtype) for part in parts}) > 1 or not parts[0].shape:
         found = ", ".join(f"{part.name} {part.shape}" for part in parts)
         raise WeightMismatch(f"its gates should be alike, but the file stores {found}")
+    *shape, n = parts[0].shape
     return joined(parts, (*shape, n * len(parts)), lambda arrays: np.concatenate(arrays, axis=-1))
 
 

@@ -122,11 +122,13 @@ def state_before(entry: Entry) -> Entry:
     >>> state_before({"class_name": "LSTM", "config": {"stateful": True}})["config"]
     {'stateful': True, 'state_before': True}
     """
-    config = entry["config"]
-    nodes = entry.get("inbound_nodes")
-    calls = [node for node in nodes if isinstance(node, dict)] if isinstance(nodes, list) else []
-    begins = config.get("stateful") or any("initial_state" in call["kwargs"] for call in calls)
-    if entry["class_name"] not in RECURRENT or not begins or config.get("unroll"):
+    config, nodes = entry["config"], entry.get("inbound_nodes")
+    nodes = nodes if isinstance(nodes, list) else []
+    calls = [node.get("kwargs") for node in nodes if isinstance(node, dict)]
+    given = any(isinstance(kwargs, dict) and "initial_state" in kwargs for kwargs in calls)
+    if entry["class_name"] not in RECURRENT or config.get("unroll"):
+        return entry
+    if not (given or config.get("stateful")):
         return entry
     if entry["class_name"] != "Bidirectional":
         return with_config(entry, state_before=True)
