@@ -15,7 +15,13 @@ from cases import FIXTURES
 
 import npforward as npf
 from npforward.errors import BadFile, LimitExceeded, UnsupportedLayer, WeightMismatch
-from npforward.formats import guarded_yaml, keras_config, keras_functions, keras_meanings
+from npforward.formats import (
+    guarded_yaml,
+    keras2_dialect,
+    keras_config,
+    keras_functions,
+    keras_meanings,
+)
 from npforward.formats.keras_layouts import layout_of
 from npforward.formats.keras_weights import todays_places
 from npforward.graph import Stored
@@ -206,9 +212,11 @@ def test_gates_that_are_no_arrays_of_gates():
 
 
 def test_calls_that_say_nothing_begin_with_no_state():
-    for nodes in ([{}], [{"kwargs": 3}], [None], {"kwargs": {}}, 7):
+    odd = [{}], [{"kwargs": 3}], [None], {"kwargs": {}}, 7, [{"args": 3}], [{"args": {"a": 1}}]
+    for nodes in (*odd, [{"args": [["x", "h"]], "kwargs": 3}]):
         entry = {"class_name": "LSTM", "config": {}, "inbound_nodes": nodes}
         assert keras_meanings.state_before(entry) == entry
+        assert keras2_dialect.initial_state(entry) == entry
 
 
 # Functions of TensorFlow.

@@ -268,11 +268,10 @@ def initial_state(entry: Entry) -> Entry:
         return entry
 
     def call(node: Any) -> Any:
-        args = node.get("args") if isinstance(node, dict) else None
-        if not args or not isinstance(args[0], list) or len(args[0]) < 2:
-            return node
-        x, *states = args[0]
-        return {"args": [x], "kwargs": {**node.get("kwargs", {}), "initial_state": states}}
+        match node:
+            case {"args": [[x, state, *more], *_], "kwargs": dict(kwargs)}:
+                return {"args": [x], "kwargs": {**kwargs, "initial_state": [state, *more]}}
+        return node
 
     return {**entry, "inbound_nodes": [call(node) for node in nodes]}
 
