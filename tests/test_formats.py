@@ -30,6 +30,7 @@ from npforward.formats import (
     archive,
     guarded_json,
     hdf5,
+    keras1_dialect,
     keras2_dialect,
     keras_config,
     keras_dialects,
@@ -690,6 +691,21 @@ def test_dialect_step(step, before, after):
     (found,) = {getattr(module, step) for module in modules if hasattr(module, step)}
     assert found(given) == after
     assert given == before, "a step must not change what it is given"
+
+
+def test_every_step_is_tested_alone():
+    """By a row above, or by the before and after in its own docstring."""
+    steps = [
+        *keras1_dialect.steps("1.0.5", "theano"),
+        *(keras2_dialect.weights_of_cudnn, *keras2_dialect.STEPS, *keras_dialects.KERAS_3),
+        *keras_meanings.steps((2, 2), own=True, theano=True),
+        *keras_meanings.steps((2, 2), own=True, theano=False),
+        *keras_meanings.steps((2, 2), own=False, theano=False),
+    ]
+    functions = {getattr(step, "func", step) for step in steps}
+    rows = {name for name, *_ in STEPS}
+    assert {f.__name__ for f in functions if ">>>" not in f.__doc__} <= rows
+    assert len(functions) > 50
 
 
 BUILT = entry("Sequential", name="s", layers=[entry("InputLayer", batch_shape=[None, 4])])

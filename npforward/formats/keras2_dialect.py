@@ -162,6 +162,15 @@ def explicit_calls(entry: Entry) -> Entry:
 
     Keras 2 numbers the calls of a nested model from 1 wherever they are referred to, because call 0
     was its own construction; Keras 3 does so only in `output_layers`, and only for a Functional.
+
+    >>> layers = [{"class_name": "InputLayer", "name": "x", "config": {}, "inbound_nodes": []},
+    ...           {"class_name": "Dense", "name": "d", "config": {},
+    ...            "inbound_nodes": [[["x", 0, 0, {}]]]}]
+    >>> ends = {"input_layers": [["x", 0, 0]], "output_layers": [["d", 0, 0]]}
+    >>> old = {"class_name": "Functional", "config": {"layers": layers, **ends}}
+    >>> (call,) = explicit_calls(old)["config"]["layers"][1]["inbound_nodes"]
+    >>> call["args"], call["kwargs"]
+    ([{'class_name': '__keras_tensor__', 'config': {'keras_history': ['x', 0, 0]}}], {})
     """
     config = entry["config"]
     if "output_layers" not in config:
