@@ -211,6 +211,15 @@ def test_gates_that_are_no_arrays_of_gates():
         layout_of(["lstm_gates"], {}).today(stored(*[()] * 12))
 
 
+def test_kernels_and_numbers_that_old_layers_cannot_have():
+    size = {"kernel_size": [0], "filters": 2}
+    (kept,) = layout_of(["conv1d"], size).today(stored((0, 3, 2, 0)))
+    assert kept.read().shape == kept.shape
+    for epsilon in ("x", [1.0, 2.0], None, {}):
+        made = layout_of(["standard_deviation"], {"epsilon": epsilon}).today(stored((2,), (2,)))
+        np.testing.assert_allclose(made[1].read(), [0.0, 1.0], atol=1e-5)
+
+
 def test_calls_that_say_nothing_begin_with_no_state():
     odd = [{}], [{"kwargs": 3}], [None], {"kwargs": {}}, 7, [{"args": 3}], [{"args": {"a": 1}}]
     for nodes in (*odd, [{"args": [["x", "h"]], "kwargs": 3}]):

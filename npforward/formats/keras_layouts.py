@@ -97,7 +97,9 @@ def _conv1d(config: Mapping[str, Any]) -> Layout:
             return stored
         if ([stored.shape[0]], stored.shape[3]) != size or stored.shape[1] != 1:
             stored = _moved(stored, (2, 3, 1, 0))
-        length, _, inward, outward = stored.shape
+        length, column, inward, outward = stored.shape
+        if column != 1:
+            return stored
         return changed(stored, (length, inward, outward), lambda array: array[:, 0])
 
     return _each(change)(config)
@@ -134,7 +136,8 @@ def _highway(config: Mapping[str, Any]) -> Layout:
 
 def _standard_deviation(config: Mapping[str, Any]) -> Layout:
     """Before Keras 1.0.7: γ (x - μ) / (σ + ε) + β.  Today's √(σ² + ε) is made to be the same."""
-    epsilon = config.get("epsilon", 1e-6)
+    said = config.get("epsilon")
+    epsilon = said if isinstance(said, (int, float)) else 1e-6
 
     def today(stored: Sequence[Stored]) -> tuple[Stored, ...]:
         *others, deviation = stored
