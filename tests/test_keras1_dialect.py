@@ -373,3 +373,11 @@ def test_a_sequential_behind_a_merge_has_the_name_that_the_weights_have():
     config = sequential(merge(*branches), sequential(dense("d")), dense("e"))
     named = keras2_dialect.named_layers(config, ["a", "b", "c", "inner", "e"])
     assert list(nodes(named)[0])[-2:] == ["inner", "e"]
+
+
+def test_a_layer_that_is_met_before_its_calls():
+    dense = {"class_name": "Dense", "name": "a", "config": {}}
+    for before in ({}, {"inbound_nodes": 3}):
+        layers = {"a": {**dense, **before}}
+        assert keras1_dialect._call(dense, ["x", 0, 0], layers) == ["a", 0, 0]
+        assert layers["a"]["inbound_nodes"] == [["x", 0, 0]]

@@ -184,10 +184,11 @@ def _call(entry: Entry, ends: list[Any], layers: dict[str, Entry]) -> list[Any]:
     """One more call of a layer; where its output comes from."""
     name = str(_name(entry) or f"sequential_{len(layers)}")  # a Sequential may have none
     found = layers.setdefault(name, {**entry, "name": name, "inbound_nodes": []})
+    nodes = found.get("inbound_nodes")
+    nodes = nodes if isinstance(nodes, list) else []
+    layers[name] = {**found, "inbound_nodes": [*nodes, ends]}
     # Keras called a model when it was made: its calls are counted from 1.
-    number = len(found["inbound_nodes"]) + (entry["class_name"] in MODELS)
-    layers[name] = {**found, "inbound_nodes": [*found["inbound_nodes"], ends]}
-    return [name, number, 0]
+    return [name, len(nodes) + (entry["class_name"] in MODELS), 0]
 
 
 def _merged(layers: Any) -> list[Entry] | None:
