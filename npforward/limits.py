@@ -60,7 +60,8 @@ class Limits:
     hdf5_depth: int = 32
     hdf5_objects: int = 200_000
     attribute_bytes: int = 64 * MiB
-    hdf5_library_bytes: int = 8 * GiB  # memory of the process in which the HDF5 library runs
+    # Memory of the process in which the HDF5 library runs.
+    hdf5_library_bytes: int = int(min(8 * GiB, _physical_memory() / 2))
     hdf5_library_seconds: int = 60  # that it may take to answer one question
     protobuf_fields: int = 200_000  # in one message: objects of a checkpoint, nodes of a graph
     checkpoint_arrays: int = 100_000
