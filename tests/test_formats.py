@@ -697,7 +697,8 @@ def test_every_step_is_tested_alone():
     """By a row above, or by the before and after in its own docstring."""
     steps = [
         *keras1_dialect.steps("1.0.5", "theano"),
-        *(keras2_dialect.weights_of_cudnn, *keras2_dialect.STEPS, *keras_dialects.KERAS_3),
+        *(keras2_dialect.named_config, keras2_dialect.weights_of_cudnn),
+        *(*keras2_dialect.STEPS, *keras_dialects.KERAS_3),
         *keras_meanings.steps((2, 2), own=True, theano=True),
         *keras_meanings.steps((2, 2), own=True, theano=False),
         *keras_meanings.steps((2, 2), own=False, theano=False),

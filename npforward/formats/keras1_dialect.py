@@ -11,7 +11,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-from npforward.formats.keras_entry import MODELS, Entry, Step, with_config
+from npforward.formats.keras_entry import MODELS, Entry, Step, name_of, with_config
 
 CLASSES = {
     "Convolution1D": "Conv1D",
@@ -162,7 +162,7 @@ def _branch(entry: Entry, layers: dict[str, Entry], inputs: list[Any]) -> list[A
         return _chain([entry], layers, inputs)
     if not isinstance(taken, list) or not isinstance(given, list) or not given:
         return _chain(inner, layers, inputs)
-    layers |= {str(_name(layer)): layer for layer in inner}
+    layers |= {str(name_of(layer)): layer for layer in inner}
     inputs += taken
     return given[0]
 
@@ -173,8 +173,8 @@ def _input(first: Entry, layers: dict[str, Entry], inputs: list[Any]) -> list[An
     if first["class_name"] != "InputLayer":
         config = first["config"] if isinstance(first["config"], dict) else {}
         kept = {key: config[key] for key in ("batch_input_shape", "input_dtype") if key in config}
-        made = {"class_name": "InputLayer", "config": {**kept, "name": f"{_name(first)}_input"}}
-    name = str(_name(made))
+        made = {"class_name": "InputLayer", "config": {**kept, "name": f"{name_of(first)}_input"}}
+    name = str(name_of(made))
     layers[name] = {**made, "name": name, "inbound_nodes": []}
     inputs.append([name, 0, 0])
     return [name, 0, 0]
@@ -182,7 +182,7 @@ def _input(first: Entry, layers: dict[str, Entry], inputs: list[Any]) -> list[An
 
 def _call(entry: Entry, ends: list[Any], layers: dict[str, Entry]) -> list[Any]:
     """One more call of a layer; where its output comes from."""
-    name = str(_name(entry) or f"sequential_{len(layers)}")  # a Sequential may have none
+    name = str(name_of(entry) or f"sequential_{len(layers)}")  # a Sequential may have none
     found = layers.setdefault(name, {**entry, "name": name, "inbound_nodes": []})
     nodes = found.get("inbound_nodes")
     nodes = nodes if isinstance(nodes, list) else []
@@ -206,11 +206,6 @@ def _entries(layers: Any) -> bool:
         isinstance(layer, dict) and isinstance(layer.get("class_name"), str) and "config" in layer
         for layer in layers
     )
-
-
-def _name(entry: Entry) -> Any:
-    config = entry.get("config")
-    return entry.get("name") or (config.get("name") if isinstance(config, dict) else None)
 
 
 def dim_orderings(entry: Entry, usual: str = "tf") -> Entry:

@@ -525,8 +525,8 @@ def without_obsolete(entry: Entry) -> Entry:
     return {**entry, "config": kept}
 
 
+# Of entries whose config `named_config` made a dict.
 STEPS: tuple[Step, ...] = (
-    named_config,
     functional_class,
     public_class,
     explicit_input,
