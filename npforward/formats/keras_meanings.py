@@ -144,10 +144,7 @@ def theano_pixels(entry: Entry) -> Entry:
     >>> theano_pixels({"class_name": "UpSampling2D", "config": {"interpolation": "bilinear"}})
     {'class_name': 'UpSampling2D', 'config': {'interpolation': 'theano>bilinear'}}
     """
-    config = entry["config"]
-    if entry["class_name"] != "UpSampling2D" or config.get("interpolation") != "bilinear":
-        return entry
-    return with_config(entry, interpolation="theano>bilinear")
+    return _bilinear(entry, "theano>bilinear")
 
 
 def corner_pixels(entry: Entry) -> Entry:
@@ -156,10 +153,14 @@ def corner_pixels(entry: Entry) -> Entry:
     >>> corner_pixels({"class_name": "UpSampling2D", "config": {"interpolation": "bilinear"}})
     {'class_name': 'UpSampling2D', 'config': {'interpolation': 'keras2>bilinear'}}
     """
+    return _bilinear(entry, "keras2>bilinear")
+
+
+def _bilinear(entry: Entry, interpolation: str) -> Entry:
     config = entry["config"]
     if entry["class_name"] != "UpSampling2D" or config.get("interpolation") != "bilinear":
         return entry
-    return with_config(entry, interpolation="keras2>bilinear")
+    return with_config(entry, interpolation=interpolation)
 
 
 def zeroed_masked(entry: Entry) -> Entry:
