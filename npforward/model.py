@@ -25,6 +25,7 @@ from npforward.run import (
     owner_of,
     plan,
     run,
+    worth_compiling,
 )
 from npforward.statistics import Statistics, statistics
 from npforward.summary import Summary, recordings, summary
@@ -224,7 +225,7 @@ class Trace(Mapping[str, np.ndarray]):
     inputs, outputs : tuple[str, ...]
         Addresses of the model's inputs and outputs, in the model's order.
     kernels : str
-        Which kernels computed it: "numba" or "numpy".
+        Which kernels computed it: "compiled" or "numpy".
 
     Examples
     --------
@@ -303,6 +304,7 @@ class Model:
         self._read = functools.cache(lambda stored: stored.read())  # each array once, whoever asks
         self._recordings: dict[Any, Recording] = {}
         self._plans: dict[Any, Plan] = {}
+        self._compiled: bool | None = None  # whether its kernels are; None while it is open
         self._states: dict[str, np.ndarray] = {}  # of stateful layers, between calls of predict
 
     name = property(lambda self: self.graph.name, doc="The model's name in its file.")
@@ -480,7 +482,8 @@ class Model:
         for i in range(0, max(n, 1), size):
             part = [feed[i : i + size] for feed in feeds]
             recording = self._record(part)
-            values = dict(self._run(recording, part, self.outputs, self._states))
+            chosen = self._plan(recording, self.outputs, keep_states=True)
+            values = dict(self._run(chosen, part, self._states))
             chunks.append([values[address] for address in self.outputs])
         joined = [_joined(c, feeds) for c in zip(*chunks, strict=True)]
         results = iter(joined)
@@ -523,17 +526,16 @@ class Model:
         """
         feeds = self.feeds(x)
         recording = self._record(feeds)
-        wanted = self._selected(recording, layers, until, inner)
-        which = kernels.which()
+        chosen = self._plan(recording, self._selected(recording, layers, until, inner))
         values = {}
-        for address, array in self._run(recording, feeds, wanted):
+        for address, array in self._run(chosen, feeds):
             view = np.asarray(array).view()
             view.flags.writeable = False
             values[address] = view
-        known = {a: recording.layer_of(a) for a in values}
         entered = tuple(a for a in leaves(self.graph.inputs) if a in values)
         left = tuple(a for a in self.outputs if a in values)
-        return Trace(values, known, entered, left, which)
+        which = "compiled" if chosen.programs else "numpy"
+        return Trace(values, chosen.layers, entered, left, which)
 
     def stream(
         self,
@@ -553,7 +555,8 @@ class Model:
         """
         feeds = self.feeds(x)
         recording = self._record(feeds)
-        yield from self._run(recording, feeds, self._selected(recording, layers, until, inner))
+        wanted = self._selected(recording, layers, until, inner)
+        yield from self._run(self._plan(recording, wanted, apart=True), feeds)
 
     def feeds(self, x: Any) -> list[np.ndarray]:
         """`x` as one checked array for each input, in the model's order and dtypes.
@@ -626,20 +629,39 @@ class Model:
             self._recordings[key] = recording
         return recording
 
-    def _run(
+    def _plan(
         self,
         recording: Recording,
-        feeds: list[np.ndarray],
         wanted: tuple[str, ...],
+        keep_states: bool = False,
+        apart: bool = False,
+    ) -> Plan:
+        """What to run for these values; kept, unless it hangs on what the inputs hold.
+
+        The kernels that a model began with stay its own: they are chosen once.
+        """
+        library = kernels.compiled() if self._compiled is not False else None
+        key = (recording, wanted, keep_states, apart, library)
+        chosen = self._plans.get(key)
+        if chosen is None:
+            chosen = plan(recording, wanted, keep_states, library, apart)
+            if library is not None and self._compiled is None and chosen.programs:
+                self._compiled = worth_compiling(chosen, library)
+                if not self._compiled:
+                    return self._plan(recording, wanted, keep_states, apart)
+            if not recording.tape.by_value:
+                while len(self._plans) >= 64:
+                    self._plans.pop(next(iter(self._plans)))
+                self._plans[key] = chosen
+        return chosen
+
+    def _run(
+        self,
+        chosen: Plan,
+        feeds: list[np.ndarray],
         states: dict[str, np.ndarray] | None = None,
     ) -> Iterator[tuple[str, np.ndarray]]:
-        key = (recording, wanted, states is not None)
-        chosen = self._plans.get(key) or plan(recording, wanted, keep_states=states is not None)
-        if not recording.tape.by_value:
-            while len(self._plans) >= 64:
-                self._plans.pop(next(iter(self._plans)))
-            self._plans[key] = chosen
-        return run(chosen, feeds, functools.partial(self._weight, recording), states)
+        return run(chosen, feeds, functools.partial(self._weight, chosen.recording), states)
 
     def reset_states(self) -> None:
         """Let stateful layers begin from zeros again.

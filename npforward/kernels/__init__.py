@@ -1,15 +1,15 @@
-"""The inner loops: each a readable numpy reference, and a fast twin for those that earned it."""
+"""The inner loops: readable numpy references, and compiled kernels that take their place."""
 
 from npforward.kernels.conv import conv, conv_dw, conv_dx, depthwise_conv, windows
 from npforward.kernels.elementwise import erf, sigmoid, softplus
 from npforward.kernels.hashing import fingerprint64, fingerprint_pair, siphash24
 from npforward.kernels.pool import max_pool, max_pool_dx, sum_pool, sum_pool_dx
 from npforward.kernels.recurrent import gru, lstm
-from npforward.kernels.registry import KERNELS, Kernel, kernel, numpy_only, which
+from npforward.kernels.registry import KERNELS, compiled, kernel, numpy_only, which
 
 __all__ = [
     "KERNELS",
-    "Kernel",
+    "compiled",
     "conv",
     "conv_dw",
     "conv_dx",

@@ -131,32 +131,3 @@ def depthwise_conv(x, w, *, strides, dilation):
         met = x[(slice(None), *tap_slices(tap, strides, dilation, out[1:]))]
         y += met * w[tap].reshape(-1)
     return y
-
-
-@depthwise_conv.twin(worth=lambda x, w, **_: x.size > 2**22 and w.ndim == 4 and w.shape[-1] == 1)
-def _(numba):
-    @numba.njit(cache=True, nogil=True, error_model="numpy")
-    def loops(x, w, y, s0, s1, d0, d1):
-        n, rows, columns, c = y.shape
-        for b in range(n):
-            for i in range(rows):
-                for j in range(columns):
-                    at = y[b, i, j]
-                    at[:] = 0
-                    for p in range(w.shape[0]):
-                        for q in range(w.shape[1]):
-                            met, tap = x[b, i * s0 + p * d0, j * s1 + q * d1], w[p, q]
-                            for k in range(c):
-                                at[k] += met[k] * tap[k]
-
-    def fast(x, w, *, strides, dilation):
-        if w.ndim != 4 or w.shape[-1] != 1:  # rarer cases stay with the reference
-            return depthwise_conv.reference(x, w, strides=strides, dilation=dilation)
-        size, c = w.shape[:2], w.shape[2]
-        out = windows(x[..., :1], size, strides, dilation).shape[1:3]
-        y = np.empty((x.shape[0], *out, c), x.dtype)
-        w = np.ascontiguousarray(w[..., 0])
-        loops(np.ascontiguousarray(x), w, y, *strides, *dilation)
-        return y
-
-    return fast

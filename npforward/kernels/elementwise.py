@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from npforward.kernels.registry import kernel
@@ -67,35 +65,3 @@ def sigmoid(x):
 def softplus(x):
     """log(1 + exp(x)), written so that exp never overflows."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-
-
-def _large(x):
-    return x.size > 2**22 and x.dtype in (np.float32, np.float64)
-
-
-def _ufunc(numba, scalar):
-    """A scalar function as a compiled elementwise function of any array."""
-    compiled = numba.vectorize(["float32(float32)", "float64(float64)"], cache=True)(scalar)
-    return lambda x: np.asarray(compiled(x))
-
-
-def _worth_erf(x):
-    """As `_large`, from fewer numbers on: erf takes numpy ten times a sigmoid's time."""
-    return x.size >= 2**20 and x.dtype in (np.float32, np.float64)
-
-
-@erf.twin(worth=_worth_erf)
-def _(numba):
-    def scalar(x):
-        return math.erf(x)
-
-    return _ufunc(numba, scalar)
-
-
-@sigmoid.twin(worth=_large)
-def _(numba):
-    def scalar(x):
-        e = math.exp(-abs(x))
-        return (1 if x >= 0 else e) / (1 + e)
-
-    return _ufunc(numba, scalar)

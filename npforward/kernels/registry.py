@@ -1,4 +1,4 @@
-"""A kernel is a readable numpy reference and, once it has earned it, a fast twin."""
+"""The numpy references by name, and whether compiled kernels may run instead of them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ import functools
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-KERNELS: dict[str, Kernel] = {}
+if TYPE_CHECKING:
+    from npforward.kernels.native.library import Library
+
+KERNELS: dict[str, Callable[..., Any]] = {}
 
 _numpy_only = contextvars.ContextVar("numpy_only", default=False)
+
+
+def kernel(reference: Callable[..., Any]) -> Callable[..., Any]:
+    """Enter a numpy reference by its name."""
+    KERNELS[reference.__name__] = reference
+    return reference
 
 
 def _switched_off() -> bool:
@@ -20,12 +29,28 @@ def _switched_off() -> bool:
 
 
 @functools.cache
-def _numba_installed() -> bool:
-    return importlib.util.find_spec("numba") is not None
+def _installed() -> bool:
+    return importlib.util.find_spec("llvmlite") is not None
+
+
+def compiled() -> Library | None:
+    """The compiled kernels for this CPU; None where there are none, or where they are off.
+
+    Examples
+    --------
+    >>> with numpy_only():
+    ...     compiled() is None
+    True
+    """
+    if _switched_off() or not _installed():
+        return None
+    from npforward.kernels.native.library import library
+
+    return library()
 
 
 def which() -> str:
-    """The set of kernels in use: "numba" where twins may run, "numpy" where they may not.
+    """The kernels that may run: "compiled", or "numpy" where there are no others.
 
     Examples
     --------
@@ -33,12 +58,12 @@ def which() -> str:
     ...     which()
     'numpy'
     """
-    return "numba" if _numba_installed() and not _switched_off() else "numpy"
+    return "numpy" if compiled() is None else "compiled"
 
 
 @contextlib.contextmanager
 def numpy_only() -> Iterator[None]:
-    """Within this context every kernel runs its numpy reference.
+    """Within this context only the numpy references run.
 
     The environment variable ``NPFORWARD_KERNELS=numpy`` does the same for a whole process.
 
@@ -54,48 +79,3 @@ def numpy_only() -> Iterator[None]:
         yield
     finally:
         _numpy_only.reset(token)
-
-
-class Kernel:
-    """A numpy reference, and a twin of the same signature that is compiled when first needed."""
-
-    def __init__(self, reference: Callable[..., Any]) -> None:
-        functools.update_wrapper(self, reference)
-        self.reference = reference
-        self.build: Callable[[Any], Callable[..., Any]] | None = None
-        self.worth: Callable[..., bool] = lambda *args, **options: False
-        KERNELS[reference.__name__] = self
-
-    def twin(
-        self, worth: Callable[..., bool]
-    ) -> Callable[[Callable[[Any], Callable[..., Any]]], Callable[[Any], Callable[..., Any]]]:
-        """Attach a builder of the fast twin.
-
-        The builder gets the numba module, which is imported only when a twin first runs;
-        ``worth(*args, **options)`` says whether a call is large enough to repay that.
-        """
-
-        def attach(build: Callable[[Any], Callable[..., Any]]) -> Callable[[Any], Any]:
-            self.build, self.worth = build, worth
-            return build
-
-        return attach
-
-    @functools.cached_property
-    def fast(self) -> Callable[..., Any] | None:
-        """The compiled twin, or None where there is none or numba is not installed."""
-        if self.build is None or not _numba_installed():
-            return None
-        import numba
-
-        return self.build(numba)
-
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        if self.build is not None and not _switched_off() and self.worth(*args, **options):
-            fast = self.fast
-            if fast is not None:
-                return fast(*args, **options)
-        return self.reference(*args, **options)
-
-
-kernel = Kernel

@@ -8,6 +8,7 @@ from npforward.run.plan import (
     compute_dtype,
     owner_of,
     plan,
+    worth_compiling,
 )
 from npforward.run.run import run
 
@@ -20,4 +21,5 @@ __all__ = [
     "owner_of",
     "plan",
     "run",
+    "worth_compiling",
 ]

@@ -55,6 +55,15 @@ def fused(step: Step, options: Mapping[str, Any]) -> Callable[..., Any] | None:
     >>> fused(Step(ops.exp, (1.0,), {}, None), {}) is None
     True
     """
+    rule = recurrent(step, options)
+    if rule is None:
+        return None
+    missing = (None,) * len(options["program"].taps)
+    return lambda *args, program, run=rule.run: (*run(*args), *missing)
+
+
+def recurrent(step: Step, options: Mapping[str, Any]) -> Rule | None:
+    """The rule whose loop a step is; None where there is none, or where inner values are wanted."""
     if step.op is not SCAN:
         return None
     program: Program = options["program"]
@@ -68,8 +77,7 @@ def fused(step: Step, options: Mapping[str, Any]) -> Callable[..., Any] | None:
         if counts == (rule.states, rule.captured) and len(program.x) == 1:
             expected = _recorded(rule, program)
             if expected is not None and _written(expected) == _written(program):
-                missing = (None,) * len(program.taps)
-                return lambda *args, program, run=rule.run: (*run(*args), *missing)
+                return rule
     return None
 
 

@@ -6,7 +6,7 @@ import functools
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,10 @@ from npforward.layers import LayerDef, custom, operations
 from npforward.layers.registry import CALL_NO_EFFECT, HOW, Packed, quantization
 from npforward.limits import Limits
 from npforward.run.fusion import fused, in_passing, in_place
+
+if TYPE_CHECKING:
+    from npforward.kernels.native.library import Library
+    from npforward.run.program import Program
 from npforward.tape import Step, Tape, Var
 from npforward.weights import Bound, check, needed_shape, parts
 
@@ -557,6 +561,18 @@ class Instruction:
     scope: str  # address of the layer
 
 
+@dataclass(frozen=True)
+class Segment:
+    """Many ops in compiled code: what it takes from slots, what it gives to them."""
+
+    program: Program
+    ins: tuple[tuple[Var, int], ...]
+    outs: tuple[tuple[Var, int], ...]
+    frees: tuple[int, ...]
+    emits: tuple[tuple[str, int], ...]
+    scope: str
+
+
 class State(NamedTuple):
     """What a stateful layer begins with and leaves behind."""
 
@@ -572,7 +588,8 @@ class Plan:
 
     recording: Recording
     wanted: tuple[str, ...]  # in execution order
-    instructions: list[Instruction]
+    instructions: list[Instruction | Segment]
+    slots: dict[Var, int]
     inputs: list[int | None]  # slot of each input of the model, None where it is not needed
     weights: dict[int, Var]  # slots to fill from the file
     first: tuple[tuple[str, int], ...]  # what is complete before any instruction: inputs
@@ -580,14 +597,38 @@ class Plan:
     states: tuple[State, ...]  # of stateful layers
     constants: dict[int, Any] = field(default_factory=dict)
 
+    @functools.cached_property
+    def programs(self) -> list[Program]:
+        """What of it is compiled."""
+        return [i.program for i in self.instructions if isinstance(i, Segment)]
+
+    @functools.cached_property
+    def layers(self) -> dict[str, Layer | Graph]:
+        """The saved layer behind each wanted address."""
+        return {address: self.recording.layer_of(address) for address in self.wanted}
+
+
+QUICK = 0.5  # seconds: what numpy does in less is not worth waiting for a compiler
+
+
+def worth_compiling(chosen: Plan, library: Library) -> bool:
+    """Whether to run a plan's compiled parts: they are compiled already, or numpy would be slow."""
+    missing = [k for program in chosen.programs for k in library.missing(program.kernels)]
+    return not missing or sum(program.seconds for program in chosen.programs) > QUICK
+
 
 def plan(
-    recording: Recording, wanted: Iterable[str] | Mapping[str, Var], keep_states: bool = False
+    recording: Recording,
+    wanted: Iterable[str] | Mapping[str, Var],
+    keep_states: bool = False,
+    library: Library | None = None,
+    apart: bool = False,
 ) -> Plan:
     """What to run for these addresses: no dead steps, every array freed after its last use.
 
     `wanted` may also name recorded Vars anew.  `keep_states` adds what stateful layers leave
-    behind.
+    behind.  With a `library` of compiled kernels, what they can do is theirs; `apart` gives out
+    each value before the next is computed.
     """
     goals = dict(wanted) if isinstance(wanted, Mapping) else _goals(recording, wanted)
     states = recording.tape.states.values()
@@ -645,10 +686,38 @@ def plan(
         value = fused(step, options) or in_place(step, passing) or step.op.value(*step.args)
         return Instruction(value, args, options, outs, many, frees, emits, step.scope)
 
+    def segment(first: int, last: int) -> Segment:
+        from npforward.run.lowering import lower
+
+        assert library is not None
+        inside = [step for _, step in live[first:last]]
+        made = {out for step in inside for out in step.outs}
+        later = {v for _, step in live[last:] for v in step.ins}
+        outside = {v for v in made if v in later or v in seen_outside}
+        program = lower(inside, outside, fixed, library)
+        taken = [b.outside for b in program.buffers if b.outside is not None]
+        span = range(first, last)
+        frees = (slot(v) for n in span for v in dying.get(n, ()) if v in outside or v not in made)
+        return Segment(
+            program,
+            tuple((v, slot(v)) for v in taken),
+            tuple((v, slot(v)) for v in program.given_out),
+            tuple(frees),
+            tuple((a, slot(goals[a])) for n in span for a in emitted.get(n, ())),
+            inside[0].scope,
+        )
+
+    parts = [(False, n, n + 1) for n in range(len(live))]
+    if library is not None:
+        parts = _segments(live, emitted if apart else {}, fixed, seen_outside)
     return Plan(
         recording,
         tuple(goals),
-        [instruction(step, n) for n, (_, step) in enumerate(live)],
+        [
+            segment(first, last) if compiled else instruction(live[first][1], first)
+            for compiled, first, last in parts
+        ],
+        slots,
         [slot(v) if v in needed else None for v in recording.inputs],
         {slot(v): v for v in recording.weights if v in needed},
         tuple((a, slot(goals[a])) for a in emitted.get(-1, ())),
@@ -659,6 +728,37 @@ def plan(
             if first in needed
         ),
     )
+
+
+def _segments(
+    live: Sequence[tuple[int, Step]],
+    ends: Collection[int],
+    constants: Collection[Var],
+    wanted: Collection[Var],
+) -> list[tuple[bool, int, int]]:
+    """The live steps in parts, (whether compiled, first, behind the last); parts end at `ends`."""
+    from npforward.run.lowering import Recorded, is_alias
+
+    makers = {out: step for _, step in live for out in step.outs}
+    users: dict[Var, list[Step]] = {}
+    for _, step in live:
+        for v in step.ins:
+            users.setdefault(v, []).append(step)
+    recorded = Recorded(constants, makers, users, wanted)
+    parts: list[tuple[bool, int, int]] = []
+    for n, (_, step) in enumerate(live):
+        compiled = recorded.fits(step)
+        if compiled and parts and parts[-1][0] and n - 1 not in ends:
+            parts[-1] = (True, parts[-1][1], n + 1)
+        else:
+            parts.append((compiled, n, n + 1))
+    found = []
+    for compiled, first, last in parts:
+        if compiled and all(is_alias(step) for _, step in live[first:last]):
+            found += [(False, n, n + 1) for n in range(first, last)]
+        else:
+            found.append((compiled, first, last))
+    return found
 
 
 def _goals(recording: Recording, wanted: Iterable[str]) -> dict[str, Var]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from npforward.errors import NpforwardError
-from npforward.run.plan import MISFITS, Instruction, Plan, misfit
+from npforward.run.plan import MISFITS, Instruction, Plan, Segment, misfit
 from npforward.tape import Var
 
 
@@ -50,19 +50,37 @@ def run(
 
     def complete(emits: Iterable[tuple[str, int]]) -> Iterator[tuple[str, np.ndarray]]:
         for address, at in emits:
-            if isinstance(slots[at], Var):  # a weight that no step has needed yet
-                slots[at] = weight(slots[at])
-            yield address, slots[at]
+            yield address, _array(slots, at, weight)
 
     yield from complete(plan.first)
-    for instruction in plan.instructions:
+    for part in plan.instructions:
         with np.errstate(all="ignore"):
-            _execute(instruction, slots, weight)
-        yield from complete(instruction.emits)
-        for at in instruction.frees:
+            if isinstance(part, Segment):
+                _run_segment(part, plan, slots, weight)
+            else:
+                _execute(part, slots, weight)
+        yield from complete(part.emits)
+        for at in part.frees:
             slots.pop(at, None)
     if states is not None:
         states.update((s.address, slots[s.after]) for s in plan.states if s.after is not None)
+
+
+def _array(slots: dict[int, Any], at: int, weight: Callable[[Var], np.ndarray]) -> Any:
+    """What is in a slot; a weight is read when it is first needed."""
+    if isinstance(slots[at], Var):
+        slots[at] = weight(slots[at])
+    return slots[at]
+
+
+def _run_segment(
+    segment: Segment, plan: Plan, slots: dict[int, Any], weight: Callable[[Var], np.ndarray]
+) -> None:
+    """Run compiled kernels; constants that they lay out for themselves are read only then."""
+    given = {v: _array(slots, at, weight) for v, at in segment.ins}
+    values = segment.program.run(given, lambda v: _array(slots, plan.slots[v], weight))
+    for v, at in segment.outs:
+        slots[at] = values[v]
 
 
 def _execute(
@@ -71,10 +89,7 @@ def _execute(
     args = []
     for is_slot, a in instruction.args:
         if is_slot:
-            array = slots[a]
-            if isinstance(array, Var):
-                array = slots[a] = weight(array)
-            args.append(array)
+            args.append(_array(slots, a, weight))
         else:
             args.append(a)
     try:

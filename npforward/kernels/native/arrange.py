@@ -1,0 +1,29 @@
+"""Numbers moved from one layout to another: transposes, slices, joins, repeats."""
+
+from __future__ import annotations
+
+from npforward.kernels.native.emit import Emitter, Value
+from npforward.kernels.native.library import Arguments, compiled
+
+AXES = 5  # as many as the kernel loops over; the first is cut into tasks
+SIZES = tuple(f"size{i}" for i in range(AXES))
+
+
+@compiled("x y " + " ".join(f"{name}{i}" for name in ("size", "from", "to") for i in range(AXES)))
+def arrange(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
+    """Copy between any two layouts: sizes and strides in bytes, the first axis a task each."""
+
+    def axis(i: int, x: Value, y: Value) -> None:
+        size, step, to = (getattr(a, f"{name}{i}") for name in ("size", "from", "to"))
+        if i < AXES - 1:
+            with e.loop(0, size) as n:
+                axis(i + 1, x + n * step, y + n * to)
+            return
+        with e.either(step.equals(4) & to.equals(4)) as (rows, numbers):
+            with rows:
+                for at in e.vectors(size):
+                    e.store(e.load(x, at), y, at)
+            with numbers, e.loop(0, size) as n:
+                e.store(e.load_float(x, n * step), y, n * to)
+
+    axis(1, a.x + task * a.from0, a.y + task * a.to0)

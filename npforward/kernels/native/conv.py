@@ -1,0 +1,180 @@
+"""Convolutions and products with a matrix, on tiles of the output."""
+
+from __future__ import annotations
+
+from npforward.kernels.native import tile
+from npforward.kernels.native.elementwise import SCRATCH_BYTES, after
+from npforward.kernels.native.emit import Emitter, Value
+from npforward.kernels.native.library import Arguments, compiled
+
+ROWS = 8  # of a large matrix, read together
+LOWEST, HIGHEST = 0xFF800000, 0x7F800000  # the bits of -∞ and ∞
+
+# A block of output channels, in the table of blocks: where its weights and its bias begin, its
+# channels in the output and their number, its channels in the input, and its width in vectors.
+BLOCK = ("weights", "bias", "channel", "channels", "inward", "vectors")
+
+
+def tiles(e: Emitter, vectors: int, count: Value, act) -> None:
+    """Call ``act(function, first)`` for tiles that make up `count` pixels."""
+    pixels, _ = tile.shape(e.width, e.registers)
+    full = tile.emit(e, pixels, vectors)
+    whole = count - count % pixels
+    with e.loop(0, whole, pixels) as first:
+        act(full, first)
+
+    def remainder(n: int):
+        return lambda: act(tile.emit(e, n, vectors), whole)
+
+    e.match(count - whole, [(n, remainder(n)) for n in range(1, pixels)])
+
+
+@compiled(
+    "x x_image y y_image y_pixel blocks block_count blocks_each images pixels band bands "
+    "row_length rows row_taps columns column_taps zeros run start low high "
+    "chain table steps"
+)
+def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
+    """A band of pixels of one image, for some blocks of channels.
+
+    `rows` and `columns` are tables: for every row (column) of the output and every tap of the
+    kernel, how many bytes into the image its input begins; negative in the border, which reads
+    `zeros`.  The chain is applied to the channels of each block when they are there.
+    """
+    chains, scratch = scratch, scratch + SCRATCH_BYTES
+    share = a.images * a.bands
+    group, rest = task // share, task % share
+    image, band = rest // a.bands, rest % a.bands
+    first = band * a.band
+    count = e.smaller(a.pixels - first, a.band)
+
+    next_run = a.band * 8
+    x = a.x + image * a.x_image
+    with e.loop(0, count) as q:
+        row, column = (first + q) // a.row_length, (first + q) % a.row_length
+        entry = e.var(scratch + q * 8)
+        with e.loop(0, a.row_taps) as i:
+            down = e.load_int(a.rows + (row * a.row_taps + i) * 8)
+            with e.loop(0, a.column_taps) as j:
+                right = e.load_int(a.columns + (column * a.column_taps + j) * 8)
+                outside = (down | right) < 0
+                e.store_int(e.select(outside, a.zeros, x + down + right), entry.value)
+                entry.set(entry.value + next_run)
+
+    y = a.y + image * a.y_image + first * a.y_pixel
+    runs = a.row_taps * a.column_taps
+    block = group * a.blocks_each
+    _, widest = tile.shape(e.width, e.registers)
+    with e.loop(block, e.smaller(block + a.blocks_each, a.block_count)) as b:
+        entry = a.blocks + b * (8 * len(BLOCK))
+        weights, bias, channel, channels, inward, vectors = (
+            e.load_int(entry, 8 * i) for i in range(len(BLOCK))
+        )
+
+        def block_of(n: int):
+            def act(function, p):
+                e.call(
+                    function, scratch + p * 8, next_run, runs, a.run, inward, weights, bias,
+                    a.start, y + p * a.y_pixel + channel, a.y_pixel, a.low, a.high, channels,
+                )  # fmt: skip
+
+            return lambda: tiles(e, n, count, act)
+
+        e.match(vectors, [(n, block_of(n)) for n in range(1, widest + 1)])
+        row = image * a.pixels + first
+        after(e, a, row, count, a.y_pixel, channel, channels, chains)
+
+
+@compiled(
+    "a a_offsets a_row b b_offsets b_row b_column y y_offsets y_row rows columns depth band bands"
+)
+def matmul(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
+    """Some rows of one of many products of matrices, which lie in memory in any way.
+
+    The offsets are tables: where each matrix begins.  The numbers of a row of the first lie one
+    after another, those of the second are laid out for the tiles first.
+    """
+    item, first = task // a.bands, task % a.bands * a.band
+    count = e.smaller(a.rows - first, a.band)
+    left = a.a + e.load_int(a.a_offsets + item * 8) + first * a.a_row
+    right = a.b + e.load_int(a.b_offsets + item * 8)
+    y = a.y + e.load_int(a.y_offsets + item * 8) + first * a.y_row
+    with e.loop(0, count) as q:
+        e.store_int(left + q * a.a_row, scratch + q * 8)
+    _, vectors = tile.shape(e.width, e.registers)
+    wide = vectors * e.width
+    zeros = scratch + a.band * 8
+    e.clear(zeros, e.integer(wide * 4))
+    packed = zeros + wide * 4
+    with e.loop(0, a.columns, wide) as column:
+        columns = e.smaller(a.columns - column, wide)
+        source = right + column * a.b_column
+        with e.loop(0, a.depth) as k:
+            row, to = source + k * a.b_row, packed + k * (wide * 4)
+            with e.either(a.b_column.equals(4) & columns.equals(wide)) as (dense, sparse):
+                with dense:
+                    for j in range(vectors):
+                        e.store(e.load(row, j * e.width * 4), to, j * e.width * 4)
+                with sparse, e.loop(0, columns) as c:
+                    e.store(e.load_float(row, c * a.b_column), to, c * 4)
+
+        def act(function, p, column=column, columns=columns):
+            e.call(
+                function, scratch + p * 8, 0, 1, a.depth, 0, packed, zeros, 0,
+                y + p * a.y_row + column * 4, a.y_row, LOWEST, HIGHEST, columns,
+            )  # fmt: skip
+
+        tiles(e, vectors, count, act)
+
+
+@compiled("x x_row w bias y y_row rows depth columns part parts")
+def few_rows(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
+    """A few rows times a large matrix as it lies in memory: as fast as that can be read.
+
+    Each task sums over a part of the depth, into a result of its own.
+    """
+    first = task * a.part
+    last = e.smaller(first + a.part, a.depth)
+    result = a.y + task * a.rows * a.y_row
+    row_bytes = a.columns * 4
+    with e.loop(0, a.rows) as r, e.either(task.equals(0)) as (start, zero):
+        with start:
+            e.copy(result + r * a.y_row, a.bias, row_bytes)
+        with zero:
+            e.clear(result + r * a.y_row, row_bytes)
+
+    def sweep(k: Value, many: int) -> None:
+        weights = a.w + k * row_bytes
+        with e.loop(0, a.rows) as r:
+            xs = [e.load_float(a.x + r * a.x_row, (k + i) * 4) for i in range(many)]
+            to = result + r * a.y_row
+            for at in e.vectors(a.columns):
+                total = e.load(to, at)
+                for i, x in enumerate(xs):
+                    total = e.fma(e.spread(x), e.load(weights + row_bytes * i, at), total)
+                e.store(total, to, at)
+
+    whole = last - (last - first) % ROWS
+    with e.loop(first, whole, ROWS) as k:
+        sweep(k, ROWS)
+    with e.loop(whole, last) as k:
+        sweep(k, 1)
+
+
+@compiled("x parts y rows columns low high chain table steps")
+def add_parts(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
+    """The sum of the results that the tasks of `few_rows` had, then a chain."""
+    row_bytes = a.columns * 4
+    part_bytes = a.rows * row_bytes
+    low, high = e.number(a.low), e.number(a.high)
+    with e.loop(0, a.rows) as r:
+        row = r * row_bytes
+        for at in e.vectors(a.columns):
+            total = e.var(e.load(a.x + row, at))
+            with e.loop(1, a.parts) as part:
+                total.set(total.value + e.load(a.x + part * part_bytes + row, at))
+            value = e.smaller(e.larger(total.value, e.spread(low)), e.spread(high))
+            e.store(value, a.y + row, at)
+    with e.loop(0, a.columns, 4 * e.width) as channel:
+        channels = e.smaller(a.columns - channel, 4 * e.width)
+        after(e, a, e.integer(0), a.rows, row_bytes, channel * 4, channels, scratch)

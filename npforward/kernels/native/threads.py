@@ -1,0 +1,336 @@
+"""Threads that carry out a list of kernels together, without Python between them.
+
+A program is a list of kernels, each cut into tasks.  All threads walk through the list; each takes
+the next task that nobody has taken, and goes on to the next kernel when the last task is done.
+A kernel of one task is the caller's.  Waiting is a short spin, then giving way to whoever else
+wants the processor; between programs the other threads sleep after a short while.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import platform
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from npforward.kernels.native.emit import I32, I64, VOID, Emitter, Value
+from npforward.kernels.native.library import Library, called
+
+# An entry of a program: a kernel, the table of its arguments, its tasks, and two counters: of
+# tasks taken and tasks done.
+ENTRY = ("kernel", "arguments", "tasks", "taken", "done")
+
+# What the threads share: the program being run (0: none) and its length; how many threads entered
+# and left it; how often there was a new one; how many sleep; whether to end; functions of the
+# system; what they need.
+SHARED = ("program", "length", "entered", "left", "turn", "sleeping", "ended", "yield_",
+          "lock", "unlock", "wait", "wake", "mutex", "condition")  # fmt: skip
+SPINS, PATIENCE = 200, 4000  # looks at a counter before giving way, and before going to sleep
+_LINE = 64  # bytes of a cache line
+
+
+def _at(name: str) -> int:
+    return _LINE * SHARED.index(name)
+
+
+def _atomic(e: Emitter, operation: str, address: Value, offset: int, n: int) -> Value:
+    """Change a number that all threads see; gives what it was."""
+    at = e.builder.inttoptr((address + offset).ir, I64.as_pointer())
+    return Value(e, e.builder.atomic_rmw(operation, at, e.integer(n).ir, "seq_cst"))
+
+
+def _read(e: Emitter, address: Value, offset: int) -> Value:
+    at = e.builder.inttoptr((address + offset).ir, I64.as_pointer())
+    return Value(e, e.builder.load_atomic(at, "seq_cst", 8))
+
+
+def _write(e: Emitter, n: Any, address: Value, offset: int) -> None:
+    at = e.builder.inttoptr((address + offset).ir, I64.as_pointer())
+    e.builder.store_atomic(e.integer(n).ir, at, "seq_cst", 8)
+
+
+def _pause(e: Emitter) -> None:
+    """Tell the processor that this is a loop of waiting."""
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        kind = ir.FunctionType(VOID, [])
+        e.builder.call(e.declared("llvm.x86.sse2.pause", kind), [])
+    elif platform.machine().lower() in ("aarch64", "arm64"):
+        hint = e.declared("llvm.aarch64.hint", ir.FunctionType(VOID, [I32]))
+        e.builder.call(hint, [ir.Constant(I32, 1)])
+
+
+def _wait_until(e: Emitter, shared: Value, reached) -> None:
+    looks = e.var(0)
+    with e.forever() as leave_if:
+        leave_if(reached())
+        looks.set(looks.value + 1)
+        with e.either(looks.value < SPINS) as (early, late):
+            with early:
+                _pause(e)
+            with late:
+                e.call_address(e.load_int(shared, _at("yield_")), I64)
+
+
+@called(5)
+def steps(e: Emitter, program, length, scratch, shared, helper) -> None:
+    """Walk through a program; `helper` is 0 for the caller, 2 if it is alone."""
+    with e.loop(0, length) as i:
+        entry = program + i * (8 * len(ENTRY))
+        kernel, arguments, tasks = (e.load_int(entry, 8 * k) for k in range(3))
+        taken, done = 24, 32
+        with e.either((tasks > 1) & (helper < 2)) as (many, one):
+            with many:
+                mine = e.var(0)
+                with e.forever() as leave_if:
+                    task = _atomic(e, "add", entry, taken, 1)
+                    leave_if(task >= tasks)
+                    e.call_address(kernel, VOID, arguments, task, scratch)
+                    mine.set(mine.value + 1)
+                at = e.builder.inttoptr((entry + done).ir, I64.as_pointer())
+                e.builder.atomic_rmw("add", at, mine.value.ir, "seq_cst")
+            with one, e.when(helper.equals(0) | helper.equals(2)):
+                with e.loop(0, tasks) as task:
+                    e.call_address(kernel, VOID, arguments, task, scratch)
+                with e.when(helper.equals(0)):
+                    _write(e, tasks, entry, done)
+        with e.when(helper < 2):
+            _wait_until(e, shared, lambda entry=entry, tasks=tasks: _read(e, entry, done) >= tasks)
+
+
+@called(5)
+def run(e: Emitter, program, length, scratch, shared, walk) -> None:
+    """Run a program with the other threads; `walk` is the address of `steps`."""
+    with e.loop(0, length) as i:
+        entry = program + i * (8 * len(ENTRY))
+        e.store_int(0, entry, 24)
+        e.store_int(0, entry, 32)
+    e.store_int(length, shared, _at("length"))
+    _write(e, program, shared, _at("program"))
+    _atomic(e, "add", shared, _at("turn"), 1)
+    with e.when(_read(e, shared, _at("sleeping")) > 0):
+        mutex, condition = (e.load_int(shared, _at(name)) for name in ("mutex", "condition"))
+        e.call_address(e.load_int(shared, _at("lock")), I64, mutex)
+        e.call_address(e.load_int(shared, _at("wake")), I64, condition)
+        e.call_address(e.load_int(shared, _at("unlock")), I64, mutex)
+    e.call_address(walk, VOID, program, length, scratch, shared, 0)
+    _write(e, 0, shared, _at("program"))
+    # Whoever entered may still look at the program's counters.
+    _wait_until(
+        e,
+        shared,
+        lambda: _read(e, shared, _at("left")) >= _read(e, shared, _at("entered")),
+    )
+
+
+@called(4)
+def serve(e: Emitter, scratch, shared, walk, patience) -> None:
+    """What another thread does: help with every program, until the end."""
+    seen = e.var(0)
+    mutex, condition = (e.load_int(shared, _at(name)) for name in ("mutex", "condition"))
+    with e.forever() as leave_if:
+        looks = e.var(0)
+        with e.forever() as go_on_if:
+            new = _read(e, shared, _at("turn"))
+            go_on_if(new > seen.value)
+            looks.set(looks.value + 1)
+            with e.either(looks.value < patience) as (early, late):
+                with early:
+                    _pause(e)
+                with late:
+                    e.call_address(e.load_int(shared, _at("lock")), I64, mutex)
+                    _atomic(e, "add", shared, _at("sleeping"), 1)
+                    with e.forever() as awake_if:
+                        awake_if(_read(e, shared, _at("turn")) > seen.value)
+                        # Windows's own function has two arguments more.
+                        e.call_address(
+                            e.load_int(shared, _at("wait")), I64, condition, mutex, 0xFFFFFFFF, 0
+                        )
+                    _atomic(e, "sub", shared, _at("sleeping"), 1)
+                    e.call_address(e.load_int(shared, _at("unlock")), I64, mutex)
+        seen.set(_read(e, shared, _at("turn")))
+        leave_if(_read(e, shared, _at("ended")) > 0)
+        _atomic(e, "add", shared, _at("entered"), 1)
+        program = _read(e, shared, _at("program"))
+        with e.when(program > 0):
+            length = e.load_int(shared, _at("length"))
+            e.call_address(walk, VOID, program, length, scratch, shared, 1)
+        _atomic(e, "add", shared, _at("left"), 1)
+
+
+TEAM = (steps, run, serve)  # what programs are run by
+
+
+# ---- the side of Python ----------------------------------------------------------------------
+
+
+def count() -> int:
+    """How many threads to use: NPFORWARD_THREADS, or what BLAS was told, or the CPUs allowed.
+
+    Examples
+    --------
+    >>> count() >= 1
+    True
+    """
+    for name in ("NPFORWARD_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        said = os.environ.get(name, "")
+        if said.isdecimal() and int(said):
+            return int(said)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _system() -> dict[str, Any]:
+    """The system's functions by our names, and how to make a lock and a condition ready."""
+    if sys.platform == "win32":
+        kernel = ctypes.WinDLL("kernel32")  # type: ignore[attr-defined]
+        return {
+            "yield_": kernel.SwitchToThread,
+            "lock": kernel.AcquireSRWLockExclusive,
+            "unlock": kernel.ReleaseSRWLockExclusive,
+            "wait": kernel.SleepConditionVariableSRW,
+            "wake": kernel.WakeAllConditionVariable,
+            "mutex": kernel.InitializeSRWLock,
+            "condition": kernel.InitializeConditionVariable,
+        }
+    c = ctypes.CDLL(None)
+    return {
+        "yield_": c.sched_yield,
+        "lock": c.pthread_mutex_lock,
+        "unlock": c.pthread_mutex_unlock,
+        "wait": c.pthread_cond_wait,
+        "wake": c.pthread_cond_broadcast,
+        "mutex": c.pthread_mutex_init,
+        "condition": c.pthread_cond_init,
+    }
+
+
+def scratch(nbytes: int) -> tuple[np.ndarray, int]:
+    """Memory, and where in it a cache line begins."""
+    memory = np.empty(nbytes + _LINE, np.uint8)
+    address = memory.ctypes.data
+    return memory, address + -address % _LINE
+
+
+class Team:
+    """The threads of a process that run programs; one program at a time, others run alone."""
+
+    def __init__(self, library: Library, size: int) -> None:
+        signature = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 5)
+        self._walk = library.address(steps)
+        self._steps, self._run = signature(self._walk), signature(library.address(run))
+        self._serve = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)(library.address(serve))
+        self._busy = threading.Lock()
+        self.size = size
+        self._local = threading.local()
+        self._memory, self._shared = scratch(_LINE * len(SHARED) + 512)
+        self._memory[:] = 0
+        self._threads: list[threading.Thread] = []
+        self._scratch: list[np.ndarray] = []
+        self._bytes = 0
+        if size > 1:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        words = ctypes.cast(self._shared, ctypes.POINTER(ctypes.c_int64))
+
+        def put(name: str, n: int) -> None:
+            words[_at(name) // 8] = n
+
+        objects = self._shared + _LINE * len(SHARED)
+        system = _system()
+        for name, function in system.items():
+            if name in ("mutex", "condition"):
+                address = objects + 256 * (name == "condition")
+                function(ctypes.c_void_p(address), None)
+                put(name, address)
+            else:
+                put(name, ctypes.cast(function, ctypes.c_void_p).value or 0)
+
+    def _own_scratch(self, nbytes: int) -> int:
+        """Scratch memory of the calling thread."""
+        held = getattr(self._local, "scratch", None)
+        if held is None or held[2] < nbytes:
+            held = self._local.scratch = (*scratch(nbytes), nbytes)
+        return held[1]
+
+    def _start(self, nbytes: int) -> None:
+        """Threads whose scratch memory is large enough; earlier ones are ended."""
+        if self._bytes >= nbytes and self._threads:
+            return
+        self.end()
+        self._bytes = max(nbytes, 2**20)
+        words = ctypes.cast(self._shared, ctypes.POINTER(ctypes.c_int64))
+        words[_at("ended") // 8] = 0
+        for i in range(self.size - 1):
+            memory, address = scratch(self._bytes)
+            self._scratch.append(memory)
+            thread = threading.Thread(
+                target=self._serve,
+                args=(address, self._shared, self._walk, PATIENCE),
+                name=f"npforward-{i + 1}",
+                daemon=True,
+            )
+            thread.start()
+            self._threads.append(thread)
+
+    def end(self) -> None:
+        """Let the other threads end."""
+        if not self._threads:
+            return
+        words = ctypes.cast(self._shared, ctypes.POINTER(ctypes.c_int64))
+        words[_at("ended") // 8] = 1
+        nothing = np.zeros(1, np.int64)
+        self._run(nothing.ctypes.data, 0, 0, self._shared, self._walk)
+        for thread in self._threads:
+            thread.join()
+        self._threads, self._scratch = [], []
+
+    def run(self, program: int, length: int, nbytes: int, alone: bool) -> None:
+        """Carry out a program at this address; its kernels need so much scratch memory."""
+        mine = self._own_scratch(nbytes)
+        if self.size == 1 or alone or not self._busy.acquire(blocking=False):
+            self._steps(program, length, mine, self._shared, 2)
+            return
+        try:
+            self._start(nbytes)
+            self._run(program, length, mine, self._shared, self._walk)
+        finally:
+            self._busy.release()
+
+
+_teams: dict[int, Team] = {}
+_making = threading.Lock()
+
+
+def team(library: Library) -> Team:
+    """The threads of this process, as many as are wanted now."""
+    size = count()
+    found = _teams.get(size)
+    if found is None:
+        with _making:
+            found = _teams.setdefault(size, Team(library, size))
+    return found
+
+
+def _forget() -> None:
+    """A forked process has none of its parent's threads."""
+    global _making
+    _teams.clear()
+    _making = threading.Lock()
+
+
+def _end() -> None:
+    for each in list(_teams.values()):
+        each.end()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+atexit.register(_end)

@@ -1,0 +1,93 @@
+"""The inner loop of convolutions and matrix products: a tile of the output that stays in registers.
+
+A tile is P pixels (rows of the result) by B vectors of channels.  For every number of a pixel's
+receptive field, one multiplication and addition in each of its P x B registers:
+
+    for each run of memory that the receptive field consists of:
+        for k in the run:
+            y[p, :] += x[p][k] * w[k, :]        for all p at once
+
+The numbers of a run lie one after another, as they do in channels-last layout; where each run of
+each pixel begins is said by a table of addresses, so that strides, dilation, borders and rows of
+any layout are the table's business.  A loop over k has P broadcasts and B loads for P x B
+multiply-adds, and needs no copy of the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llvmlite import ir
+
+from npforward.kernels.native.emit import Emitter, Value
+
+UNROLL = 4
+
+
+def shape(width: int, registers: int) -> tuple[int, int]:
+    """(pixels, vectors) of the largest tile for a CPU with so many vector registers.
+
+    The sums, the vectors of weights and one broadcast number must fit the registers; one pixel
+    more needs an address register more, of which x86 has 16.
+
+    Examples
+    --------
+    >>> shape(8, 16), shape(16, 32), shape(4, 32)
+    ((6, 2), (12, 2), (6, 4))
+    """
+    if registers < 32:
+        return 6, 2
+    return (12, 2) if width >= 16 else (6, 4)
+
+
+# What a tile is told: where the addresses of its pixels are in the table of runs, and how far
+# it is to those of the next run; how many runs, of how many numbers; weights, bias; the output
+# of the first pixel and the distance to the next; the lowest and highest value, as bits of
+# float32; how many channels there are.
+ARGUMENTS = 13
+
+
+def emit(e: Emitter, pixels: int, vectors: int) -> ir.Function:
+    """The function of a tile of this size."""
+
+    def body(e: Emitter, args: Sequence[Value]) -> None:
+        table, next_run, runs, length, inward, w, bias, start, y, y_next, low, high, channels = args
+        bytes_ = e.width * 4
+        sums = [[e.var(e.load(bias, j * bytes_)) for j in range(vectors)] for _ in range(pixels)]
+        with e.when(start.equals(1)):  # go on from what is there
+            for p in range(pixels):
+                for j in range(vectors):
+                    sums[p][j].set(e.load(y + y_next * p, j * bytes_))
+        at = e.var(w)
+
+        def step(x: Sequence[Value], k: Value, weights: Value, u: int) -> None:
+            ws = [e.load(weights, (u * vectors + j) * bytes_) for j in range(vectors)]
+            for p in range(pixels):
+                number = e.broadcast(x[p] + k, 4 * u)
+                for j in range(vectors):
+                    sums[p][j].set(e.fma(number, ws[j], sums[p][j].value))
+
+        whole = length - length % UNROLL
+        with e.loop(0, runs) as run:
+            row = table + run * next_run
+            x = [e.load_int(row, 8 * p) + inward for p in range(pixels)]
+            for first, last, times in ((e.integer(0), whole, UNROLL), (whole, length, 1)):
+                with e.loop(first * 4, last * 4, times * 4) as k:
+                    for u in range(times):
+                        step(x, k, at.value, u)
+                    at.set(at.value + times * vectors * bytes_)
+
+        low, high = (e.spread(e.number(bits)) for bits in (low, high))
+        with e.either(channels >= vectors * e.width) as (all_, some):
+            for branch, partial in ((all_, False), (some, True)):
+                with branch:
+                    for p in range(pixels):
+                        for j in range(vectors):
+                            value = e.smaller(e.larger(sums[p][j].value, low), high)
+                            to = y + y_next * p + j * bytes_
+                            if partial:
+                                e.store_first(value, to, channels - j * e.width)
+                            else:
+                                e.store(value, to)
+
+    return e.helper(f"tile_{pixels}x{vectors}", ARGUMENTS, body)

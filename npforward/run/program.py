@@ -1,0 +1,245 @@
+"""A list of compiled kernels with their arguments, and the memory that it runs in."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from npforward.kernels.native.library import Compiled, Library
+from npforward.kernels.native.threads import ENTRY, TEAM, team
+from npforward.run.arena import POOL
+from npforward.tape import Var
+
+ALIGNED = 64  # bytes: no value begins within a cache line
+
+
+@dataclass(eq=False)
+class Buffer:
+    """Memory of a program: of a value, of scratch between kernels, or an array from outside."""
+
+    nbytes: int = 0
+    outside: Var | None = None
+    kept: bool = False  # whether somebody outside the program gets it
+    first: int = 10**9  # of the calls that use it
+    last: int = -1
+    offset: int = 0
+
+    def used(self, call: int) -> None:
+        self.first, self.last = min(self.first, call), max(self.last, call)
+
+
+@dataclass(frozen=True, eq=False)
+class At:
+    """An address: so many bytes into a buffer."""
+
+    buffer: Buffer
+    offset: int = 0
+
+
+@dataclass(eq=False)
+class Constant:
+    """An array that is made once from the weights, and then kept."""
+
+    make: Callable[[Callable[[Var], np.ndarray]], np.ndarray]
+    array: np.ndarray | None = None
+
+
+@dataclass(eq=False)
+class Table:
+    """A table of integers and addresses, which a kernel gets the address of."""
+
+    words: list[Any]
+
+
+@dataclass(eq=False)
+class Call:
+    """One kernel with its arguments by name."""
+
+    kernel: Compiled
+    arguments: dict[str, Any]
+    tasks: int
+    scratch: int = 0
+    scope: str = ""  # the layers it computes
+    flops: int = 0
+    nbytes: int = 0  # that it reads and writes
+
+
+@dataclass(eq=False)
+class Frame:
+    """The words of a program in memory, with addresses filled in; for one run at a time."""
+
+    words: np.ndarray
+    address: int
+    bases: tuple[int, ...] = ()
+
+
+def aligned(shape: Sequence[int], dtype: Any = np.float32) -> np.ndarray:
+    """An array that begins where a cache line does; what is in it is anything.
+
+    Examples
+    --------
+    >>> aligned((2, 3)).ctypes.data % 64
+    0
+    """
+    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+    raw = np.empty(nbytes + ALIGNED, np.uint8)
+    start = -raw.ctypes.data % ALIGNED
+    return raw[start : start + nbytes].view(dtype).reshape(shape)
+
+
+@dataclass(eq=False)
+class Program:
+    """Kernels that run one after another without Python between them."""
+
+    library: Library
+    calls: list[Call]
+    buffers: list[Buffer]
+    given_out: dict[Var, At]  # the values that somebody outside gets, by their Vars
+    _frames: list[Frame] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.scratch = max((call.scratch for call in self.calls), default=0) + 4096
+        self.alone = all(call.tasks <= 1 for call in self.calls)
+        self._place()
+        self._outside = [b for b in self.buffers if b.outside is not None]
+        places = {id(b): i for i, b in enumerate(self._outside)}
+        self._made = [
+            (var, at.buffer.offset + at.offset)
+            for var, at in self.given_out.items()
+            if at.buffer.outside is None
+        ]
+        self._passed = [  # what came from outside and goes out under another shape
+            (var, places[id(at.buffer)])
+            for var, at in self.given_out.items()
+            if at.buffer.outside is not None
+        ]
+        self._assembled = threading.Lock()
+        self._ready = False
+
+    @property
+    def kernels(self) -> list[Compiled]:
+        """What it needs compiled."""
+        called = [c for call in self.calls for c in call.arguments.values()
+                  if isinstance(c, Compiled)]  # fmt: skip
+        return list(dict.fromkeys([*(call.kernel for call in self.calls), *called, *TEAM]))
+
+    @property
+    def seconds(self) -> float:
+        """About how long the numpy references would take."""
+        return sum(c.flops / 2e10 + c.nbytes / 1e9 + 5e-5 for c in self.calls)
+
+    # ---- memory -------------------------------------------------------------------------------
+
+    def _place(self) -> None:
+        """Where each buffer lies: kept ones one after another, others where nothing else is."""
+        self.kept_bytes = self.passing_bytes = 0
+        passing: list[Buffer] = []
+        for buffer in sorted(self.buffers, key=lambda b: b.first):
+            if buffer.outside is not None:
+                continue
+            size = -(-buffer.nbytes // ALIGNED) * ALIGNED + ALIGNED
+            if buffer.kept:
+                buffer.offset, self.kept_bytes = self.kept_bytes, self.kept_bytes + size
+                continue
+            others = [o for o in passing if o.first <= buffer.last and buffer.first <= o.last]
+            at = 0
+            for other in sorted(others, key=lambda o: o.offset):
+                if other.offset - at >= size:
+                    break
+                at = max(at, -(-(other.offset + other.nbytes) // ALIGNED) * ALIGNED + ALIGNED)
+            buffer.offset = at
+            passing.append(buffer)
+            self.passing_bytes = max(self.passing_bytes, at + size)
+
+    # ---- words --------------------------------------------------------------------------------
+
+    def _assemble(self) -> None:
+        """Lay out the program's entries and tables as words; note where addresses go."""
+        words: list[Any] = []
+        for call in self.calls:
+            kernel = self.library.address(call.kernel)
+            arguments = Table([call.arguments[name] for name in call.kernel.arguments])
+            words += [kernel, arguments, call.tasks, 0, 0]
+        assert len(words) == len(self.calls) * len(ENTRY)
+        at = 0
+        where: dict[int, int] = {}
+        while at < len(words):
+            word = words[at]
+            if isinstance(word, Table) and id(word) not in where:
+                where[id(word)] = len(words)
+                words += word.words
+            at += 1
+        fixed = np.zeros(len(words), np.int64)
+        targets: list[tuple[int, int, int]] = []  # position, which base, offset
+        self._constants: list[tuple[int, Constant]] = []
+        bases = {id(b): 3 + i for i, b in enumerate(self._outside)}
+        for i, word in enumerate(words):
+            if isinstance(word, Table):
+                targets.append((i, 2, where[id(word)] * 8))
+            elif isinstance(word, Constant):
+                self._constants.append((i, word))
+            elif isinstance(word, At):
+                buffer = word.buffer
+                base = bases.get(id(buffer), 0 if buffer.kept else 1)
+                targets.append((i, base, word.offset + buffer.offset))
+            elif isinstance(word, Compiled):
+                fixed[i] = self.library.address(word)
+            else:
+                fixed[i] = word
+        self._words = fixed
+        columns = np.array(targets, np.int64).reshape(-1, 3)
+        self._positions, self._bases, self._offsets = columns.T.copy()
+
+    def _frame(self, weight: Callable[[Var], np.ndarray]) -> Frame:
+        with self._assembled:
+            if not self._ready:
+                self.library.prepare(self.kernels)
+                self._assemble()
+                for position, constant in self._constants:
+                    if constant.array is None:
+                        constant.array = constant.make(weight)
+                    self._words[position] = constant.array.ctypes.data
+                self._ready = True
+        words = self._words.copy()
+        return Frame(words, words.ctypes.data)
+
+    # ---- running ------------------------------------------------------------------------------
+
+    def run(
+        self, outside: Mapping[Var, np.ndarray], weight: Callable[[Var], np.ndarray]
+    ) -> dict[Var, np.ndarray]:
+        """Run all kernels; gives the arrays of the values that go out, in memory of their own."""
+        try:
+            frame = self._frames.pop()
+        except IndexError:
+            frame = self._frame(weight)
+        arrays = [_plain(outside[b.outside]) for b in self._outside if b.outside is not None]
+        kept, passing = POOL.lend(self.kept_bytes), POOL.lend(self.passing_bytes)
+        bases = (kept.address, passing.address, frame.address, *(a.ctypes.data for a in arrays))
+        if bases != frame.bases:
+            known = np.array(bases, np.int64)
+            frame.words[self._positions] = known[self._bases] + self._offsets
+            frame.bases = bases
+        self._team.run(frame.address, len(self.calls), self.scratch, self.alone)
+        self._frames.append(frame)
+        memory = np.asarray(kept)
+        values = {
+            var: np.ndarray(var.shape, np.float32, memory, offset) for var, offset in self._made
+        }
+        for var, i in self._passed:
+            values[var] = arrays[i].reshape(var.shape)
+        return values
+
+    @property
+    def _team(self) -> Any:
+        return team(self.library)
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """The array as kernels read it: float32 numbers one after another."""
+    return np.ascontiguousarray(array, np.float32)

@@ -1,0 +1,496 @@
+"""Compiled kernels against the numpy references: every rule, odd shapes, any CPU, any threads."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from npforward import kernels, ops
+from npforward.kernels.native import elementwise, threads
+from npforward.kernels.native.library import KERNELS, Library, Target, library
+from npforward.run.lowering import RULES, Recorded, lower
+from npforward.tape import Tape
+
+HOST = Target.host()
+pytestmark = pytest.mark.skipif(HOST is None, reason="no compiled kernels for this CPU")
+rng = np.random.default_rng(8)
+
+
+def narrower(width: int) -> Library:
+    """The kernels for vectors of another width, which every CPU can run in parts."""
+    return Library(Target(HOST.cpu, HOST.features, width, 32 if width == 16 else 16))
+
+
+LIBRARIES = {width: narrower(width) for width in (4, 8, 16)}
+
+
+def record(function, *arrays, constants=()):
+    """A recording of a function of arrays, and their Vars."""
+    tape = Tape()
+    vars_ = [tape.var(a.shape, a.dtype) for a in arrays]
+    out = function(*vars_)
+    return tape, vars_, out, {v for v, i in zip(vars_, range(len(vars_)), strict=True)
+                              if i in constants}  # fmt: skip
+
+
+def compiled(function, *arrays, constants=(), with_=None):
+    """What kernels compute of a function of arrays; those numbered in `constants` are weights."""
+    tape, vars_, out, fixed = record(function, *arrays, constants=constants)
+    outs = out if isinstance(out, (tuple, list)) else (out,)
+    makers = {o: step for step in tape.steps for o in step.outs}
+    users: dict = {}
+    for step in tape.steps:
+        for v in step.ins:
+            users.setdefault(v, []).append(step)
+    recorded = Recorded(fixed, makers, users, set(outs))
+    assert all(recorded.fits(step) for step in tape.steps), "a step stays with numpy"
+    program = lower(tape.steps, set(outs), fixed, with_ or library())
+    values = dict(zip(vars_, arrays, strict=True))
+    found = program.run({v: a for v, a in values.items() if v not in fixed}, values.__getitem__)
+    return [found[o] for o in outs]
+
+
+def agree(function, *arrays, constants=(), with_=None, rtol=2e-5, atol=2e-5):
+    got = compiled(function, *arrays, constants=constants, with_=with_)
+    with np.errstate(all="ignore"):
+        want = function(*arrays)
+    wants = want if isinstance(want, (tuple, list)) else (want,)
+    for g, w in zip(got, wants, strict=True):
+        assert g.shape == w.shape
+        assert g.dtype == w.dtype
+        np.testing.assert_allclose(g, w, rtol=rtol, atol=atol * max(1, np.abs(w).max(initial=0)))
+    return got
+
+
+def normal(*shape):
+    return rng.normal(size=shape).astype("float32")
+
+
+def conv_of(strides, dilation, groups, widths, value=0.0):
+    def function(x, w, b):
+        x = ops.pad(x, widths=((0, 0), *widths, (0, 0)), value=value)
+        y = ops.conv(x, w, strides=strides, dilation=dilation, groups=groups)
+        return ops.relu(y + b)
+
+    return function
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.data())
+def test_convolutions_of_any_kind(data):
+    draw = data.draw
+    n = draw(st.integers(1, 3))
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    c, f = draw(st.integers(1, 20)), draw(st.integers(1, 40))
+    size, strides, dilation = (tuple(draw(st.integers(1, 3)) for _ in range(n)) for _ in range(3))
+    widths = tuple((draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in range(n))
+    space = tuple((k - 1) * d + 1 + draw(st.integers(0, 9)) for k, d in zip(size, dilation,
+                                                                        strict=True))  # fmt: skip
+    x = normal(draw(st.integers(1, 3)), *space, c * groups)
+    w, b = normal(*size, c, f * groups), normal(f * groups)
+    width = draw(st.sampled_from([4, 8, 16]))
+    function = conv_of(strides, dilation, groups, widths)
+    agree(function, x, w, b, constants=(1, 2), with_=LIBRARIES[width])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_depthwise_convolutions_and_pools_of_any_kind(data):
+    draw = data.draw
+    n = draw(st.integers(1, 3))
+    c = draw(st.integers(1, 70))
+    size, strides, dilation = (tuple(draw(st.integers(1, 3)) for _ in range(n)) for _ in range(3))
+    widths = tuple((draw(st.integers(0, k - 1)), draw(st.integers(0, k - 1))) for k in size)
+    space = tuple((k - 1) * d + 1 + draw(st.integers(0, 9)) for k, d in zip(size, dilation,
+                                                                        strict=True))  # fmt: skip
+    x, w, b = normal(draw(st.integers(1, 3)), *space, c), normal(*size, c, 1), normal(c)
+    width = draw(st.sampled_from([4, 8, 16]))
+    border = ((0, 0), *widths, (0, 0))
+
+    def depthwise(x, w, b):
+        x = ops.pad(x, widths=border)
+        return ops.relu6(ops.depthwise_conv(x, w, strides=strides, dilation=dilation) + b)
+
+    def largest(x):
+        x = ops.pad(x, widths=border, value=ops.lowest(x.dtype))
+        return ops.max_pool(x, size=size, strides=strides)
+
+    def mean(x):
+        x = ops.pad(x, widths=border)
+        return ops.average_pool(x, size=size, strides=strides, widths=border)
+
+    agree(depthwise, x, w, b, constants=(1, 2), with_=LIBRARIES[width])
+    agree(largest, x, with_=LIBRARIES[width], rtol=0, atol=0)
+    agree(mean, x, with_=LIBRARIES[width])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 300), st.integers(1, 70), st.sampled_from([4, 8, 16]))
+def test_products_with_a_matrix(rows, depth, channels, width):
+    x, w, b = normal(rows, depth), normal(depth, channels), normal(channels)
+    agree(lambda x, w, b: ops.sigmoid(ops.dense(x, w) + b), x, w, b, constants=(1, 2),
+          with_=LIBRARIES[width], atol=2e-4)  # fmt: skip
+
+
+EINSUMS = [
+    ("abc,cde->abde", (2, 5, 7), (7, 3, 4), True),
+    ("abcd,cde->abe", (2, 5, 3, 4), (3, 4, 6), True),
+    ("aecd,abcd->acbe", (2, 5, 3, 7), (2, 6, 3, 7), False),
+    ("acbe,aecd->abcd", (2, 3, 6, 5), (2, 5, 3, 7), False),
+]
+
+
+@pytest.mark.parametrize(("equation", "a", "b", "constant"), EINSUMS, ids=lambda v: str(v))
+def test_products_of_matrices(equation, a, b, constant):
+    for width in LIBRARIES:
+        agree(lambda x, y: ops.einsum(x, y, equation=equation), normal(*a), normal(*b),
+              constants=(1,) if constant else (), with_=LIBRARIES[width])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [((4, 5), (5, 6)), ((2, 3, 4, 5), (2, 3, 5, 1)), ((3, 4, 5), (5, 7)), ((2, 1, 5), (1, 5, 33))],
+    ids=str,
+)
+def test_matrix_products_broadcast(a, b):
+    agree(ops.matmul, normal(*a), normal(*b))
+
+
+SHAPES = [(1,), (3, 5), (2, 7, 3), (2, 3, 5, 4), (4099,), (3, 2048), (70, 33)]
+UNARY = {
+    **{name: getattr(ops, name) for name in (
+        "relu relu6 sigmoid tanh silu softplus hard_tanh hard_sigmoid hard_sigmoid_keras2 elu "
+        "hard_silu selu gelu leaky_relu exp log sqrt square negative absolute softmax").split()},
+    "gelu_tanh": lambda x: ops.gelu(x, approximate=True),
+    "relu_slope": lambda x: ops.relu(x, negative_slope=0.1),
+    "relu_cap": lambda x: ops.relu(x, max_value=2.5),
+    "elu_alpha": lambda x: ops.elu(x, alpha=0.3),
+    "row_mean": lambda x: ops.mean(x, axis=-1, keepdims=True),
+    "row_max": lambda x: ops.max(x, axis=-1),
+    "row_sum": lambda x: ops.sum(x, axis=[x.ndim - 1]),
+    "max_with": lambda x: ops.maximum(x, 0.5),
+    "min_with": lambda x: ops.minimum(x, 0.5),
+    "scaled": lambda x: (x * 2.0 - 1.0) / 3.0,
+    "taken_from": lambda x: 1.0 - x,
+    "over": lambda x: 1.0 / x,
+}  # fmt: skip
+ROWS = {"softmax", "row_mean", "row_max", "row_sum"}
+EXTREMES = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, 3e38, -3e38, 1.0, -1.0], "float32")
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_functions_of_each_number(name):
+    for shape in SHAPES:
+        if name in ROWS and shape[-1] > elementwise.PIECE:
+            continue  # longer than a piece, a row stays with numpy
+        for width in LIBRARIES:
+            agree(UNARY[name], normal(*shape) * 3, with_=LIBRARIES[width], rtol=3e-6, atol=3e-6)
+
+
+@pytest.mark.parametrize("name", sorted(set(UNARY) - ROWS - {"scaled"}))
+def test_functions_of_what_is_no_ordinary_number(name):  # what is folded need not overflow
+    x = np.tile(EXTREMES, 3)
+    (got,) = compiled(UNARY[name], x)
+    with np.errstate(all="ignore"):
+        want = UNARY[name](x)
+    np.testing.assert_allclose(got, want, rtol=3e-6, atol=1e-44)
+
+
+EXACT = {
+    "exp": np.exp,
+    "log": np.log,
+    "tanh": np.tanh,
+    "sigmoid": lambda x: np.where(x >= 0, 1, np.exp(-np.abs(x))) / (1 + np.exp(-np.abs(x))),
+    "erf": np.vectorize(math.erf),
+}
+
+
+def chain_of(name, x):
+    """A function of kernels by its name, which need not be an op."""
+    from npforward.run.program import At, Buffer, Call, Program, Table
+
+    tape = Tape()
+    v, out = tape.var(x.shape, "float32"), tape.var(x.shape, "float32")
+    to, source = Buffer(x.nbytes, kept=True, first=0, last=0), Buffer(outside=v)
+    step = [elementwise.code(name), At(to), 0, At(source), 0, 0, 0, 0, 0, 0, 0]
+    rows = -(-x.size // elementwise.PIECE)
+    arguments = {"chain": elementwise.chain, "table": Table(step), "steps": 1, "rows": rows,
+                 "columns": elementwise.PIECE, "rows_each": rows, "numbers": x.size,
+                 "image": 2**40}  # fmt: skip
+    call = Call(elementwise.elementwise, arguments, 1, elementwise.SCRATCH_BYTES)
+    return Program(library(), [call], [to, source], {out: At(to)}).run({v: x}, None)[out]
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_functions_are_within_two_ulp(name):
+    every = np.arange(0, 2**32, 9973, dtype=np.int64).astype(np.uint32).view(np.float32)
+    x = np.concatenate([every, np.linspace(-120, 120, 200_001, dtype=np.float32)])
+    y = chain_of(name, x)
+    with np.errstate(all="ignore"):
+        want = EXACT[name](x.astype(np.float64))
+        rounded = want.astype(np.float32)
+        np.testing.assert_array_equal(np.isnan(y), np.isnan(rounded))
+        np.testing.assert_array_equal(np.isinf(y), np.isinf(rounded))
+        known = np.isfinite(rounded)
+        ulp = np.spacing(np.abs(rounded[known])).astype(np.float64)
+        assert np.max(np.abs(y[known] - want[known]) / ulp) < 2
+
+
+BROADCAST = [((3, 4, 5), (3, 4, 5)), ((3, 4, 5), (3, 4, 1)), ((3, 4, 5), (3, 1, 5)),
+             ((2, 6, 7, 3), (2, 1, 1, 3)), ((2, 6, 7, 1), (2, 1, 1, 1)),
+             ((2, 6, 7, 5), (2, 6, 7, 1))]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "maximum", "minimum"])
+@pytest.mark.parametrize(("a", "b"), BROADCAST, ids=str)
+def test_arithmetic_of_two_values(name, a, b):
+    op = getattr(ops, name)
+    if b == (3, 1, 5) and a == (3, 4, 5):
+        agree(op, normal(*a), normal(*b))  # one row for each "image"
+    else:
+        agree(op, normal(*a), normal(*b))
+        agree(lambda x, y: op(y, x), normal(*a), normal(*b))
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (2, 4, 7, 3), (700, 2), (2, 3, 100)], ids=str)
+def test_constants_for_each_channel(shape):
+    x, scale, shift, mean = normal(*shape), normal(shape[-1]), normal(shape[-1]), normal(shape[-1])
+
+    def normalised(x, scale, shift, mean):
+        return ops.relu(scale * ((x - mean) / 1.5) + shift)
+
+    agree(normalised, x, scale, shift, mean, constants=(1, 2, 3))
+    agree(lambda x, c: ops.maximum(x, c), x, scale, constants=(1,))
+    agree(lambda x, c: c / x, x, scale, constants=(1,))
+
+
+@pytest.mark.parametrize("width", [4, 8, 16])
+def test_a_normalisation_of_rows_is_one_chain(width):
+    def layer(x, gamma, beta):
+        mu = ops.mean(x, axis=-1, keepdims=True)
+        variance = ops.mean(ops.square(x - mu), axis=-1, keepdims=True)
+        return gamma * ((x - mu) / ops.sqrt(variance + 1e-3)) + beta
+
+    x, gamma, beta = normal(3, 17, 50), normal(50), normal(50)
+    agree(layer, x, gamma, beta, constants=(1, 2), with_=LIBRARIES[width])
+    tape, _, out, fixed = record(layer, x, gamma, beta, constants=(1, 2))
+    assert len(lower(tape.steps, {out}, fixed, library()).calls) == 1
+
+
+def test_what_is_wanted_is_written_and_what_is_not_is_folded():
+    def layers(x, w, b, scale, shift, other):
+        conv = ops.conv(x, w, strides=(1, 1), dilation=(1, 1)) + b
+        norm = conv * scale + shift
+        total = norm + other
+        return conv, norm, total, ops.relu(total)
+
+    x, w, b = normal(2, 9, 8, 5), normal(3, 3, 5, 20), normal(20)
+    scale, shift, other = normal(20), normal(20), normal(2, 7, 6, 20)
+    given = (x, w, b, scale, shift, other)
+    agree(layers, *given, constants=(1, 2, 3, 4))
+    agree(lambda *a: layers(*a)[3], *given, constants=(1, 2, 3, 4))
+    for function in (layers, lambda *a: layers(*a)[3]):
+        tape, _, out, fixed = record(function, *given, constants=(1, 2, 3, 4))
+        outs = set(out) if isinstance(out, tuple) else {out}
+        assert len(lower(tape.steps, outs, fixed, library()).calls) == 1
+
+
+def test_numbers_moved_about():
+    x = normal(3, 4, 5, 6)
+    for axes in [(3, 2, 1, 0), (0, 2, 1, 3), (1, 0, 2, 3), (0, 1, 3, 2)]:
+        agree(lambda x, axes=axes: ops.transpose(x, axes=axes), x, rtol=0, atol=0)
+    for key in [(0,), (slice(None), 1), (..., slice(1, 3)), (slice(None, None, -1),),
+                (slice(2), None, slice(None, None, 2))]:  # fmt: skip
+        agree(lambda x, key=key: ops.getitem(x, key=key), x, rtol=0, atol=0)
+    for axis in range(4):
+        agree(lambda a, b, axis=axis: ops.concatenate(a, b, a, axis=axis), x, x + 1, rtol=0,
+              atol=0)  # fmt: skip
+    for value in (0.0, 1.5):
+        agree(lambda x, v=value: ops.pad(x, widths=((0, 0), (1, 2), (0, 3), (0, 0)), value=v), x)
+    agree(lambda x: ops.relu(ops.reshape(ops.transpose(x, axes=(0, 2, 1, 3)), shape=(15, -1))), x)
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
+def test_loops_over_time(name):
+    from test_fusion import GATES, model, recurrent
+
+    for units, samples in [(5, 4), (16, 1), (33, 13)]:
+        for options in [{}, {"return_sequences": False}, {"go_backwards": True}]:
+            made = model(recurrent(name, units=units, **options))
+            x = normal(samples, 7, 3)
+            trace = made.trace(x)
+            assert trace.kernels == "compiled" or library().missing(KERNELS.values())
+            np.testing.assert_allclose(
+                trace["rnn"], made.trace(x, inner=True)["rnn"], rtol=1e-5, atol=2e-5
+            )
+    assert GATES
+
+
+def test_every_rule_is_tested_here():
+    """Each op that has a rule is one that the functions above are made of."""
+    import inspect
+
+    source = inspect.getsource(sys.modules[__name__])
+    names = {op.__name__ for op in RULES} - {"scan", "cast", "expand_dims", "squeeze"}
+    assert [name for name in names if name not in source] == []
+
+
+# ---- memory and threads ----------------------------------------------------------------------
+
+
+def convolution(n=2):
+    x, w, b = normal(n, 40, 40, 16), normal(3, 3, 16, 32), normal(32)
+    function = conv_of((1, 1), (1, 1), 1, ((1, 1), (1, 1)))
+    tape, vars_, out, fixed = record(function, x, w, b, constants=(1, 2))
+    program = lower(tape.steps, {out}, fixed, library())
+    values = dict(zip(vars_, (x, w, b), strict=True))
+    return lambda: program.run({vars_[0]: x}, values.__getitem__)[out]
+
+
+def test_any_number_of_threads_gives_the_same_bits(monkeypatch):
+    run, found = convolution(), []
+    for count in ("1", "2", "3"):
+        monkeypatch.setenv("NPFORWARD_THREADS", count)
+        found.append(run().copy())
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_what_somebody_holds_is_never_written_again():
+    run = convolution()
+    held = [run() for _ in range(4)]
+    copies = [h.copy() for h in held]
+    view = held.pop()[0, 3:5]
+    kept = view.copy()
+    for _ in range(5):
+        run()
+    for h, c in zip(held, copies, strict=False):
+        np.testing.assert_array_equal(h, c)
+    np.testing.assert_array_equal(view, kept)
+
+
+def test_memory_is_used_again_when_nobody_holds_it():
+    run = convolution()
+    places = {run().__array_interface__["data"][0] for _ in range(6)}
+    assert len(places) == 1
+
+
+def test_several_threads_of_python_at_once():
+    run = convolution()
+    want, wrong = run().copy(), []
+
+    def work():
+        for _ in range(20):
+            if not np.array_equal(run(), want):
+                wrong.append(1)
+
+    team = [threading.Thread(target=work) for _ in range(4)]
+    for each in team:
+        each.start()
+    for each in team:
+        each.join()
+    assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_has_threads_of_its_own(monkeypatch):
+    code = """
+import os, warnings
+warnings.simplefilter("ignore")
+import sys
+sys.path.insert(0, "tests")
+os.environ["NPFORWARD_THREADS"] = "2"
+from test_compiled import convolution
+import numpy as np
+run = convolution()
+want = run().copy()
+child = os.fork()
+same = np.array_equal(run(), want) and np.array_equal(run(), want)
+if child == 0:
+    os._exit(0 if same else 1)
+_, status = os.waitpid(child, 0)
+sys.exit(0 if same and status == 0 else 1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
+                          check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_threads_are_as_many_as_are_asked_for(monkeypatch):
+    monkeypatch.setenv("NPFORWARD_THREADS", "3")
+    assert threads.count() == 3
+    monkeypatch.setenv("NPFORWARD_THREADS", "no number")
+    assert threads.count() >= 1
+
+
+# ---- the cache of compiled kernels -----------------------------------------------------------
+
+
+def test_a_kernel_is_kept_and_loaded_again(tmp_path):
+    kernel = KERNELS["border"]
+    first = Library(HOST, tmp_path)
+    assert first.missing([kernel]) == [kernel]
+    first.prepare([kernel])
+    (path,) = tmp_path.glob("*.o")
+    kept = path.read_bytes()
+    second = Library(HOST, tmp_path)
+    assert second.missing([kernel]) == []
+    assert second.address(kernel)
+    assert path.read_bytes() == kept
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty", "open to all"])
+def test_a_damaged_or_foreign_file_is_made_anew(tmp_path, damage):
+    kernel = KERNELS["border"]
+    Library(HOST, tmp_path).prepare([kernel])
+    (path,) = tmp_path.glob("*.o")
+    whole = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(whole[:-10])
+    elif damage == "changed":
+        path.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    else:
+        if os.name == "nt":
+            pytest.skip("no such permissions here")
+        path.chmod(0o666)
+    again = Library(HOST, tmp_path)
+    assert again.missing([kernel]) == [kernel]
+    again.prepare([kernel])
+    assert path.read_bytes() == whole
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_numpy_only_switches_them_off(monkeypatch):
+    assert kernels.which() == "compiled"
+    with kernels.numpy_only():
+        assert kernels.which() == "numpy"
+    monkeypatch.setenv("NPFORWARD_KERNELS", "numpy")
+    assert kernels.which() == "numpy"
+
+
+def test_without_llvmlite_everything_still_works():
+    code = """
+import sys
+sys.modules["llvmlite"] = None
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *a: None if name == "llvmlite" else found(name, *a)
+import numpy as np
+import npforward as npf
+model = npf.load_model("weights_fixtures/models/mlp/model.keras")
+assert model.trace(np.zeros((1, 13))).kernels == "numpy"
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=False
+    )
+    assert done.returncode == 0, done.stderr
