@@ -18,7 +18,7 @@ Results = dict[str, Any]
 COLOURS = {
     "onnxruntime": "#1f77b4",
     "openvino": "#9467bd",
-    "openvino-shared": "#c5b0d5",
+    "openvino-copies": "#c5b0d5",
     "tensorflow": "#ff7f0e",
     "xla": "#8c564b",
     "torch": "#d62728",
@@ -168,7 +168,7 @@ def details(row: Row) -> list[str]:
         return [*line, f"failed: {row['failed'][:60]}", "", "", "", "", ""]
     ratio = ranged(row["ratio"]) if "ratio" in row else ""
     if row["peer"] == OURS and ratio:
-        ratio += f" of the best, {name_of(row['best'])} most often"
+        ratio += f" of the best ({name_of(row['best'])})"
     error = f"{row['error']:.0e}" if "error" in row else ""
     opening = number(row["seconds to open"])
     return [
@@ -272,7 +272,12 @@ def draw_speed(rows: Sequence[Row]) -> Any:
     figure.supxlabel("npforward's time / the peer's: left of 1 npforward is faster", fontsize=10)
     handles = [axes[0].barh(0, 0, color=COLOURS[peer]) for peer in peers]
     figure.legend(
-        handles, map(name_of, peers), loc="outside upper center", ncols=4, frameon=False, fontsize=9
+        handles,
+        map(name_of, peers),
+        loc="outside upper center",
+        ncols=4 if len(panels) > 1 else 2,
+        frameon=False,
+        fontsize=9,
     )
     return figure
 
