@@ -23,6 +23,7 @@ import numpy as np
 
 HERE = Path(__file__).parent
 MAKE = HERE.parent / "weights_fixtures" / "make"
+DIGITS = 12  # of the digest of its sources in the name of a model's folder
 
 
 def lenet(keras: Any) -> Any:
@@ -187,7 +188,7 @@ def saved(name: str, cache: Path, python: Sequence[str], env: Mapping[str, str])
     if name in APPLICATIONS:
         sources += [MAKE / "applications.py", MAKE / "drawn_weights.py"]
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
-    folder = cache / f"{name}-{digest[:12]}"
+    folder = cache / f"{name}-{digest[:DIGITS]}"
     if not folder.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as unfinished:
@@ -199,6 +200,8 @@ def saved(name: str, cache: Path, python: Sequence[str], env: Mapping[str, str])
             )
             if done.returncode:
                 raise RuntimeError(f"{name} could not be made:\n{done.stderr[-2000:]}")
+            for old in cache.glob(f"{name}-{'?' * DIGITS}"):  # of other sources
+                shutil.rmtree(old, ignore_errors=True)
             shutil.move(made, folder)
     return opened(folder)
 

@@ -181,6 +181,8 @@ def compared(
             if peer != OURS and OURS in workers:
                 rows[peer] |= difference(folder / f"{peer}.npz", folder / f"{OURS}.npz")
                 (folder / f"{peer}.npz").unlink()
+                if "failed" in rows[peer]:
+                    continue
             workers[peer] = worker
             turns[peer] = []
         for number in range(1, settings.rounds + 1):
@@ -223,11 +225,13 @@ def difference(theirs: Path, ours: Path) -> Row:
         for name in a.files:
             if name not in b.files or a[name].shape != b[name].shape:
                 shape = b[name].shape if name in b.files else "nothing"
-                return {"error": float("inf"), "where": f"{name}: {a[name].shape} for {shape}"}
+                return {"failed": f"{name}: {a[name].shape}, npforward has {shape}"}
             x, y = a[name], b[name]
             apart = float(np.max(np.abs(x - y), initial=0))
             error = apart / (float(np.max(np.abs(y), initial=0)) or 1)
-            if not error <= worst:  # NaN is worse than anything
+            if not np.isfinite(error):
+                return {"failed": f"{name}: {error} off"}
+            if error > worst:
                 worst, where = error, name
     return {"error": worst, "where": where}
 

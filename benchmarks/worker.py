@@ -24,7 +24,7 @@ FEWEST, MOST = 3, 2000  # calls of a turn that lasts so many seconds
 
 
 def peak() -> float:
-    """The most memory that this process had so far, in MB."""
+    """The most memory that this process had so far, in MB; 0 where that is unknown."""
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text().splitlines():
@@ -33,7 +33,7 @@ def peak() -> float:
     try:
         import resource
     except ModuleNotFoundError:  # Windows
-        return float("nan")
+        return 0.0
     # Bytes on macOS, KB elsewhere.
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
