@@ -21,7 +21,7 @@ from benchmarks.rounds import Row, Settings, cold, compared, free, needed, progr
 
 EXAMPLES = """\
 examples:
-  python -m benchmarks                                   every model and peer; an hour
+  python -m benchmarks                                   every model and peer; some hours
   python -m benchmarks speed --models lenet:1 resnet50:1 --peers onnxruntime --threads 1,2
   python -m benchmarks cold --peers onnxruntime tensorflow
   python -m benchmarks scaling --threads 2 --rounds 3
@@ -172,9 +172,9 @@ def main() -> None:
             results.setdefault(part, []).extend(rows)
             put(results, folder)
             say(brief(rows))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
         say(f"stopped; what was measured until now is in {folder}")
-        sys.exit(130)
+        sys.exit(130 if isinstance(stop, KeyboardInterrupt) else stop.code)
     print(report.tables(results))
     say(f"written: {folder}")
 
