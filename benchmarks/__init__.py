@@ -1,0 +1,1 @@
+"""npforward beside its peers: ``python -m benchmarks --help``, from the checkout."""
