@@ -303,6 +303,11 @@ def test_what_is_wanted_is_written_and_what_is_not_is_folded():
         assert len(lower(tape.steps, outs, fixed, library()).calls) == 1
 
 
+def test_a_reshape_between_is_no_other_row():
+    agree(lambda x: ops.softmax(ops.reshape(x * 2.0, shape=(2, 2, 18))), normal(2, 4, 9))
+    agree(lambda x: ops.mean(ops.reshape(ops.exp(x), shape=(6, 12)), axis=-1), normal(2, 4, 9))
+
+
 def test_numbers_moved_about():
     x = normal(3, 4, 5, 6)
     for axes in [(3, 2, 1, 0), (0, 2, 1, 3), (1, 0, 2, 3), (0, 1, 3, 2)]:

@@ -49,15 +49,21 @@ class Pool:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._free: list[Block] = []  # the one last returned at the end
+        self._held = 0  # bytes of all of them
 
     def lend(self, nbytes: int) -> Loan:
         """So many bytes; what is in them is anything."""
         nbytes = max(nbytes, 1)
         with self._lock:
-            fits = [b for b in self._free if nbytes <= b.nbytes <= 2 * nbytes + 2**16]
-            if fits:
-                block = min(reversed(fits), key=lambda b: b.nbytes)
-                self._free.remove(block)
+            best = None
+            for i, block in enumerate(self._free):
+                if nbytes <= block.nbytes <= 2 * nbytes + 2**16 and (
+                    best is None or block.nbytes <= self._free[best].nbytes
+                ):
+                    best = i
+            if best is not None:
+                block = self._free.pop(best)
+                self._held -= block.nbytes
                 return Loan(self, block)
         page = HUGE if nbytes >= HUGE else 2**12
         return Loan(self, Block(-(-nbytes // page) * page))
@@ -65,13 +71,15 @@ class Pool:
     def take_back(self, block: Block) -> None:
         with self._lock:
             self._free.append(block)
-            while len(self._free) > 1 and sum(b.nbytes for b in self._free[:-1]) > KEPT:
-                self._free.pop(0)
+            self._held += block.nbytes
+            while len(self._free) > 1 and self._held - self._free[-1].nbytes > KEPT:
+                self._held -= self._free.pop(0).nbytes
 
     def clear(self) -> None:
         """Give what nobody uses back to the system."""
         with self._lock:
             self._free.clear()
+            self._held = 0
 
 
 class Loan:
@@ -90,7 +98,7 @@ class Loan:
     def __array_interface__(self) -> dict[str, Any]:
         block = self._block
         return {"version": 3, "typestr": "|u1", "shape": (block.nbytes,),
-                "data": (block.address, False)}  # fmt: skip
+                "data": (block.address, True)}  # fmt: skip  # only kernels write there
 
     def __del__(self) -> None:
         self._pool.take_back(self._block)

@@ -41,6 +41,7 @@ from npforward.kernels.native import spatial, tile
 from npforward.kernels.native.elementwise import (
     COLUMN,
     IMAGE,
+    MADE,
     ROW,
     SCRATCH,
     SCRATCH_COLUMN,
@@ -60,6 +61,8 @@ FEW = 8  # rows: so few are multiplied by a matrix as it lies in memory
 PART = 2**18  # numbers of a matrix that a task sums over
 BAND = 96  # pixels that a task takes, about
 SERIAL = 2**17  # flops of a kernel that is not worth sharing out
+COPIED = 2**25  # bytes: smaller matrices are copied to where vectors begin with cache lines
+SUMMED = 256  # numbers of a receptive field that are summed at a time
 NARROW = 64  # numbers: shorter rows are laid side by side
 TAPS = 4096  # of a window, at most: a sum of more loses too much
 
@@ -369,11 +372,19 @@ class Lowering:
                     work.links.pop(0)
                     inner.discard(work.raw)
                     self._same(work, work.raw, first.out)
-        if work.raw is not None and work.raw in inner:
+        if kernel is products.conv:
+            assert work.raw is not None
+            call.arguments |= {"y": 0, "direct": 0}
+            if work.raw not in inner:  # its sums are not where the output is, or they can be
+                # Rows that far apart would push each other out of the caches.
+                if not work.links and call.arguments["y_pixel"] % 4096:
+                    call.arguments |= {"y": self.at(work.raw), "direct": 1}
+                work.links.insert(0, Link("copy", work.raw, [work.raw], [MADE]))
+        elif work.raw is not None and work.raw in inner:
             self._alias_raw(work, inner)
         if kernel in CHAINED:
             self._chain_table(work, inner)
-        if work.raw is not None:
+        if work.raw is not None and kernel is not products.conv:
             call.arguments["y"] = self.at(work.raw)
         written = [v for v in work.made if v not in inner and v is not work.raw]
         call.nbytes = sum(4 * v.size for v in {*written, *work.reads})
@@ -424,9 +435,11 @@ class Lowering:
         n = work.size
         elementwise = work.call.kernel is chains.elementwise
         columns, times = work.columns or chains.PIECE, 1
-        if elementwise and columns < NARROW and all(
-            kind in (ROW, WHOLE) for k in work.links for kind in k.kinds
-        ) and all(k.out.size == n for k in work.links):  # fmt: skip
+        apart = all(  # whether each number is by itself
+            k.out.size == n and k.function in chains.FUNCTIONS and {*k.kinds} <= {ROW, WHOLE}
+            for k in work.links
+        )
+        if elementwise and columns < NARROW and apart:
             times = chains.PIECE // columns  # so that a piece is one row
             columns *= times
         slots: dict[Var, int] = {}
@@ -437,6 +450,8 @@ class Lowering:
             if isinstance(a, Row):
                 return a.tiled(times), ROW
             kind = COLUMN if narrow else kind
+            if a is work.raw and work.call.kernel is products.conv:
+                return 0, MADE
             if a in slots:
                 in_scratch = SCRATCH_COLUMN if kind == COLUMN else SCRATCH
                 return slots[a] * chains.PIECE * 4, in_scratch
@@ -449,9 +464,14 @@ class Lowering:
                 for a, kind in zip(link.arguments, link.kinds, strict=True)
             ]
             free = set(range(chains.PIECES)) - set(slots.values())
-            if link.out in inner and free:  # so long a chain that none is free goes to memory
+            if (
+                link.out in inner and free and link.out is not work.raw
+            ):  # so long a chain that none is free goes to memory
                 slots[link.out] = min(free)
-            pairs = [operand(link.out, WHOLE, narrow), *pairs, *[(0, 0)] * (3 - len(pairs))]
+            to = operand(link.out, WHOLE, narrow)
+            if link.out is work.raw:
+                to = self.at(link.out), WHOLE
+            pairs = [to, *pairs, *[(0, 0)] * (3 - len(pairs))]
             words.append(chains.code(link.function))
             words += [word for pair in pairs for word in pair]
             words += [bits(link.p), bits(link.q)]
@@ -649,18 +669,22 @@ class Lowering:
         flops = 2 * images * pixels * depth * channels
         if flops < SERIAL:
             band, bands, blocks_each, tasks = pixels, 1, len(shape), images
-        runs = geometry["row_taps"] * geometry["column_taps"]
+        pieces = _pieces(joined * inward) if groups == 1 else 1
+        run = joined * inward // pieces
+        runs = geometry["row_taps"] * geometry["column_taps"] * pieces
         out = step.out
         work = self.add(
             step, products.conv, tasks, [out], [source],
             {
-                **geometry, "y_image": pixels * channels * 4, "y_pixel": channels * 4,
+                **geometry, "y_pixel": channels * 4,
                 "blocks": blocks, "block_count": len(shape), "blocks_each": blocks_each,
                 "images": images, "pixels": pixels, "band": band, "bands": bands,
-                "zeros": _zeros(joined * inward), "run": joined * inward, "start": 0,
+                "zeros": _zeros(joined * inward), "run": run, "pieces": pieces,
+                "runs_each": max(1, SUMMED // run),
                 "low": LOW, "high": HIGH,
             },
-            raw=out, columns=channels, product=product, flops=flops, scratch=runs * band * 8 + 64,
+            raw=out, columns=channels, product=product, flops=flops,
+            scratch=band * (runs * 8 + most * width * 4) + 64,
         )  # fmt: skip
         work.call.nbytes = block_bytes
 
@@ -674,9 +698,11 @@ class Lowering:
         def matrix(weight: Weight) -> np.ndarray:
             found = _value(weight, w).astype(np.float32, copy=False).reshape(depth, channels)
             scale = product.scale(weight, channels)
-            if scale is not None:
-                found = (found * scale).astype(np.float32)
-            return np.ascontiguousarray(found)
+            if scale is None and found.nbytes > COPIED:
+                return np.ascontiguousarray(found)  # read where the file has it
+            matrix = aligned((depth, channels))
+            matrix[...] = found if scale is None else found * scale
+            return matrix
 
         def bias(weight: Weight) -> np.ndarray:
             row = aligned((channels,))
@@ -727,7 +753,7 @@ class Lowering:
                 "band": band, "bands": bands,
             },
             flops=2 * plan.count * rows * columns * depth,
-            scratch=band * 8 + wide * 4 * (depth + 1) + 64,
+            scratch=band * (8 + wide * 4) + wide * 4 * (depth + 1) + 64,
         )  # fmt: skip
         self.works[-1].call.arguments["y"] = self.at(step.out)
 
@@ -887,8 +913,7 @@ class Lowering:
         self.link(step, name, [step.args[0]], p, q)
 
     def _softmax(self, step: Step) -> None:
-        x = self.root(step.args[0])
-        tape = step.out.tape
+        x, tape = step.args[0], step.out.tape
         row = (*x.shape[:-1], 1)
         highest, total = Var(row, np.float32, tape), Var(row, np.float32, tape)
         apart, powers = Var(x.shape, np.float32, tape), Var(x.shape, np.float32, tape)
@@ -901,7 +926,7 @@ class Lowering:
             ("row_sum", [powers], total), ("divide", [powers, total], step.out),
         ):  # fmt: skip
             for a in arguments:
-                self.users.setdefault(a, []).append(part(out))
+                self.users.setdefault(self.root(a), []).append(part(out))
             self.link(part(out), function, arguments)
 
     # ---- rules: loops -------------------------------------------------------------------------
@@ -1129,6 +1154,12 @@ class _Holding(np.ndarray):
     """An array of addresses, which keeps what they point to."""
 
     holds: Any = None
+
+
+def _pieces(run: int) -> int:
+    """Into how many equal parts to cut a run, so that each is about `SUMMED` at most."""
+    least = math.ceil(run / SUMMED)
+    return next((n for n in range(least, 2 * least) if run % n == 0), 1)
 
 
 def _band(pixels: int, tile_pixels: int, images: int, blocks: int, depth: int) -> int:

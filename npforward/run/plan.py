@@ -161,6 +161,16 @@ class Recording:
             self._graph(graph, "", [Value(x) for x in self.inputs])
         return self
 
+    @functools.cached_property
+    def addresses(self) -> tuple[str, ...]:
+        """Of all values, in the order of execution."""
+        return tuple(self.values)
+
+    @functools.cached_property
+    def sound(self) -> bool:
+        """Whether all values can be computed."""
+        return not any(isinstance(value, Failed) for value in self.values.values())
+
     def layer_of(self, address: str) -> Layer | Graph:
         """The layer whose call gave a value, or within which an inner value arose."""
         part = addresses.layer_part(address)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import statistics
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +15,11 @@ import numpy as np
 
 from npforward.kernels.native.library import Compiled, Library
 from npforward.kernels.native.threads import ENTRY, TEAM, team
-from npforward.run.arena import POOL
+from npforward.run.arena import POOL, Loan
 from npforward.tape import Var
 
 ALIGNED = 64  # bytes: no value begins within a cache line
+SPARE = 256  # bytes behind the last value: a vector may be read that is not wholly used
 
 
 @dataclass(eq=False)
@@ -155,6 +159,8 @@ class Program:
             buffer.offset = at
             passing.append(buffer)
             self.passing_bytes = max(self.passing_bytes, at + size)
+        self.kept_bytes += SPARE
+        self.passing_bytes += SPARE
 
     # ---- words --------------------------------------------------------------------------------
 
@@ -214,19 +220,10 @@ class Program:
         self, outside: Mapping[Var, np.ndarray], weight: Callable[[Var], np.ndarray]
     ) -> dict[Var, np.ndarray]:
         """Run all kernels; gives the arrays of the values that go out, in memory of their own."""
-        try:
-            frame = self._frames.pop()
-        except IndexError:
-            frame = self._frame(weight)
         arrays = [_plain(outside[b.outside]) for b in self._outside if b.outside is not None]
         kept, passing = POOL.lend(self.kept_bytes), POOL.lend(self.passing_bytes)
-        bases = (kept.address, passing.address, frame.address, *(a.ctypes.data for a in arrays))
-        if bases != frame.bases:
-            known = np.array(bases, np.int64)
-            frame.words[self._positions] = known[self._bases] + self._offsets
-            frame.bases = bases
-        self._team.run(frame.address, len(self.calls), self.scratch, self.alone)
-        self._frames.append(frame)
+        with self._entered(weight, arrays, kept, passing) as frame:
+            team(self.library).run(frame.address, len(self.calls), self.scratch, self.alone)
         memory = np.asarray(kept)
         values = {
             var: np.ndarray(var.shape, np.float32, memory, offset) for var, offset in self._made
@@ -235,11 +232,54 @@ class Program:
             values[var] = arrays[i].reshape(var.shape)
         return values
 
-    @property
-    def _team(self) -> Any:
-        return team(self.library)
+    @contextlib.contextmanager
+    def _entered(
+        self,
+        weight: Callable[[Var], np.ndarray],
+        arrays: Sequence[np.ndarray],
+        kept: Loan,
+        passing: Loan,
+    ) -> Iterator[Frame]:
+        """The program's words for one run, with the addresses of this run's memory."""
+        try:
+            frame = self._frames.pop()
+        except IndexError:
+            frame = self._frame(weight)
+        bases = (kept.address, passing.address, frame.address, *map(_address, arrays))
+        if bases != frame.bases:
+            known = np.array(bases, np.int64)
+            frame.words[self._positions] = known[self._bases] + self._offsets
+            frame.bases = bases
+        yield frame
+        self._frames.append(frame)
+
+    def seconds_of_calls(
+        self,
+        outside: Mapping[Var, np.ndarray],
+        weight: Callable[[Var], np.ndarray],
+        repeats: int = 5,
+    ) -> list[float]:
+        """How long each call takes by itself, the median of `repeats`, on data of a whole run."""
+        arrays = [_plain(outside[b.outside]) for b in self._outside if b.outside is not None]
+        kept, passing = POOL.lend(self.kept_bytes), POOL.lend(self.passing_bytes)
+        workers, found = team(self.library), []
+        with self._entered(weight, arrays, kept, passing) as frame:
+            workers.run(frame.address, len(self.calls), self.scratch, self.alone)
+            for i, call in enumerate(self.calls):
+                at, times = frame.address + i * 8 * len(ENTRY), []
+                for _ in range(repeats):
+                    start = time.perf_counter()
+                    workers.run(at, 1, self.scratch, call.tasks <= 1)
+                    times.append(time.perf_counter() - start)
+                found.append(statistics.median(times))
+        return found
+
+
+def _address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]  # quicker than by way of ctypes
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
     """The array as kernels read it: float32 numbers one after another."""
-    return np.ascontiguousarray(array, np.float32)
+    plain = array.flags.c_contiguous and array.dtype == np.float32
+    return array if plain else np.ascontiguousarray(array, np.float32)

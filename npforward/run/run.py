@@ -42,11 +42,11 @@ def run(
         fits = start is not None and start.shape == state.first.shape
         slots[state.before] = start if fits else np.zeros(state.first.shape, state.first.dtype)
     # A network may compute infinity or NaN: that is a result, not an accident of this loop.
-    with np.errstate(all="ignore"):
-        for instruction in plan.folded:
-            if instruction.outs[0] not in plan.constants:
+    for instruction in plan.folded:
+        if instruction.outs[0] not in plan.constants:
+            with np.errstate(all="ignore"):
                 _execute(instruction, slots, weight)
-                plan.constants.update((out, slots[out]) for out in instruction.outs)
+            plan.constants.update((out, slots[out]) for out in instruction.outs)
 
     def complete(emits: Iterable[tuple[str, int]]) -> Iterator[tuple[str, np.ndarray]]:
         for address, at in emits:
@@ -54,10 +54,10 @@ def run(
 
     yield from complete(plan.first)
     for part in plan.instructions:
-        with np.errstate(all="ignore"):
-            if isinstance(part, Segment):
-                _run_segment(part, plan, slots, weight)
-            else:
+        if isinstance(part, Segment):
+            _run_segment(part, plan, slots, weight)
+        else:
+            with np.errstate(all="ignore"):
                 _execute(part, slots, weight)
         yield from complete(part.emits)
         for at in part.frees:

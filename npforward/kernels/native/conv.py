@@ -30,8 +30,8 @@ def tiles(e: Emitter, vectors: int, count: Value, act) -> None:
 
 
 @compiled(
-    "x x_image y y_image y_pixel blocks block_count blocks_each images pixels band bands "
-    "row_length rows row_taps columns column_taps zeros run start low high "
+    "x x_image y y_pixel direct blocks block_count blocks_each images pixels band bands "
+    "row_length rows row_taps columns column_taps pieces zeros run runs_each low high "
     "chain table steps"
 )
 def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
@@ -39,9 +39,14 @@ def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
 
     `rows` and `columns` are tables: for every row (column) of the output and every tap of the
     kernel, how many bytes into the image its input begins; negative in the border, which reads
-    `zeros`.  The chain is applied to the channels of each block when they are there.
+    `zeros`.  Taps are cut into `pieces`, so many of which are summed at a time that their weights
+    stay in the nearest cache; besides, a sum of sums loses less than a long one.  The sums of a
+    block are kept close together; its chain reads them there, and writes what is wanted.  If there
+    is nothing to do but to write them, `direct`, they are summed where the output is.
     """
-    chains, scratch = scratch, scratch + SCRATCH_BYTES
+    _, widest = tile.shape(e.width, e.registers)
+    chains, sums = scratch, scratch + SCRATCH_BYTES
+    scratch = sums + a.band * (widest * e.width * 4)
     share = a.images * a.bands
     group, rest = task // share, task % share
     image, band = rest // a.bands, rest % a.bands
@@ -57,32 +62,47 @@ def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
             down = e.load_int(a.rows + (row * a.row_taps + i) * 8)
             with e.loop(0, a.column_taps) as j:
                 right = e.load_int(a.columns + (column * a.column_taps + j) * 8)
-                outside = (down | right) < 0
-                e.store_int(e.select(outside, a.zeros, x + down + right), entry.value)
-                entry.set(entry.value + next_run)
+                begin = e.select((down | right) < 0, a.zeros, x + down + right)
+                with e.loop(0, a.pieces) as piece:
+                    e.store_int(begin + piece * (a.run * 4), entry.value)
+                    entry.set(entry.value + next_run)
 
-    y = a.y + image * a.y_image + first * a.y_pixel
-    runs = a.row_taps * a.column_taps
+    runs = a.row_taps * a.column_taps * a.pieces
     block = group * a.blocks_each
-    _, widest = tile.shape(e.width, e.registers)
     with e.loop(block, e.smaller(block + a.blocks_each, a.block_count)) as b:
         entry = a.blocks + b * (8 * len(BLOCK))
         weights, bias, channel, channels, inward, vectors = (
             e.load_int(entry, 8 * i) for i in range(len(BLOCK))
         )
 
-        def block_of(n: int):
-            def act(function, p):
-                e.call(
-                    function, scratch + p * 8, next_run, runs, a.run, inward, weights, bias,
-                    a.start, y + p * a.y_pixel + channel, a.y_pixel, a.low, a.high, channels,
-                )  # fmt: skip
-
-            return lambda: tiles(e, n, count, act)
-
-        e.match(vectors, [(n, block_of(n)) for n in range(1, widest + 1)])
+        row_bytes = vectors * (4 * e.width)
+        run_bytes = row_bytes * a.run
         row = image * a.pixels + first
-        after(e, a, row, count, a.y_pixel, channel, channels, chains)
+        direct = a.direct.equals(1) & channels.equals(vectors * e.width)
+        made = e.select(direct, a.y + row * a.y_pixel + channel, sums)
+        made_bytes = e.select(direct, a.y_pixel, row_bytes)
+        with e.loop(0, runs, a.runs_each) as run:
+            some = e.smaller(runs - run, a.runs_each)
+            first_runs = run.equals(0)
+            from_ = e.select(first_runs, bias, a.zeros)
+            going_on = e.select(first_runs, 0, e.integer(1))
+            last_runs = run + a.runs_each >= runs
+            low = e.select(last_runs, a.low, e.integer(LOWEST))
+            high = e.select(last_runs, a.high, e.integer(HIGHEST))
+
+            def block_of(n: int):
+                def act(function, p):
+                    e.call(
+                        function, scratch + p * 8 + run * next_run, next_run, some, a.run, inward,
+                        weights + run * run_bytes, from_, going_on, made + p * made_bytes,
+                        made_bytes, low, high,
+                    )  # fmt: skip
+
+                return lambda: tiles(e, n, count, act)
+
+            e.match(vectors, [(n, block_of(n)) for n in range(1, widest + 1)])
+        with e.when(~direct):
+            after(e, a, row, count, a.y_pixel, channel, channels, sums, row_bytes, chains)
 
 
 @compiled(
@@ -103,7 +123,8 @@ def matmul(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
         e.store_int(left + q * a.a_row, scratch + q * 8)
     _, vectors = tile.shape(e.width, e.registers)
     wide = vectors * e.width
-    zeros = scratch + a.band * 8
+    sums = scratch + a.band * 8
+    zeros = sums + a.band * (wide * 4)
     e.clear(zeros, e.integer(wide * 4))
     packed = zeros + wide * 4
     with e.loop(0, a.columns, wide) as column:
@@ -118,13 +139,17 @@ def matmul(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
                 with sparse, e.loop(0, columns) as c:
                     e.store(e.load_float(row, c * a.b_column), to, c * 4)
 
-        def act(function, p, column=column, columns=columns):
+        def act(function, p):
             e.call(
                 function, scratch + p * 8, 0, 1, a.depth, 0, packed, zeros, 0,
-                y + p * a.y_row + column * 4, a.y_row, LOWEST, HIGHEST, columns,
+                sums + p * (wide * 4), wide * 4, LOWEST, HIGHEST,
             )  # fmt: skip
 
         tiles(e, vectors, count, act)
+        with e.loop(0, count) as q:
+            made, to = sums + q * (wide * 4), y + q * a.y_row + column * 4
+            for at in e.vectors(columns):
+                e.store(e.load(made, at), to, at)
 
 
 @compiled("x x_row w bias y y_row rows depth columns part parts")
@@ -177,4 +202,7 @@ def add_parts(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
             e.store(value, a.y + row, at)
     with e.loop(0, a.columns, 4 * e.width) as channel:
         channels = e.smaller(a.columns - channel, 4 * e.width)
-        after(e, a, e.integer(0), a.rows, row_bytes, channel * 4, channels, scratch)
+        made = a.y + channel * 4
+        after(
+            e, a, e.integer(0), a.rows, row_bytes, channel * 4, channels, made, row_bytes, scratch
+        )

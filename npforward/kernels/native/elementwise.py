@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from npforward.kernels.native import functions
+from npforward.kernels.native import functions, tile
 from npforward.kernels.native.emit import F32, VOID, Emitter, Value
 from npforward.kernels.native.library import Arguments, called, compiled
 
@@ -24,8 +24,8 @@ STEP = ("function", "to", "to_kind", "a", "a_kind", "b", "b_kind", "c", "c_kind"
 
 # Where an operand of a piece is: in a whole array, in one row for all (a bias), in scratch
 # memory, or in one row for each image; or one number for each row (a mean), that too in an array
-# or in scratch memory.
-WHOLE, ROW, SCRATCH, IMAGE, COLUMN, SCRATCH_COLUMN = range(6)
+# or in scratch memory.  What a kernel has just made, the chain that follows may find as MADE.
+WHOLE, ROW, SCRATCH, IMAGE, MADE, COLUMN, SCRATCH_COLUMN = range(7)
 
 Function = Callable[..., Value]
 FUNCTIONS: dict[str, tuple[int, Function]] = {}  # by name: how many arguments, what to emit
@@ -199,11 +199,20 @@ def _emit_function(e: Emitter, name: str):
         rows, columns, p, q = args[:4]
         pairs = [(args[4 + 2 * i], args[5 + 2 * i]) for i in range(arguments + 1)]
         p, q = e.number(p), e.number(q)
-        with e.loop(0, rows) as r:
-            starts = [base + r * step for base, step in pairs]
-            for at in e.vectors(columns):
-                values = [e.load(start, at) for start in starts[1:]]
-                e.store(body(e, e.spread(p), e.spread(q), *values), starts[0], at)
+
+        def apply(starts, at) -> None:
+            values = [e.load(start, at) for start in starts[1:]]
+            e.store(body(e, e.spread(p), e.spread(q), *values), starts[0], at)
+
+        _, vectors = tile.shape(e.width, e.registers)
+        with e.either(columns.equals(vectors * e.width)) as (block, other):
+            with block, e.loop(0, rows) as r:  # what a block of channels has: no loop inside
+                for j in range(vectors):
+                    apply([base + r * step for base, step in pairs], j * e.width * 4)
+            with other, e.loop(0, rows) as r:
+                starts = [base + r * step for base, step in pairs]
+                for at in e.vectors(columns):
+                    apply(starts, at)
 
     return e.helper(f"each_{name}", 4 + 2 * (arguments + 1), loops)
 
@@ -267,14 +276,14 @@ def _emit_spread(e: Emitter):
     return e.helper("spread", 4, loops)
 
 
-@called(9)
-def chain(e: Emitter, table, steps, first, rows, columns, row_bytes, column_bytes, image,
-          scratch) -> None:  # fmt: skip
+@called(11)
+def chain(e: Emitter, table, steps, first, rows, columns, row_bytes, column_bytes, image, made,
+          made_bytes, scratch) -> None:  # fmt: skip
     """Apply a chain to a piece.
 
     Its arguments: the table and its length; the first row of the piece, the number of its rows and
     columns; of whole arrays, how far it is from row to row, and to the first column; how many rows
-    an image has; scratch.
+    an image has; what a kernel has just made, and how far it is from row to row of that; scratch.
     """
     spread = _emit_spread(e)
     with e.loop(0, steps) as i:
@@ -290,9 +299,11 @@ def chain(e: Emitter, table, steps, first, rows, columns, row_bytes, column_byte
             at = e.select(kind.equals(WHOLE), base + first * row_bytes + column_bytes, at)
             of_image = base + (first // image) * row_bytes + column_bytes
             at = e.select(kind.equals(IMAGE), of_image, at)
+            at = e.select(kind.equals(MADE), made, at)
             at = e.select(kind.equals(COLUMN), base + first * 4, at)
             at = e.select(kind.equals(SCRATCH) | kind.equals(SCRATCH_COLUMN), scratch + base, at)
             step = e.select(kind.equals(WHOLE), row_bytes, 0)
+            step = e.select(kind.equals(MADE), made_bytes, step)
             step = e.select(kind.equals(SCRATCH), columns * 4, step)
             where, apart = e.var(at), e.var(step)
             if which != "to":
@@ -323,15 +334,25 @@ def chain(e: Emitter, table, steps, first, rows, columns, row_bytes, column_byte
         e.match(said["function"], cases)
 
 
-def after(e: Emitter, a: Arguments, first: Value, rows: Value, row_bytes: Value, column: Value,
-          columns: Value, scratch: Value) -> None:  # fmt: skip
+def after(
+    e: Emitter,
+    a: Arguments,
+    first: Value,
+    rows: Value,
+    row_bytes: Value,
+    column: Value,
+    columns: Value,
+    made: Value,
+    made_bytes: Value,
+    scratch: Value,
+) -> None:
     """A chain on what a kernel has just made: some channels of some pixels."""
     with e.when(a.steps > 0):
         high = PIECE // (4 * e.width)
         with e.loop(0, rows, high) as r:
             e.call_address(
                 a.chain, VOID, a.table, a.steps, first + r, e.smaller(rows - r, high), columns,
-                row_bytes, column, 1, scratch,
+                row_bytes, column, 1, made + r * made_bytes, made_bytes, scratch,
             )  # fmt: skip
 
 
@@ -352,5 +373,5 @@ def elementwise(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
             columns = e.smaller(a.numbers - row * a.columns - column, columns)
             e.call_address(
                 a.chain, VOID, a.table, a.steps, row, rows, columns, a.columns * 4, column * 4,
-                a.image, scratch,
+                a.image, 0, 0, scratch,
             )  # fmt: skip

@@ -75,6 +75,9 @@ class Value:
     def __or__(self, other: Any) -> Value:
         return self._with(other, "or_", "")
 
+    def __invert__(self) -> Value:
+        return Value(self.e, self.e.builder.not_(self.ir))
+
     def __neg__(self) -> Value:
         return Value(self.e, self.e.builder.fneg(self.ir)) if self.floats else 0 - self
 
@@ -229,18 +232,6 @@ class Emitter:
 
     def store(self, value: Value, address: Value, offset: Any = 0) -> None:
         self.builder.store(value.ir, self.pointer(address, offset), align=4)
-
-    def store_first(self, value: Value, address: Value, count: Value) -> None:
-        """The first `count` lanes of a vector, which may be none."""
-        kind, n = value.ir.type, value.ir.type.count
-        lane = ir.Constant(ir.VectorType(I64, n), list(range(n)))
-        inside = self.builder.icmp_signed("<", lane, self._spread(count.ir, n))
-        store = self.declared(
-            f"llvm.masked.store.v{n}f32.p0",
-            ir.FunctionType(VOID, [kind, POINTER, I32, ir.VectorType(I1, n)]),
-        )
-        at = self.pointer(address)
-        self.builder.call(store, [value.ir, at, ir.Constant(I32, 4), inside])
 
     def _spread(self, x: ir.Value, n: int) -> ir.Value:
         kind = ir.VectorType(x.type, n)

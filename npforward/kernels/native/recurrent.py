@@ -26,7 +26,7 @@ def _product(e: Emitter, a: Arguments, count: Value, h: Value, sums: Value, sums
         def act(function, p, b=b, weights=weights):
             e.call(
                 function, table + p * 8, 0, 1, a.units, 0, weights, bias + b * wide * 4, start,
-                sums + p * sums_row + b * wide * 4, sums_row, LOWEST, HIGHEST, wide,
+                sums + p * sums_row + b * wide * 4, sums_row, LOWEST, HIGHEST,
             )  # fmt: skip
 
         tiles(e, vectors, count, act)

@@ -104,7 +104,10 @@ def depthwise(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
     wide = 4 * e.width
     with e.loop(0, a.channels, wide) as channel:
         channels = e.smaller(a.channels - channel, wide)
-        after(e, a, row, last - first, row_bytes, channel * 4, channels, chains)
+        made = a.y + row * row_bytes + channel * 4
+        after(
+            e, a, row, last - first, row_bytes, channel * 4, channels, made, row_bytes, chains
+        )  # fmt: skip
 
 
 @compiled("x y images rows columns before_rows after_rows before_columns after_columns pixel value")

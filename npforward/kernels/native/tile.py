@@ -41,23 +41,19 @@ def shape(width: int, registers: int) -> tuple[int, int]:
 
 
 # What a tile is told: where the addresses of its pixels are in the table of runs, and how far
-# it is to those of the next run; how many runs, of how many numbers; weights, bias; the output
-# of the first pixel and the distance to the next; the lowest and highest value, as bits of
-# float32; how many channels there are.
-ARGUMENTS = 13
+# it is to those of the next run; how many runs, of how many numbers; how far into them its group of
+# channels is; weights, bias; whether to add to what is there; the output of the first pixel and the
+# distance to the next; the lowest and highest value, as bits of float32.
+ARGUMENTS = 12
 
 
 def emit(e: Emitter, pixels: int, vectors: int) -> ir.Function:
     """The function of a tile of this size."""
 
     def body(e: Emitter, args: Sequence[Value]) -> None:
-        table, next_run, runs, length, inward, w, bias, start, y, y_next, low, high, channels = args
+        table, next_run, runs, length, inward, w, bias, start, y, y_next, low, high = args
         bytes_ = e.width * 4
         sums = [[e.var(e.load(bias, j * bytes_)) for j in range(vectors)] for _ in range(pixels)]
-        with e.when(start.equals(1)):  # go on from what is there
-            for p in range(pixels):
-                for j in range(vectors):
-                    sums[p][j].set(e.load(y + y_next * p, j * bytes_))
         at = e.var(w)
 
         def step(x: Sequence[Value], k: Value, weights: Value, u: int) -> None:
@@ -77,17 +73,15 @@ def emit(e: Emitter, pixels: int, vectors: int) -> ir.Function:
                         step(x, k, at.value, u)
                     at.set(at.value + times * vectors * bytes_)
 
+        with e.when(start.equals(1)):  # what the numbers before gave
+            for p in range(pixels):
+                for j in range(vectors):
+                    here = e.load(y + y_next * p, j * bytes_)
+                    sums[p][j].set(sums[p][j].value + here)
         low, high = (e.spread(e.number(bits)) for bits in (low, high))
-        with e.either(channels >= vectors * e.width) as (all_, some):
-            for branch, partial in ((all_, False), (some, True)):
-                with branch:
-                    for p in range(pixels):
-                        for j in range(vectors):
-                            value = e.smaller(e.larger(sums[p][j].value, low), high)
-                            to = y + y_next * p + j * bytes_
-                            if partial:
-                                e.store_first(value, to, channels - j * e.width)
-                            else:
-                                e.store(value, to)
+        for p in range(pixels):
+            for j in range(vectors):
+                value = e.smaller(e.larger(sums[p][j].value, low), high)
+                e.store(value, y + y_next * p, j * bytes_)
 
     return e.helper(f"tile_{pixels}x{vectors}", ARGUMENTS, body)
