@@ -8,10 +8,13 @@ dataset's bytes are and how many they must be is settled before any of them is r
 from __future__ import annotations
 
 import functools
+import importlib
 import itertools
 import math
 import struct
+import sys
 import threading
+import types
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -398,6 +401,46 @@ class Parsed:
             return frozen(values)
 
 
+def _pyfive() -> Any:
+    """pyfive without what it needs for few files, which takes longer to import than all the rest.
+
+    Of fsspec it calls one function, where it reads over a network; of numcodecs one checksum.  Both
+    come when they are called.
+    """
+    if "pyfive" in sys.modules:
+        return importlib.import_module("pyfive")
+
+    class Fletcher32:
+        def encode(self, data: bytes) -> Any:
+            return importlib.import_module("numcodecs").Fletcher32().encode(data)
+
+    def merge_offset_ranges(*args: Any, **options: Any) -> Any:
+        utils = importlib.import_module("fsspec.utils")
+        return utils.merge_offset_ranges(*args, **options)
+
+    later: dict[str, dict[str, Any]] = {
+        "numcodecs": {"Fletcher32": Fletcher32},
+        "fsspec": {},
+        "fsspec.utils": {"merge_offset_ranges": merge_offset_ranges},
+    }
+    later = {name: parts for name, parts in later.items() if name not in sys.modules}
+    for name, parts in later.items():
+        stand_in = types.ModuleType(name)
+        stand_in.__dict__.update(parts)
+        sys.modules[name] = stand_in
+    if {"fsspec", "fsspec.utils"} <= set(later):
+        sys.modules["fsspec"].utils = sys.modules["fsspec.utils"]  # type: ignore[attr-defined]
+    try:
+        return importlib.import_module("pyfive")
+    except (ImportError, AttributeError):  # a version that needs more of them
+        for name in [name for name in sys.modules if name.partition(".")[0] == "pyfive"]:
+            del sys.modules[name]
+    finally:
+        for name in later:
+            sys.modules.pop(name, None)
+    return importlib.import_module("pyfive")
+
+
 @functools.cache
 def _careful_file() -> Any:
     """pyfive's `File`, for files that mean harm.
@@ -407,7 +450,7 @@ def _careful_file() -> Any:
     far: without end if a part says that it continues in itself.  It takes every float for one of
     IEEE's, and asserts that chunks lie as they did before HDF5 1.10.
     """
-    import pyfive
+    pyfive = _pyfive()
     from pyfive.dataobjects import DATATYPE_MSG_TYPE, DataObjects
 
     class Objects(DataObjects):
