@@ -61,8 +61,10 @@ FEW = 8  # rows: so few are multiplied by a matrix as it lies in memory
 PART = 2**18  # numbers of a matrix that a task sums over
 BAND = 96  # pixels that a task takes, about
 SERIAL = 2**17  # flops of a kernel that is not worth sharing out
+AWAY = 2**18  # bytes: larger values that are only given out are written past the caches
 COPIED = 2**25  # bytes: smaller matrices are copied to where vectors begin with cache lines
 SUMMED = 256  # numbers of a receptive field that are summed at a time
+SHORT = 8  # channels: runs of so few numbers are laid together
 NARROW = 64  # numbers: shorter rows are laid side by side
 TAPS = 4096  # of a window, at most: a sum of more loses too much
 
@@ -222,6 +224,7 @@ class Lowering:
         self.buffers: dict[Var, Buffer] = {}
         self.all_buffers: list[Buffer] = []
         self.steps = steps
+        self.scratch: set[Var] = set()  # what never has memory of its own
         self.wanted = set(outside)
         looped = {out: step.out for step in steps if step.op is SCAN for out in step.out}
         for step in steps:
@@ -372,6 +375,7 @@ class Lowering:
                     work.links.pop(0)
                     inner.discard(work.raw)
                     self._same(work, work.raw, first.out)
+        away = {v for v in work.made if v not in inner and self._written_only(v, work)}
         if kernel is products.conv:
             assert work.raw is not None
             call.arguments |= {"y": 0, "direct": 0}
@@ -379,15 +383,44 @@ class Lowering:
                 # Rows that far apart would push each other out of the caches.
                 if not work.links and call.arguments["y_pixel"] % 4096:
                     call.arguments |= {"y": self.at(work.raw), "direct": 1}
-                work.links.insert(0, Link("copy", work.raw, [work.raw], [MADE]))
+                copy = "copy_away" if work.raw in away else "copy"
+                work.links.insert(0, Link(copy, work.raw, [work.raw], [MADE]))
         elif work.raw is not None and work.raw in inner:
             self._alias_raw(work, inner)
         if kernel in CHAINED:
+            self._put_away(work, away - {work.raw})
             self._chain_table(work, inner)
         if work.raw is not None and kernel is not products.conv:
             call.arguments["y"] = self.at(work.raw)
         written = [v for v in work.made if v not in inner and v is not work.raw]
         call.nbytes = sum(4 * v.size for v in {*written, *work.reads})
+
+    def _written_only(self, v: Var, work: Work) -> bool:
+        """Whether a value is so large that caches should not keep it, and only given out."""
+        if v.size * 4 < AWAY or v.shape[-1] % self.width or v.size != work.size:
+            return False
+        links = {id(k.out) for k in work.links}
+        return v in self.outside and not any(
+            id(self.root(o)) not in links for s in self.users.get(v, []) for o in s.outs
+        )
+
+    def _put_away(self, work: Work, away: set[Var]) -> None:
+        """Let the chain make these values in scratch memory, and copy them past the caches."""
+        links: list[Link] = []
+        for link in work.links:
+            if link.out not in away:
+                links.append(link)
+                continue
+            made = Var(link.out.shape, link.out.dtype, link.out.tape)
+            self.scratch.add(made)
+            self.maker[made] = work
+            links += [
+                Link(link.function, made, link.arguments, link.kinds, link.p, link.q),
+                Link("copy_away", link.out, [made], [WHOLE]),
+            ]
+            for later in work.links:
+                later.arguments = [made if a is link.out else a for a in later.arguments]
+        work.links = links
 
     def _same(self, work: Work, old: Var, new: Var) -> None:
         """The kernel makes `new` where it would have made `old`."""
@@ -464,9 +497,8 @@ class Lowering:
                 for a, kind in zip(link.arguments, link.kinds, strict=True)
             ]
             free = set(range(chains.PIECES)) - set(slots.values())
-            if (
-                link.out in inner and free and link.out is not work.raw
-            ):  # so long a chain that none is free goes to memory
+            inside = (link.out in inner or link.out in self.scratch) and link.out is not work.raw
+            if inside and free:  # so long a chain that none is free goes to memory
                 slots[link.out] = min(free)
             to = operand(link.out, WHOLE, narrow)
             if link.out is work.raw:
@@ -559,7 +591,8 @@ class Lowering:
         out, x, widths = step.out, step.args[0], step.options["widths"]
         value = step.options.get("value", 0)
         users = self.users.get(out, [])
-        if out not in self.outside and users and all(_absorbs(s, out, value) for s in users):
+        absorbed = out not in self.outside and users and all(_absorbs(s, out, value) for s in users)
+        if absorbed and not (x.ndim < 5 and any(_thin(s) for s in users)):
             self.borders[out] = (x, widths)
             return
         shape = x.shape if x.ndim == 4 else (x.shape[0], 1, *x.shape[1:])
@@ -656,9 +689,6 @@ class Lowering:
             for first in range(0, each, most * width):
                 shape.append((g, first, min(most * width, each - first)))
         depth = taps * inward
-        blocks = Constant(
-            lambda weight: _packed(product, weight, shape, depth, inward, groups, channels, width)
-        )
         block_bytes = depth * most * width * 4
         tasks_wanted = 16
         band = _band(pixels, self.pixels, images, len(shape), depth)
@@ -671,6 +701,15 @@ class Lowering:
             band, bands, blocks_each, tasks = pixels, 1, len(shape), images
         pieces = _pieces(joined * inward) if groups == 1 else 1
         run = joined * inward // pieces
+        gathered = 0
+        if groups == 1 and run < 4 * SHORT and run < depth <= 2 * SUMMED:
+            gathered = math.ceil(depth / tile.UNROLL) * tile.UNROLL
+        blocks = Constant(
+            lambda weight: _packed(
+                product, weight, shape, depth, gathered or depth, inward, groups, channels, width
+            )
+        )
+
         runs = geometry["row_taps"] * geometry["column_taps"] * pieces
         out = step.out
         work = self.add(
@@ -680,11 +719,11 @@ class Lowering:
                 "blocks": blocks, "block_count": len(shape), "blocks_each": blocks_each,
                 "images": images, "pixels": pixels, "band": band, "bands": bands,
                 "zeros": _zeros(joined * inward), "run": run, "pieces": pieces,
-                "runs_each": max(1, SUMMED // run),
+                "runs_each": max(1, SUMMED // run), "gathered": gathered,
                 "low": LOW, "high": HIGH,
             },
             raw=out, columns=channels, product=product, flops=flops,
-            scratch=band * (runs * 8 + most * width * 4) + 64,
+            scratch=band * (runs * 8 + most * width * 4 + gathered * 4) + 64,
         )  # fmt: skip
         work.call.nbytes = block_bytes
 
@@ -1121,14 +1160,16 @@ def _even(total: int, most: int, multiple: int) -> int:
 
 
 def _packed(product: Product, weight: Weight, shape: Sequence[tuple[int, int, int]], depth: int,
-            inward: int, groups: int, channels: int, width: int) -> np.ndarray:  # fmt: skip
-    """The table of blocks of a product, its weights laid out for the tiles."""
+            rows: int, inward: int, groups: int, channels: int,
+            width: int) -> np.ndarray:  # fmt: skip
+    """The table of blocks of a product, its weights laid out for the tiles in so many rows."""
+
     w = _value(weight, product.weights).astype(np.float32, copy=False).reshape(depth, channels)
     scale, shift = product.scale(weight, channels), product.shift(weight, channels)
     shift = np.broadcast_to(np.asarray(shift), channels)
     each = channels // groups
     wide = [-(-count // width) * width for _, _, count in shape]
-    memory = aligned((sum(wide) * (depth + 1),))
+    memory = aligned((sum(wide) * (rows + 1),))
     memory[:] = 0
     entries, at = [], 0
     for (group, first, count), columns in zip(shape, wide, strict=True):
@@ -1136,15 +1177,15 @@ def _packed(product: Product, weight: Weight, shape: Sequence[tuple[int, int, in
         part = w[:, channel : channel + count]
         if scale is not None:
             part = part * scale[channel : channel + count]
-        block = memory[at : at + columns * (depth + 1)].reshape(depth + 1, columns)
+        block = memory[at : at + columns * (rows + 1)].reshape(rows + 1, columns)
         block[0, :count] = shift[channel : channel + count]
-        block[1:, :count] = part
+        block[1 : depth + 1, :count] = part
         address = block.ctypes.data
         entries.append(
             (address + columns * 4, address, channel * 4, count, group * inward * 4,
              columns // width)
         )  # fmt: skip
-        at += columns * (depth + 1)
+        at += columns * (rows + 1)
     table = np.array(entries, np.int64).view(_Holding)
     table.holds = memory
     return table
@@ -1330,6 +1371,15 @@ def is_alias(step: Step) -> bool:
     if step.op is ops.pad:
         return all(tuple(pair) == (0, 0) for pair in step.options["widths"])
     return False
+
+
+def _thin(step: Step) -> bool:
+    """Whether a convolution has so few channels that whole rows of taps should be one run."""
+    if step.op is not ops.conv:
+        return False
+    w, o = step.args[1], step.options
+    one = o["dilation"][-1] == 1 and o.get("groups", 1) == 1
+    return bool(one and w.shape[-3] > 1 and w.shape[-2] < SHORT)
 
 
 def _absorbs(step: Step, padded: Var, value: float) -> bool:

@@ -29,9 +29,27 @@ def tiles(e: Emitter, vectors: int, count: Value, act) -> None:
     e.match(count - whole, [(n, remainder(n)) for n in range(1, pixels)])
 
 
+def _gather(
+    e: Emitter, a: Arguments, count: Value, runs: Value, table: Value, patches: Value
+) -> None:
+    """Copy each pixel's receptive field to where it is one run, filled up with zeros."""
+    next_run, patch_bytes = a.band * 8, a.gathered * 4
+    with e.loop(0, count) as q:
+        patch = patches + q * patch_bytes
+        e.store_int(0, patch + patch_bytes - 16)  # what is filled up is at most three numbers
+        e.store_int(0, patch + patch_bytes - 8)
+        to = e.var(patch)
+        with e.loop(0, runs) as r:
+            source = e.load_int(table + r * next_run + q * 8)
+            for at in e.vectors(a.run):
+                e.store(e.load(source, at), to.value, at)
+            to.set(to.value + a.run * 4)
+        e.store_int(patch, table + q * 8)
+
+
 @compiled(
     "x x_image y y_pixel direct blocks block_count blocks_each images pixels band bands "
-    "row_length rows row_taps columns column_taps pieces zeros run runs_each low high "
+    "row_length rows row_taps columns column_taps pieces zeros run runs_each gathered low high "
     "chain table steps"
 )
 def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
@@ -55,19 +73,31 @@ def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
 
     next_run = a.band * 8
     x = a.x + image * a.x_image
+    # Which row and column of tables a pixel has: found once, then counted on.
+    taps_down, taps_right = a.row_taps * 8, a.column_taps * 8  # bytes
+    down_from = e.var(a.rows + (first // a.row_length) * taps_down)
+    right_from = e.var(a.columns + (first % a.row_length) * taps_right)
+    row_end = a.columns + a.row_length * taps_right
     with e.loop(0, count) as q:
-        row, column = (first + q) // a.row_length, (first + q) % a.row_length
         entry = e.var(scratch + q * 8)
-        with e.loop(0, a.row_taps) as i:
-            down = e.load_int(a.rows + (row * a.row_taps + i) * 8)
-            with e.loop(0, a.column_taps) as j:
-                right = e.load_int(a.columns + (column * a.column_taps + j) * 8)
+        with e.loop(0, taps_down, 8) as i:
+            down = e.load_int(down_from.value + i)
+            with e.loop(0, taps_right, 8) as j:
+                right = e.load_int(right_from.value + j)
                 begin = e.select((down | right) < 0, a.zeros, x + down + right)
                 with e.loop(0, a.pieces) as piece:
                     e.store_int(begin + piece * (a.run * 4), entry.value)
                     entry.set(entry.value + next_run)
+        further = right_from.value + taps_right
+        over = further >= row_end
+        right_from.set(e.select(over, a.columns, further))
+        down_from.set(down_from.value + e.select(over, taps_down, 0))
 
     runs = a.row_taps * a.column_taps * a.pieces
+    with e.when(a.gathered > 0):
+        _gather(e, a, count, runs, scratch, scratch + runs * next_run)
+    run_numbers = e.select(a.gathered > 0, a.gathered, a.run)
+    runs = e.select(a.gathered > 0, 1, runs)
     block = group * a.blocks_each
     with e.loop(block, e.smaller(block + a.blocks_each, a.block_count)) as b:
         entry = a.blocks + b * (8 * len(BLOCK))
@@ -76,7 +106,7 @@ def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
         )
 
         row_bytes = vectors * (4 * e.width)
-        run_bytes = row_bytes * a.run
+        run_bytes = row_bytes * run_numbers
         row = image * a.pixels + first
         direct = a.direct.equals(1) & channels.equals(vectors * e.width)
         made = e.select(direct, a.y + row * a.y_pixel + channel, sums)
@@ -93,8 +123,8 @@ def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
             def block_of(n: int):
                 def act(function, p):
                     e.call(
-                        function, scratch + p * 8 + run * next_run, next_run, some, a.run, inward,
-                        weights + run * run_bytes, from_, going_on, made + p * made_bytes,
+                        function, scratch + p * 8 + run * next_run, next_run, some, run_numbers,
+                        inward, weights + run * run_bytes, from_, going_on, made + p * made_bytes,
                         made_bytes, low, high,
                     )  # fmt: skip
 

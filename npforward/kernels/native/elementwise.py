@@ -49,6 +49,12 @@ def copy(e, p, q, a):
     return a
 
 
+@function(1)
+def copy_away(e, p, q, a):
+    """A copy to memory that is not read again soon: past the caches, if its rows begin there."""
+    return a
+
+
 @function(2)
 def add(e, p, q, a, b):
     return a + b
@@ -200,9 +206,11 @@ def _emit_function(e: Emitter, name: str):
         pairs = [(args[4 + 2 * i], args[5 + 2 * i]) for i in range(arguments + 1)]
         p, q = e.number(p), e.number(q)
 
+        store = e.store_away if body is copy_away else e.store
+
         def apply(starts, at) -> None:
             values = [e.load(start, at) for start in starts[1:]]
-            e.store(body(e, e.spread(p), e.spread(q), *values), starts[0], at)
+            store(body(e, e.spread(p), e.spread(q), *values), starts[0], at)
 
         _, vectors = tile.shape(e.width, e.registers)
         with e.either(columns.equals(vectors * e.width)) as (block, other):

@@ -233,6 +233,14 @@ class Emitter:
     def store(self, value: Value, address: Value, offset: Any = 0) -> None:
         self.builder.store(value.ir, self.pointer(address, offset), align=4)
 
+    def store_away(self, value: Value, address: Value, offset: Any = 0) -> None:
+        """Store past the caches, which needs whole vectors where vectors begin."""
+        at = self.pointer(address, offset)
+        align = 4 * self.lanes
+        stored = self.builder.store(value.ir, at, align=align)
+        if self.lanes > 1:
+            stored.set_metadata("nontemporal", self.module.add_metadata([ir.Constant(I32, 1)]))
+
     def _spread(self, x: ir.Value, n: int) -> ir.Value:
         kind = ir.VectorType(x.type, n)
         one = self.builder.insert_element(ir.Constant(kind, ir.Undefined), x, ir.Constant(I32, 0))
