@@ -363,6 +363,7 @@ class Lowering:
         """Say in a call's tables what its chain is, and where everything lies."""
         kernel, call = work.call.kernel, work.call
         inner = {v for v in work.made if self._passing(v, work)}
+        raws = {work.raw}
         if work.raw is not None and work.links and kernel in BOUNDED:
             first = work.links[0]
             if first.function == "clamp" and work.raw in _vars(first) and work.raw in inner:
@@ -372,6 +373,7 @@ class Lowering:
                     work.links.pop(0)
                     inner.discard(work.raw)
                     self._same(work, work.raw, first.out)
+                    raws.add(work.raw)
         if kernel is products.conv:
             assert work.raw is not None
             call.arguments |= {"y": 0, "direct": 0}
@@ -386,8 +388,9 @@ class Lowering:
             self._chain_table(work, inner)
         if work.raw is not None and kernel is not products.conv:
             call.arguments["y"] = self.at(work.raw)
-        written = [v for v in work.made if v not in inner and v is not work.raw]
-        call.nbytes = sum(4 * v.size for v in {*written, *work.reads})
+        gone = raws - {work.raw}
+        written = {v for v in work.made if v not in inner and v not in gone}
+        call.nbytes += sum(4 * v.size for v in {*written, *work.reads})  # beside its weights
 
     def _same(self, work: Work, old: Var, new: Var) -> None:
         """The kernel makes `new` where it would have made `old`."""
@@ -659,7 +662,6 @@ class Lowering:
         blocks = Constant(
             lambda weight: _packed(product, weight, shape, depth, inward, groups, channels, width)
         )
-        block_bytes = depth * most * width * 4
         tasks_wanted = 16
         band = _band(pixels, self.pixels, images, len(shape), depth)
         bands = -(-pixels // band)
@@ -686,7 +688,7 @@ class Lowering:
             raw=out, columns=channels, product=product, flops=flops,
             scratch=band * (runs * 8 + most * width * 4) + 64,
         )  # fmt: skip
-        work.call.nbytes = block_bytes
+        work.call.nbytes = 4 * depth * channels
 
     def _few_rows(self, step: Step, x: Var, w: Var, rows: int, depth: int, channels: int) -> None:
         """Each part of the depth has a sum of its own: the same sums for any number of threads."""
@@ -718,7 +720,7 @@ class Lowering:
                 "depth": depth, "columns": channels, "part": part, "parts": parts,
             },
             parts, scope=step.scope, flops=2 * rows * depth * channels,
-            nbytes=4 * (rows * depth + depth * channels),
+            nbytes=4 * depth * channels,
         )  # fmt: skip
         self.works.append(Work(partial, step.out.size, None, [], [self.root(x)]))
         self.add(
