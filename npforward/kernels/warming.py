@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
 import tempfile
 import time
@@ -88,6 +87,12 @@ def warm_up(library: Library | None = None) -> Warmed:
     kernels = list(KERNELS.values())
     missing = [kernel.name for kernel in library.missing(kernels)]
     library.prepare(kernels)
+    lost = [kernel.name for kernel in kernels if not library.keeps(kernel)]
+    if lost:
+        raise CannotWrite(
+            f"{library.folder}: {lost[0]} was compiled but could not be kept there: "
+            "is there space left?"
+        )
     seconds = time.perf_counter() - start
     return Warmed(len(kernels), tuple(missing), str(library.folder), library.target.cpu, seconds)
 
@@ -107,7 +112,6 @@ def _check_folder(library: Library) -> None:
         with tempfile.TemporaryFile(dir=library.folder):
             pass
     except OSError as error:
-        reason = error.strerror or os.fspath(library.folder)
         raise CannotWrite(
-            f"{library.folder}: compiled kernels cannot be kept there: {reason}. {say}"
+            f"{library.folder}: compiled kernels cannot be kept there: {error.strerror}. {say}"
         ) from None

@@ -388,9 +388,10 @@ class Lowering:
             self._chain_table(work, inner)
         if work.raw is not None and kernel is not products.conv:
             call.arguments["y"] = self.at(work.raw)
-        gone = raws - {work.raw}
-        written = {v for v in work.made if v not in inner and v not in gone}
-        call.nbytes += sum(4 * v.size for v in {*written, *work.reads})  # beside its weights
+        made, gone = {*work.made}, raws - {work.raw}
+        written = {v for v in made if v not in inner and v not in gone}
+        read = {v for v in work.reads if v not in made}
+        call.nbytes += sum(4 * v.size for v in {*written, *read})  # beside its weights
 
     def _same(self, work: Work, old: Var, new: Var) -> None:
         """The kernel makes `new` where it would have made `old`."""

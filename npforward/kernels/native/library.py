@@ -150,8 +150,12 @@ class Library:
         return [
             kernel
             for kernel in kernels
-            if kernel.name not in self._addresses and _read(self._path(kernel)) is None
+            if kernel.name not in self._addresses and not self.keeps(kernel)
         ]
+
+    def keeps(self, kernel: Compiled) -> bool:
+        """Whether the compiled kernel is in the folder, for the next process."""
+        return _read(self._path(kernel)) is not None
 
     def prepare(self, kernels: Iterable[Compiled]) -> None:
         """Compile what is missing of the kernels, saying so."""
