@@ -1,9 +1,10 @@
-"""The command line: `npforward summary`, `activations`, `plot`, `weights` and `convert`."""
+"""The command line: `npforward summary`, `activations`, `plot` and the other verbs."""
 
 from __future__ import annotations
 
 import argparse
 import codecs
+import contextlib
 import dataclasses
 import json
 import os
@@ -48,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="npforward")
     try:
         arguments = parsed(argv)
-        arguments.run(arguments)
+        with shown_while_compiling():
+            arguments.run(arguments)
         sys.stdout.flush()
     except SystemExit as stop:  # argparse: --help, or a usage error that it has printed
         return stop.code if isinstance(stop.code, int) else 2
@@ -80,6 +82,7 @@ def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def failed(message: str, code: int) -> int:
+    clear()
     sys.stdout.flush()
     print("npforward:", *map(printable, message.split("\n")), file=sys.stderr)
     return code
@@ -87,6 +90,7 @@ def failed(message: str, code: int) -> int:
 
 def say(text: object = "") -> None:
     """Print to stdout, with what a terminal would obey as escapes."""
+    clear()
     print("\n".join(map(printable, str(text).split("\n"))))
 
 
@@ -102,17 +106,39 @@ def plain(error: UnicodeError) -> tuple[str, int]:
     return replaced, error.end
 
 
+def show(text: str) -> None:
+    """A line on stderr in the place of the one before, if somebody watches."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{printable(text)} ", end="", file=sys.stderr, flush=True)
+
+
+def clear() -> None:
+    """Take away the line that `show` left."""
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
 def progress(items: Iterable[Any], doing: str, total: int) -> Iterator[Any]:
-    """`items`, counted on stderr if somebody watches."""
-    if not sys.stderr.isatty():
-        yield from items
-        return
+    """`items`, counted on stderr."""
     try:
         for number, item in enumerate(items, 1):
-            print(f"\r{doing} {number}/{total} ", end="", file=sys.stderr, flush=True)
+            show(f"{doing} {number}/{total}")
             yield item
     finally:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        clear()
+
+
+@contextlib.contextmanager
+def shown_while_compiling() -> Iterator[None]:
+    """Show on stderr which kernel is being compiled."""
+    from npforward.kernels.native.library import listeners
+
+    listeners.append(show)
+    try:
+        yield
+    finally:
+        listeners.remove(show)
+        clear()
 
 
 # The grammar -----------------------------------------------------------------------------------
@@ -139,6 +165,10 @@ def parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         one.set_defaults(run=run)
+        return one
+
+    def of_model(name: str, run: Any, about: str, example: str) -> argparse.ArgumentParser:
+        one = verb(name, run, about, example)
         one.add_argument("model", type=Path, metavar="MODEL", help="a saved model")
         one.add_argument(
             "--limit",
@@ -162,7 +192,7 @@ def parser() -> argparse.ArgumentParser:
         )
         return one
 
-    summary = verb(
+    summary = of_model(
         "summary",
         run_summary,
         "List the layers, output shapes and parameters of a model.",
@@ -171,7 +201,7 @@ def parser() -> argparse.ArgumentParser:
     summary.add_argument("--nested", action="store_true", help="also layers of nested models")
     add_json(summary)
 
-    activations = verb(
+    activations = of_model(
         "activations",
         run_activations,
         "Compute every layer's output for an input: table, arrays and pictures.",
@@ -201,7 +231,7 @@ def parser() -> argparse.ArgumentParser:
     add_look(activations)
     add_json(activations)
 
-    plot = verb(
+    plot = of_model(
         "plot",
         run_plot,
         "Draw feature maps, histograms or the filters of a model.",
@@ -218,7 +248,7 @@ def parser() -> argparse.ArgumentParser:
     add_selection(plot)
     add_look(plot)
 
-    weights = verb(
+    weights = of_model(
         "weights",
         run_weights,
         "List the arrays of a model, or of any file that holds some, or save them.",
@@ -229,7 +259,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_json(weights)
 
-    convert = verb(
+    convert = of_model(
         "convert",
         run_convert,
         "Write a model of any age as a .keras file that Keras 3.15 opens and computes the same.",
@@ -238,6 +268,36 @@ def parser() -> argparse.ArgumentParser:
     )
     convert.add_argument("out", type=Path, metavar="OUT", help="where to write: NAME.keras")
     add_json(convert)
+
+    profile = of_model(
+        "profile",
+        run_profile,
+        "Time each step of a forward pass, and hold it against what this CPU can do.",
+        "npforward profile cnn.keras --batch 16\n  npforward profile cnn.keras cat.png --threads 1",
+    )
+    add_inputs(profile, "*")
+    group = profile.add_argument_group("what to time")
+    group.add_argument(
+        "--batch",
+        type=int,
+        metavar="N",
+        help="random samples, where there is no INPUT (default: 1)",
+    )
+    group.add_argument(
+        "--repeats", type=int, default=5, metavar="N", help="the median counts (%(default)s)"
+    )
+    group.add_argument(
+        "--threads", type=int, metavar="N", help="for compiled kernels (default: all CPUs)"
+    )
+    add_json(profile)
+
+    warmup = verb(
+        "warmup",
+        run_warmup,
+        "Compile every kernel for this CPU, so that no model has to wait for it.",
+        "npforward warmup",
+    )
+    add_json(warmup)
     return top
 
 
@@ -385,6 +445,57 @@ def run_convert(arguments: argparse.Namespace) -> None:
     for change in done.changes:
         say(f"changed: {change}")
     say(f"written: {done.path} ({done.arrays} arrays)")
+
+
+def run_profile(arguments: argparse.Namespace) -> None:
+    for option in ("batch", "repeats", "threads"):
+        count = getattr(arguments, option)
+        if count is not None and count < 1:
+            raise BadInput(f"--{option} {count}: give 1 or more.")
+    model, limits = opened(arguments)
+    x, lines = None, list[str]()
+    if arguments.inputs or arguments.input:
+        if arguments.batch is not None:
+            raise BadInput(f"--batch {arguments.batch}: it is for random input; leave it out.")
+        x, lines, _ = fed(model, arguments, limits)
+    with threads_set(arguments.threads):
+        found = model.profile(x, arguments.repeats, batch=arguments.batch or 1)
+    if arguments.json:
+        say(dumped({"model": str(arguments.model), "files": lines, **found.to_dict()}))
+        return
+    for line in [*lines, ""] if lines else []:
+        say(line)
+    say(found)
+
+
+@contextlib.contextmanager
+def threads_set(count: int | None) -> Iterator[None]:
+    """Let kernels run in so many threads."""
+    name = "NPFORWARD_THREADS"
+    before = os.environ.get(name)
+    if count is not None:
+        os.environ[name] = str(count)
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)
+        if before is not None:
+            os.environ[name] = before
+
+
+def run_warmup(arguments: argparse.Namespace) -> None:
+    from npforward.kernels import warm_up
+
+    done = warm_up()
+    if arguments.json:
+        say(dumped(done.to_dict()))
+    elif done.without:
+        say(f"nothing to compile: {done.without}. numpy computes everything.")
+    else:
+        new = len(done.compiled)
+        what = f"{new} of them compiled in {done.seconds:.1f} s" if new else "all compiled before"
+        say(f"{done.kernels} kernels for {done.cpu}: {what}")
+        say(f"kept in {done.folder}")
 
 
 def run_activations(arguments: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from npforward.statistics import Statistics, statistics
 from npforward.summary import Summary, recordings, summary
 from npforward.tape import Var
 from npforward.weights import bind, parameters, parts
+
+if TYPE_CHECKING:
+    from npforward.profile import Profile
 
 Selection = str | Iterable[str] | Callable[["SavedLayer"], bool] | None
 
@@ -559,6 +562,45 @@ class Model:
         recording = self._record(feeds)
         wanted = self._selected(recording, layers, until, inner)
         yield from self._run(self._plan(recording, wanted, apart=True), feeds)
+
+    def profile(self, x: Any = None, repeats: int = 5, *, batch: int = 1) -> Profile:
+        """Where the time of a forward pass goes, kernel by kernel, and how near to the limits.
+
+        Parameters
+        ----------
+        x
+            As for `predict`; without it random numbers, of which `batch` samples.
+        repeats
+            How often each step is timed; the median counts.
+        batch
+            How many random samples.
+
+        Returns
+        -------
+        Profile
+            One row for each step: the layers it computes, its kernel, time, share of the whole,
+            operations and bytes for each second, and its efficiency: the nearer of the two to
+            what this CPU was measured to do just then.
+
+        Raises
+        ------
+        BadInput
+            `x` does not fit the model, or the file does not say the shape of an input.
+
+        Examples
+        --------
+        >>> with kernels.numpy_only():
+        ...     load_model("weights_fixtures/models/mlp/model.keras").profile().rows[0].kernel
+        'dense'
+        """
+        from npforward.profile import profile, samples
+
+        feeds = self.feeds(samples(self.inputs, batch) if x is None else x)
+        recording = self._record(feeds)
+        chosen = plan(recording, self.outputs, library=kernels.compiled())
+        weight = functools.partial(self._weight, recording)
+        names = [spec.name for spec in self.inputs]
+        return profile(self.name, chosen, feeds, names, weight, repeats)
 
     def feeds(self, x: Any) -> list[np.ndarray]:
         """`x` as one checked array for each input, in the model's order and dtypes.

@@ -278,7 +278,7 @@ def test_heavy_imports_wait_until_they_are_needed():
     code = (
         "import sys; from npforward.cli import main\n"
         f"main(['weights', {DIGITS!r}, '--json'])\n"
-        "heavy = {'matplotlib', 'numba', 'h5py', 'PIL'} & set(sys.modules)\n"
+        "heavy = {'matplotlib', 'llvmlite', 'h5py', 'PIL'} & set(sys.modules)\n"
         "print(sorted(heavy), file=sys.stderr)"
     )
     done = subprocess.run(

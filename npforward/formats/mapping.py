@@ -48,7 +48,7 @@ def viewed(block: memoryview, shape: tuple[int, ...], dtype: np.dtype) -> np.nda
 
 
 def frozen(values: np.ndarray) -> np.ndarray:
-    """`values` in the machine's own byte order, which numba and BLAS want, and read-only."""
+    """`values` in the machine's own byte order, which kernels and BLAS want, and read-only."""
     values = np.ascontiguousarray(values, values.dtype.newbyteorder("=")).reshape(values.shape)
     values.flags.writeable = False
     return values

@@ -5,10 +5,13 @@ from npforward.kernels.elementwise import erf, sigmoid, softplus
 from npforward.kernels.hashing import fingerprint64, fingerprint_pair, siphash24
 from npforward.kernels.pool import max_pool, max_pool_dx, sum_pool, sum_pool_dx
 from npforward.kernels.recurrent import gru, lstm
-from npforward.kernels.registry import KERNELS, compiled, kernel, numpy_only, which
+from npforward.kernels.registry import KERNELS, absent, compiled, kernel, numpy_only, which
+from npforward.kernels.warming import Warmed, warm_up
 
 __all__ = [
     "KERNELS",
+    "Warmed",
+    "absent",
     "compiled",
     "conv",
     "conv_dw",
@@ -28,6 +31,7 @@ __all__ = [
     "softplus",
     "sum_pool",
     "sum_pool_dx",
+    "warm_up",
     "which",
     "windows",
 ]

@@ -49,6 +49,24 @@ def compiled() -> Library | None:
     return library()
 
 
+def absent() -> str:
+    """Why there are no compiled kernels here; empty if there are.
+
+    Examples
+    --------
+    >>> with numpy_only():
+    ...     absent()
+    'compiled kernels are switched off here'
+    """
+    if _switched_off():
+        return "compiled kernels are switched off here"
+    if not _installed():
+        return "llvmlite, which compiles kernels, is not installed"
+    return (
+        "" if compiled() else "compiled kernels need a CPU with AVX2 and FMA, or an ARM of 64 bits"
+    )
+
+
 def which() -> str:
     """The kernels that may run: "compiled", or "numpy" where there are no others.
 

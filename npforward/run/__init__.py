@@ -3,23 +3,31 @@
 from npforward.run.plan import (
     FUNCTIONS_BY_NAME,
     Failed,
+    Instruction,
     Plan,
     Recording,
+    Segment,
     compute_dtype,
     owner_of,
     plan,
     worth_compiling,
 )
-from npforward.run.run import run
+from npforward.run.run import Weight, carry_out, laid_out, run, taken
 
 __all__ = [
     "FUNCTIONS_BY_NAME",
     "Failed",
+    "Instruction",
     "Plan",
     "Recording",
+    "Segment",
+    "Weight",
+    "carry_out",
     "compute_dtype",
+    "laid_out",
     "owner_of",
     "plan",
     "run",
+    "taken",
     "worth_compiling",
 ]

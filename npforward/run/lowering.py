@@ -64,7 +64,7 @@ SERIAL = 2**17  # flops of a kernel that is not worth sharing out
 AWAY = 2**18  # bytes: larger values that are only given out are written past the caches
 COPIED = 2**25  # bytes: smaller matrices are copied to where vectors begin with cache lines
 SUMMED = 256  # numbers of a receptive field that are summed at a time
-SHORT = 8  # channels: runs of so few numbers are laid together
+SHORT = 8  # channels: with fewer, a border is made so that rows of taps are one run each
 NARROW = 64  # numbers: shorter rows are laid side by side
 TAPS = 4096  # of a window, at most: a sum of more loses too much
 
@@ -366,6 +366,7 @@ class Lowering:
         """Say in a call's tables what its chain is, and where everything lies."""
         kernel, call = work.call.kernel, work.call
         inner = {v for v in work.made if self._passing(v, work)}
+        raws = {work.raw}
         if work.raw is not None and work.links and kernel in BOUNDED:
             first = work.links[0]
             if first.function == "clamp" and work.raw in _vars(first) and work.raw in inner:
@@ -375,6 +376,7 @@ class Lowering:
                     work.links.pop(0)
                     inner.discard(work.raw)
                     self._same(work, work.raw, first.out)
+                    raws.add(work.raw)
         away = {v for v in work.made if v not in inner and self._written_only(v, work)}
         if kernel is products.conv:
             assert work.raw is not None
@@ -392,8 +394,10 @@ class Lowering:
             self._chain_table(work, inner)
         if work.raw is not None and kernel is not products.conv:
             call.arguments["y"] = self.at(work.raw)
-        written = [v for v in work.made if v not in inner and v is not work.raw]
-        call.nbytes = sum(4 * v.size for v in {*written, *work.reads})
+        made, gone = {*work.made}, raws - {work.raw}
+        written = {v for v in made if v not in inner and v not in gone}
+        read = {v for v in work.reads if v not in made}
+        call.nbytes += sum(4 * v.size for v in {*written, *read})  # beside its weights
 
     def _written_only(self, v: Var, work: Work) -> bool:
         """Whether a value is so large that caches should not keep it, and only given out."""
@@ -689,7 +693,9 @@ class Lowering:
             for first in range(0, each, most * width):
                 shape.append((g, first, min(most * width, each - first)))
         depth = taps * inward
-        block_bytes = depth * most * width * 4
+        blocks = Constant(
+            lambda weight: _packed(product, weight, shape, depth, inward, groups, channels, width)
+        )
         tasks_wanted = 16
         band = _band(pixels, self.pixels, images, len(shape), depth)
         bands = -(-pixels // band)
@@ -701,15 +707,6 @@ class Lowering:
             band, bands, blocks_each, tasks = pixels, 1, len(shape), images
         pieces = _pieces(joined * inward) if groups == 1 else 1
         run = joined * inward // pieces
-        gathered = 0
-        if groups == 1 and run < 4 * SHORT and run < depth <= 2 * SUMMED:
-            gathered = math.ceil(depth / tile.UNROLL) * tile.UNROLL
-        blocks = Constant(
-            lambda weight: _packed(
-                product, weight, shape, depth, gathered or depth, inward, groups, channels, width
-            )
-        )
-
         runs = geometry["row_taps"] * geometry["column_taps"] * pieces
         out = step.out
         work = self.add(
@@ -719,13 +716,13 @@ class Lowering:
                 "blocks": blocks, "block_count": len(shape), "blocks_each": blocks_each,
                 "images": images, "pixels": pixels, "band": band, "bands": bands,
                 "zeros": _zeros(joined * inward), "run": run, "pieces": pieces,
-                "runs_each": max(1, SUMMED // run), "gathered": gathered,
+                "runs_each": max(1, SUMMED // run),
                 "low": LOW, "high": HIGH,
             },
             raw=out, columns=channels, product=product, flops=flops,
-            scratch=band * (runs * 8 + most * width * 4 + gathered * 4) + 64,
+            scratch=band * (runs * 8 + most * width * 4) + 64,
         )  # fmt: skip
-        work.call.nbytes = block_bytes
+        work.call.nbytes = 4 * depth * channels
 
     def _few_rows(self, step: Step, x: Var, w: Var, rows: int, depth: int, channels: int) -> None:
         """Each part of the depth has a sum of its own: the same sums for any number of threads."""
@@ -757,7 +754,7 @@ class Lowering:
                 "depth": depth, "columns": channels, "part": part, "parts": parts,
             },
             parts, scope=step.scope, flops=2 * rows * depth * channels,
-            nbytes=4 * (rows * depth + depth * channels),
+            nbytes=4 * depth * channels,
         )  # fmt: skip
         self.works.append(Work(partial, step.out.size, None, [], [self.root(x)]))
         self.add(
@@ -1160,16 +1157,14 @@ def _even(total: int, most: int, multiple: int) -> int:
 
 
 def _packed(product: Product, weight: Weight, shape: Sequence[tuple[int, int, int]], depth: int,
-            rows: int, inward: int, groups: int, channels: int,
-            width: int) -> np.ndarray:  # fmt: skip
-    """The table of blocks of a product, its weights laid out for the tiles in so many rows."""
-
+            inward: int, groups: int, channels: int, width: int) -> np.ndarray:  # fmt: skip
+    """The table of blocks of a product, its weights laid out for the tiles."""
     w = _value(weight, product.weights).astype(np.float32, copy=False).reshape(depth, channels)
     scale, shift = product.scale(weight, channels), product.shift(weight, channels)
     shift = np.broadcast_to(np.asarray(shift), channels)
     each = channels // groups
     wide = [-(-count // width) * width for _, _, count in shape]
-    memory = aligned((sum(wide) * (rows + 1),))
+    memory = aligned((sum(wide) * (depth + 1),))
     memory[:] = 0
     entries, at = [], 0
     for (group, first, count), columns in zip(shape, wide, strict=True):
@@ -1177,15 +1172,15 @@ def _packed(product: Product, weight: Weight, shape: Sequence[tuple[int, int, in
         part = w[:, channel : channel + count]
         if scale is not None:
             part = part * scale[channel : channel + count]
-        block = memory[at : at + columns * (rows + 1)].reshape(rows + 1, columns)
+        block = memory[at : at + columns * (depth + 1)].reshape(depth + 1, columns)
         block[0, :count] = shift[channel : channel + count]
-        block[1 : depth + 1, :count] = part
+        block[1:, :count] = part
         address = block.ctypes.data
         entries.append(
             (address + columns * 4, address, channel * 4, count, group * inward * 4,
              columns // width)
         )  # fmt: skip
-        at += columns * (rows + 1)
+        at += columns * (depth + 1)
     table = np.array(entries, np.int64).view(_Holding)
     table.holds = memory
     return table

@@ -569,6 +569,7 @@ class Instruction:
     frees: tuple[int, ...]  # slots that nobody needs after this
     emits: tuple[tuple[str, int], ...]  # (address, slot) complete after this
     scope: str  # address of the layer
+    op: str  # its name
 
 
 @dataclass(frozen=True)
@@ -690,11 +691,11 @@ def plan(
         frees = () if n is None else tuple(slot(v) for v in dying.get(n, ()))
         emits = () if n is None else tuple((a, slot(goals[a])) for a in emitted.get(n, ()))
         many = isinstance(step.out, tuple)
-        options = step.options
+        options, name = step.options, step.op.__name__
         if hasattr(step.op, "keeping"):  # a loop stacks over time only what is wanted
             options = step.op.keeping(options, [out in needed for out in step.outs])
         value = fused(step, options) or in_place(step, passing) or step.op.value(*step.args)
-        return Instruction(value, args, options, outs, many, frees, emits, step.scope)
+        return Instruction(value, args, options, outs, many, frees, emits, step.scope, name)
 
     def segment(first: int, last: int) -> Segment:
         from npforward.run.lowering import lower

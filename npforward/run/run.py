@@ -11,12 +11,17 @@ from npforward.errors import NpforwardError
 from npforward.run.plan import MISFITS, Instruction, Plan, Segment, misfit
 from npforward.tape import Var
 
+Slots = dict[int, Any]  # the arrays that there are now, and the Vars of weights not yet read
+Weight = Callable[[Var], np.ndarray]
+Watch = Callable[[Instruction | Segment, Plan, Slots, Weight], None]
+
 
 def run(
     plan: Plan,
     inputs: Sequence[np.ndarray],
-    weight: Callable[[Var], np.ndarray],
+    weight: Weight,
     states: dict[str, np.ndarray] | None = None,
+    watched: Watch | None = None,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (address, array) in the order of execution; nothing that is done with is kept.
 
@@ -31,8 +36,11 @@ def run(
     states
         What stateful layers begin with, by address; without it from zeros.  What they leave
         behind is put there when the plan keeps it.
+    watched
+        What is called to `carry_out` each part, by whoever wants to see it happen.
     """
-    slots: dict[int, Any] = dict(plan.constants)
+    act = watched or carry_out
+    slots: Slots = dict(plan.constants)
     slots.update(plan.weights)  # each read when first needed
     for entry, array in zip(plan.inputs, inputs, strict=True):
         if entry is not None:
@@ -54,11 +62,7 @@ def run(
 
     yield from complete(plan.first)
     for part in plan.instructions:
-        if isinstance(part, Segment):
-            _run_segment(part, plan, slots, weight)
-        else:
-            with np.errstate(all="ignore"):
-                _execute(part, slots, weight)
+        act(part, plan, slots, weight)
         yield from complete(part.emits)
         for at in part.frees:
             slots.pop(at, None)
@@ -66,26 +70,35 @@ def run(
         states.update((s.address, slots[s.after]) for s in plan.states if s.after is not None)
 
 
-def _array(slots: dict[int, Any], at: int, weight: Callable[[Var], np.ndarray]) -> Any:
+def carry_out(part: Instruction | Segment, plan: Plan, slots: Slots, weight: Weight) -> None:
+    """Run one part of a plan: what it takes is in `slots`, where what it gives is put."""
+    if isinstance(part, Segment):
+        values = part.program.run(taken(part, slots, weight), laid_out(plan, slots, weight))
+        for v, at in part.outs:
+            slots[at] = values[v]
+    else:
+        with np.errstate(all="ignore"):
+            _execute(part, slots, weight)
+
+
+def taken(segment: Segment, slots: Slots, weight: Weight) -> dict[Var, np.ndarray]:
+    """The arrays that compiled kernels read."""
+    return {v: _array(slots, at, weight) for v, at in segment.ins}
+
+
+def laid_out(plan: Plan, slots: Slots, weight: Weight) -> Weight:
+    """What gives the constants that kernels lay out for themselves, read only then."""
+    return lambda v: _array(slots, plan.slots[v], weight)
+
+
+def _array(slots: Slots, at: int, weight: Weight) -> Any:
     """What is in a slot; a weight is read when it is first needed."""
     if isinstance(slots[at], Var):
         slots[at] = weight(slots[at])
     return slots[at]
 
 
-def _run_segment(
-    segment: Segment, plan: Plan, slots: dict[int, Any], weight: Callable[[Var], np.ndarray]
-) -> None:
-    """Run compiled kernels; constants that they lay out for themselves are read only then."""
-    given = {v: _array(slots, at, weight) for v, at in segment.ins}
-    values = segment.program.run(given, lambda v: _array(slots, plan.slots[v], weight))
-    for v, at in segment.outs:
-        slots[at] = values[v]
-
-
-def _execute(
-    instruction: Instruction, slots: dict[int, Any], weight: Callable[[Var], np.ndarray]
-) -> None:
+def _execute(instruction: Instruction, slots: Slots, weight: Weight) -> None:
     args = []
     for is_slot, a in instruction.args:
         if is_slot:

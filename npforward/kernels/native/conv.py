@@ -29,27 +29,9 @@ def tiles(e: Emitter, vectors: int, count: Value, act) -> None:
     e.match(count - whole, [(n, remainder(n)) for n in range(1, pixels)])
 
 
-def _gather(
-    e: Emitter, a: Arguments, count: Value, runs: Value, table: Value, patches: Value
-) -> None:
-    """Copy each pixel's receptive field to where it is one run, filled up with zeros."""
-    next_run, patch_bytes = a.band * 8, a.gathered * 4
-    with e.loop(0, count) as q:
-        patch = patches + q * patch_bytes
-        e.store_int(0, patch + patch_bytes - 16)  # what is filled up is at most three numbers
-        e.store_int(0, patch + patch_bytes - 8)
-        to = e.var(patch)
-        with e.loop(0, runs) as r:
-            source = e.load_int(table + r * next_run + q * 8)
-            for at in e.vectors(a.run):
-                e.store(e.load(source, at), to.value, at)
-            to.set(to.value + a.run * 4)
-        e.store_int(patch, table + q * 8)
-
-
 @compiled(
     "x x_image y y_pixel direct blocks block_count blocks_each images pixels band bands "
-    "row_length rows row_taps columns column_taps pieces zeros run runs_each gathered low high "
+    "row_length rows row_taps columns column_taps pieces zeros run runs_each low high "
     "chain table steps"
 )
 def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
@@ -94,10 +76,6 @@ def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
         down_from.set(down_from.value + e.select(over, taps_down, 0))
 
     runs = a.row_taps * a.column_taps * a.pieces
-    with e.when(a.gathered > 0):
-        _gather(e, a, count, runs, scratch, scratch + runs * next_run)
-    run_numbers = e.select(a.gathered > 0, a.gathered, a.run)
-    runs = e.select(a.gathered > 0, 1, runs)
     block = group * a.blocks_each
     with e.loop(block, e.smaller(block + a.blocks_each, a.block_count)) as b:
         entry = a.blocks + b * (8 * len(BLOCK))
@@ -106,7 +84,7 @@ def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
         )
 
         row_bytes = vectors * (4 * e.width)
-        run_bytes = row_bytes * run_numbers
+        run_bytes = row_bytes * a.run
         row = image * a.pixels + first
         direct = a.direct.equals(1) & channels.equals(vectors * e.width)
         made = e.select(direct, a.y + row * a.y_pixel + channel, sums)
@@ -123,7 +101,7 @@ def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
             def block_of(n: int):
                 def act(function, p):
                     e.call(
-                        function, scratch + p * 8 + run * next_run, next_run, some, run_numbers,
+                        function, scratch + p * 8 + run * next_run, next_run, some, a.run,
                         inward, weights + run * run_bytes, from_, going_on, made + p * made_bytes,
                         made_bytes, low, high,
                     )  # fmt: skip

@@ -150,8 +150,12 @@ class Library:
         return [
             kernel
             for kernel in kernels
-            if kernel.name not in self._addresses and _read(self._path(kernel)) is None
+            if kernel.name not in self._addresses and not self.keeps(kernel)
         ]
+
+    def keeps(self, kernel: Compiled) -> bool:
+        """Whether the compiled kernel is in the folder, for the next process."""
+        return _read(self._path(kernel)) is not None
 
     def prepare(self, kernels: Iterable[Compiled]) -> None:
         """Compile what is missing of the kernels, saying so."""
@@ -248,17 +252,21 @@ def _write(path: Path | None, code: bytes) -> None:
         Path(name).unlink(missing_ok=True)
 
 
-def cache_folder() -> Path | None:
-    """Where this user's compiled kernels are kept; None if it would be another's to write to."""
+def cache_root() -> Path:
+    """Where this user's compiled kernels belong."""
     said = os.environ.get("NPFORWARD_CACHE")
     if said:
-        root = Path(said)
-    elif sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "npforward"
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Caches" / "npforward"
-    else:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "npforward"
+        return Path(said)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "npforward"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "npforward"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "npforward"
+
+
+def cache_folder() -> Path | None:
+    """Where this user's compiled kernels are kept; None if it would be another's to write to."""
+    root = cache_root()
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         said_of = root.stat()
