@@ -308,6 +308,7 @@ class Model:
         self._recordings: dict[Any, Recording] = {}
         self._plans: dict[Any, Plan] = {}
         self._fitting: set[tuple[Any, Any]] = set()  # (shape, dtype) of arrays known to fit
+        self._laid_out: dict[Any, np.ndarray] = {}  # weights as kernels want them
         self._compiled: bool | None = None  # whether its kernels are; None while it is open
         self._states: dict[str, np.ndarray] = {}  # of stateful layers, between calls of predict
 
@@ -692,7 +693,7 @@ class Model:
         key = (recording, wanted, keep_states, apart, library)
         chosen = self._plans.get(key)
         if chosen is None:
-            chosen = plan(recording, wanted, keep_states, library, apart)
+            chosen = plan(recording, wanted, keep_states, library, apart, self._laid_out)
             if library is not None and self._compiled is None and chosen.programs:
                 self._compiled = worth_compiling(chosen, library)
                 if not self._compiled:

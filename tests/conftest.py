@@ -12,6 +12,14 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the suite runs one process per core
 
 
+def pytest_configure(config):
+    """Compile the kernels before the processes of the suite begin, each of which needs them."""
+    if not hasattr(config, "workerinput"):
+        from npforward import kernels
+
+        kernels.warm_up()
+
+
 @pytest.fixture(autouse=True)
 def in_root(monkeypatch):
     """Doctests and README name the committed fixtures from the project's root."""

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import npforward as npf
 from npforward import kernels, ops
 from npforward.kernels.native import elementwise, threads
 from npforward.kernels.native.library import KERNELS, Library, Target, library
@@ -434,6 +435,21 @@ def test_threads_are_as_many_as_are_asked_for(monkeypatch):
     assert threads.count() == 3
     monkeypatch.setenv("NPFORWARD_THREADS", "no number")
     assert threads.count() >= 1
+
+
+def test_weights_are_laid_out_once_for_all_batches():
+    model = npf.load_model("weights_fixtures/models/digits_cnn/model.keras")
+    x = normal(1, *model.inputs[0].shape[1:])
+    model.trace(x)
+    laid_out = dict(model._laid_out)
+    assert laid_out
+    model.trace(np.repeat(x, 32, axis=0))
+    same = [model._laid_out[key] is array for key, array in laid_out.items()]
+    assert all(same)
+    shared = [key for key in model._laid_out if key[0] == "blocks"]
+    assert len(shared) == len({key[1] for key in shared})
+    other = npf.load_model("weights_fixtures/models/digits_cnn/model.keras")
+    np.testing.assert_array_equal(other.predict(x), other.predict(np.repeat(x, 2, axis=0))[:1])
 
 
 # ---- the cache of compiled kernels -----------------------------------------------------------

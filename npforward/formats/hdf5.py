@@ -480,7 +480,7 @@ def _careful_file() -> Any:
                     raise NotImplementedError("numbers laid out as no machine has them")
             return super().ptype
 
-    class CarefulFile(pyfive.File):
+    class CarefulFile(pyfive.File):  # type: ignore[name-defined]
         def _get_dataobjects(self, obj_addr: int) -> Any:
             if obj_addr not in self._dataobjects_cache:
                 with self._fh.at_most(HEADER_READS):

@@ -26,7 +26,7 @@ Every value that somebody wants is written to memory of its own, by whichever ke
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,12 +59,13 @@ LOW, HIGH = products.LOWEST, products.HIGHEST
 Weight = Callable[[Var], np.ndarray]
 FEW = 8  # rows: so few are multiplied by a matrix as it lies in memory
 PART = 2**18  # numbers of a matrix that a task sums over
+TASKS = 16  # of a product, at least, where its blocks allow: enough for many threads
+TILES = 1  # of samples that go through a loop together
 BAND = 96  # pixels that a task takes, about
 SERIAL = 2**17  # flops of a kernel that is not worth sharing out
 AWAY = 2**18  # bytes: larger values that are only given out are written past the caches
 COPIED = 2**25  # bytes: smaller matrices are copied to where vectors begin with cache lines
 SUMMED = 256  # numbers of a receptive field that are summed at a time
-SHORT = 8  # channels: with fewer, a border is made so that rows of taps are one run each
 NARROW = 64  # numbers: shorter rows are laid side by side
 TAPS = 4096  # of a window, at most: a sum of more loses too much
 
@@ -192,14 +193,20 @@ class Product:
 
 
 def lower(
-    steps: Sequence[Step], outside: Collection[Var], constants: Collection[Var], library: Library
+    steps: Sequence[Step],
+    outside: Collection[Var],
+    constants: Collection[Var],
+    library: Library,
+    identity: Callable[[Var], Hashable] = id,
+    kept: dict[Hashable, np.ndarray] | None = None,
 ) -> Program:
     """The program of these steps, all of which `fits` holds for.
 
     `outside` are the Vars that somebody else needs; `constants` those that depend on the weights
-    only.
+    only.  Constants laid out for kernels are `kept` for other programs of the same model, in which
+    a constant has the same `identity`.
     """
-    return Lowering(steps, outside, constants, library).program()
+    return Lowering(steps, outside, constants, library, identity).program(kept)
 
 
 class Lowering:
@@ -211,8 +218,10 @@ class Lowering:
         outside: Collection[Var],
         constants: Collection[Var],
         library: Library,
+        identity: Callable[[Var], Hashable] = id,
     ) -> None:
-        self.library, self.constants = library, constants
+        self.library, self.constants, self.identity = library, constants, identity
+
         self.width = library.target.width
         self.pixels, self.vectors = tile.shape(self.width, library.target.registers)
         self.roots: dict[Var, Var] = {}
@@ -350,7 +359,24 @@ class Lowering:
 
     # ---- at the end ---------------------------------------------------------------------------
 
-    def program(self) -> Program:
+    def held(self, make: Callable[[Weight], np.ndarray], *key: Any) -> Constant:
+        """A constant that other programs may have too: `key` says what it is made of, and how."""
+
+        def known(part: Any) -> Hashable:
+            if isinstance(part, Var):
+                return self.identity(part)
+            if isinstance(part, Affine):
+                return tuple((op.__name__, known(c), first) for op, c, first in part.factors)
+            if isinstance(part, Product):
+                return known(part.weights), part.affine and known(part.affine)
+            if isinstance(part, np.ndarray):
+                return part.dtype.str, part.shape, part.tobytes()
+            return part
+
+        return Constant(make, lambda: tuple(map(known, key)))
+
+    def program(self, kept: dict[Hashable, np.ndarray] | None = None) -> Program:
+
         place = {id(work): i for i, work in enumerate(self.works)}
         for work in self.works:
             n = place[id(work)]
@@ -360,7 +386,8 @@ class Lowering:
         given = {v: self.at(v) for v in self.wanted}
         for at in given.values():
             at.buffer.kept = at.buffer.outside is None
-        return Program(self.library, [w.call for w in self.works], self.all_buffers, given)
+        calls = [work.call for work in self.works]
+        return Program(self.library, calls, self.all_buffers, given, {} if kept is None else kept)
 
     def _finish(self, work: Work) -> None:
         """Say in a call's tables what its chain is, and where everything lies."""
@@ -595,8 +622,7 @@ class Lowering:
         out, x, widths = step.out, step.args[0], step.options["widths"]
         value = step.options.get("value", 0)
         users = self.users.get(out, [])
-        absorbed = out not in self.outside and users and all(_absorbs(s, out, value) for s in users)
-        if absorbed and not (x.ndim < 5 and any(_thin(s) for s in users)):
+        if out not in self.outside and users and all(_absorbs(s, out, value) for s in users):
             self.borders[out] = (x, widths)
             return
         shape = x.shape if x.ndim == 4 else (x.shape[0], 1, *x.shape[1:])
@@ -693,13 +719,14 @@ class Lowering:
             for first in range(0, each, most * width):
                 shape.append((g, first, min(most * width, each - first)))
         depth = taps * inward
-        blocks = Constant(
-            lambda weight: _packed(product, weight, shape, depth, inward, groups, channels, width)
-        )
-        tasks_wanted = 16
-        band = _band(pixels, self.pixels, images, len(shape), depth)
+        blocks = self.held(
+            lambda weight: _packed(product, weight, shape, depth, inward, groups, channels, width),
+            "blocks", product, tuple(shape), depth, inward, groups, channels, width,
+        )  # fmt: skip
+
+        band = _even(pixels, BAND, self.pixels)
         bands = -(-pixels // band)
-        groups_of_blocks = min(len(shape), max(1, -(-tasks_wanted // (images * bands))))
+        groups_of_blocks = min(len(shape), max(1, -(-TASKS // (images * bands))))
         blocks_each = -(-len(shape) // groups_of_blocks)
         tasks = -(-len(shape) // blocks_each) * images * bands
         flops = 2 * images * pixels * depth * channels
@@ -749,8 +776,9 @@ class Lowering:
         partial = Call(
             products.few_rows,
             {
-                "x": self.at(x), "x_row": depth * 4, "w": Constant(matrix),
-                "bias": Constant(bias), "y": At(sums), "y_row": channels * 4, "rows": rows,
+                "x": self.at(x), "x_row": depth * 4, "w": self.held(matrix, "matrix", product),
+                "bias": self.held(bias, "bias", product), "y": At(sums),
+                "y_row": channels * 4, "rows": rows,
                 "depth": depth, "columns": channels, "part": part, "parts": parts,
             },
             parts, scope=step.scope, flops=2 * rows * depth * channels,
@@ -831,9 +859,10 @@ class Lowering:
         self.add(
             step, spatial.depthwise, images * bands, [step.out], [source],
             {
-                **geometry, "weights": Constant(weights), "bias": Constant(bias),
-                "channels": channels, "images": images, "pixels": pixels, "band": band,
-                "bands": bands, "low": LOW, "high": HIGH,
+                **geometry, "weights": self.held(weights, "depthwise", product),
+                "bias": self.held(bias, "bias", product), "channels": channels,
+                "images": images, "pixels": pixels, "band": band, "bands": bands, "low": LOW,
+                "high": HIGH,
             },
             raw=step.out, columns=channels, product=product, flops=flops, scratch=taps * 16 + 64,
         )  # fmt: skip
@@ -994,16 +1023,17 @@ class Lowering:
                 row[: gates * units] = _value(weight, step.args[n + 2]).reshape(-1)
             return row
 
-        each = _even(samples, loops.SAMPLES, 1)
+        each = min(samples, loops.SAMPLES)
         work = 2 * samples * times * units * units * gates
         if work >= SERIAL and samples > 1:
-            each = min(each, max(1, -(-samples // 4)))
+            each = min(each, TILES * self.pixels)
         last = list(step.out[:n])
         arguments = {
             "z": At(self.buffer(source)), "z_sample": strides[1], "z_time": strides[0],
             "units": units, "blocks": blocks, "state": self.state(states[0]),
             "hs_sample": times * units * 4, "hs_time": units * 4, "samples": samples,
-            "times": times, "each": each, "u": Constant(packed), "bias": Constant(bias),
+            "times": times, "each": each, "u": self.held(packed, "gates", u, wide),
+            "bias": self.held(bias, "gates' bias", wide, gates, u, *step.args[n + 2 :]),
         }  # fmt: skip
         if lstm:
             arguments["c"] = self.state(states[1])
@@ -1198,11 +1228,6 @@ def _pieces(run: int) -> int:
     return next((n for n in range(least, 2 * least) if run % n == 0), 1)
 
 
-def _band(pixels: int, tile_pixels: int, images: int, blocks: int, depth: int) -> int:
-    """How many pixels of an image a task takes."""
-    return _even(pixels, BAND, tile_pixels)
-
-
 @dataclass(frozen=True)
 class Matrices:
     """A product of many matrices: how many, their sizes, and where they lie, in bytes."""
@@ -1366,15 +1391,6 @@ def is_alias(step: Step) -> bool:
     if step.op is ops.pad:
         return all(tuple(pair) == (0, 0) for pair in step.options["widths"])
     return False
-
-
-def _thin(step: Step) -> bool:
-    """Whether a convolution has so few channels that whole rows of taps should be one run."""
-    if step.op is not ops.conv:
-        return False
-    w, o = step.args[1], step.options
-    one = o["dilation"][-1] == 1 and o.get("groups", 1) == 1
-    return bool(one and w.shape[-3] > 1 and w.shape[-2] < SHORT)
 
 
 def _absorbs(step: Step, padded: Var, value: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -634,12 +634,14 @@ def plan(
     keep_states: bool = False,
     library: Library | None = None,
     apart: bool = False,
+    laid_out: dict[Hashable, np.ndarray] | None = None,
 ) -> Plan:
     """What to run for these addresses: no dead steps, every array freed after its last use.
 
     `wanted` may also name recorded Vars anew.  `keep_states` adds what stateful layers leave
     behind.  With a `library` of compiled kernels, what they can do is theirs; `apart` gives out
-    each value before the next is computed.
+    each value before the next is computed; what is `laid_out` of the weights is there for all
+    plans of the model.
     """
     goals = dict(wanted) if isinstance(wanted, Mapping) else _goals(recording, wanted)
     states = recording.tape.states.values()
@@ -697,7 +699,19 @@ def plan(
         value = fused(step, options) or in_place(step, passing) or step.op.value(*step.args)
         return Instruction(value, args, options, outs, many, frees, emits, step.scope, name)
 
+    computed = {out: step for step in folded for out in step.outs}
+
+    def identity(v: Var) -> Hashable:
+        """What a constant is, in any recording of the model."""
+        if v in recording.weights:
+            layer, i = recording.weights[v]
+            return id(layer), i
+        step = computed[v]
+        args = tuple(identity(a) if isinstance(a, Var) else repr(a) for a in step.args)
+        return step.op.__name__, args, repr(step.options), [o is v for o in step.outs].index(True)
+
     def segment(first: int, last: int) -> Segment:
+
         from npforward.run.lowering import lower
 
         assert library is not None
@@ -705,7 +719,7 @@ def plan(
         made = {out for step in inside for out in step.outs}
         later = {v for _, step in live[last:] for v in step.ins}
         outside = {v for v in made if v in later or v in seen_outside}
-        program = lower(inside, outside, fixed, library)
+        program = lower(inside, outside, fixed, library, identity, laid_out)
         taken = [b.outside for b in program.buffers if b.outside is not None]
         span = range(first, last)
         frees = (slot(v) for n in span for v in dying.get(n, ()) if v in outside or v not in made)

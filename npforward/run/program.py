@@ -7,7 +7,7 @@ import math
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,9 +47,10 @@ class At:
 
 @dataclass(eq=False)
 class Constant:
-    """An array that is made once from the weights, and then kept."""
+    """An array that is made once from the weights, and then kept for all that know its key."""
 
     make: Callable[[Callable[[Var], np.ndarray]], np.ndarray]
+    key: Callable[[], Hashable] | None = None
     array: np.ndarray | None = None
 
 
@@ -104,6 +105,8 @@ class Program:
     calls: list[Call]
     buffers: list[Buffer]
     given_out: dict[Var, At]  # the values that somebody outside gets, by their Vars
+    kept: dict[Hashable, np.ndarray] = field(default_factory=dict)  # constants, by their keys
+
     _frames: list[Frame] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -207,12 +210,21 @@ class Program:
                 self.library.prepare(self.kernels)
                 self._assemble()
                 for position, constant in self._constants:
-                    if constant.array is None:
-                        constant.array = constant.make(weight)
-                    self._words[position] = constant.array.ctypes.data
+                    self._words[position] = self._array(constant, weight).ctypes.data
+
                 self._ready = True
         words = self._words.copy()
         return Frame(words, words.ctypes.data)
+
+    def _array(self, constant: Constant, weight: Callable[[Var], np.ndarray]) -> np.ndarray:
+        if constant.array is None:
+            key = constant.key and constant.key()
+            constant.array = self.kept.get(key) if key else None
+        if constant.array is None:
+            constant.array = constant.make(weight)
+            if key:
+                self.kept[key] = constant.array
+        return constant.array
 
     # ---- running ------------------------------------------------------------------------------
 

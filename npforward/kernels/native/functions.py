@@ -56,11 +56,22 @@ def _reduced(e: Emitter, x: Value) -> tuple[Value, Value]:
 def exp(e: Emitter, x: Value) -> Value:
     """eˣ; infinite above 88.7, 0 below -104."""
     within = e.larger(e.smaller(e.select(x.equals(x), x, 0.0), 89.0), -104.0)
-    n, r = _reduced(e, within)
+    return unless_nan(e, x, _power(e, within))
+
+
+def _power(e: Emitter, x: Value, small: bool = True) -> Value:
+    """eˣ for -104 <= x <= 89; unless `small`, for x > -87, where no result is a denormal number."""
+    n, r = _reduced(e, x)
     y = e.fma(r * r, polynomial(e, EXP, r), r) + 1.0
-    half = e.shifted(n, -1)  # 2^n in two factors: the result may be a denormal number
-    y = y * power_of_two(e, half) * power_of_two(e, n - half)
-    return unless_nan(e, x, y)
+    if not small:
+        return y * power_of_two(e, n)
+    half = e.shifted(n, -1)  # in two factors, neither of which is a denormal number
+    return y * power_of_two(e, half) * power_of_two(e, n - half)
+
+
+def _above(e: Emitter, x: Value, lowest: float) -> Value:
+    """max(x, lowest); `lowest` where x is NaN."""
+    return e.select(x > lowest, x, lowest)
 
 
 def expm1(e: Emitter, x: Value) -> Value:
@@ -76,7 +87,7 @@ def expm1(e: Emitter, x: Value) -> Value:
 
 def sigmoid(e: Emitter, x: Value) -> Value:
     """1 / (1 + e⁻ˣ)"""
-    small = exp(e, -e.abs(x))
+    small = _power(e, _above(e, -e.abs(x), -104.0))
     total = small + 1.0
     y = e.select(x >= 0.0, e.real(1.0), small) / total
     # What the sum lost would be a whole ulp of the quotient.
@@ -88,7 +99,7 @@ def sigmoid(e: Emitter, x: Value) -> Value:
 def tanh(e: Emitter, x: Value) -> Value:
     """(eˣ - e⁻ˣ) / (eˣ + e⁻ˣ)"""
     size = e.abs(x)
-    small = exp(e, size * -2.0)
+    small = _power(e, _above(e, size * -2.0, -20.0), small=False)  # tanh(10) rounds to 1
     far = e.copysign(1.0 - (small + small) / (small + 1.0), x)
     s = x * x
     near = e.fma(x * s, polynomial(e, TANH, s), x)
@@ -99,7 +110,8 @@ def erf(e: Emitter, x: Value) -> Value:
     """The error function."""
     size = e.abs(x)
     near = e.fma(x, polynomial(e, ERF_NEAR, x * x), x)
-    far = 1.0 - exp(e, polynomial(e, ERF_FAR, e.smaller(size, 4.0)))
+    far = _above(e, polynomial(e, ERF_FAR, e.smaller(size, 4.0)), -20.0)
+    far = 1.0 - _power(e, far, small=False)
     return unless_nan(e, x, e.select(size < 0.93, near, e.copysign(far, x)))
 
 

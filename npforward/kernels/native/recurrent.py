@@ -7,7 +7,7 @@ from npforward.kernels.native.conv import HIGHEST, LOWEST, tiles
 from npforward.kernels.native.emit import Emitter, Value
 from npforward.kernels.native.library import Arguments, compiled
 
-SAMPLES = 12  # of a task, at most
+SAMPLES = 12  # of a task, at most: whole tiles of the widths that there are
 RECURRENT = (
     "z z_sample z_time units blocks state h_last hs hs_sample hs_time samples times each u bias"
 )
