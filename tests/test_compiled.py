@@ -370,6 +370,35 @@ def test_any_number_of_threads_gives_the_same_bits(monkeypatch):
     np.testing.assert_array_equal(found[0], found[2])
 
 
+@pytest.mark.parametrize("name", ["digits_cnn", "residual_bn", "transformer", "text_lstm", "norms"])
+def test_whole_models_give_the_same_bits_for_any_number_of_threads(monkeypatch, name):
+    from test_models import golden
+
+    found = []
+    inputs, _ = golden(name, "model.keras")
+    for count in ("1", "2", "3"):
+        monkeypatch.setenv("NPFORWARD_THREADS", count)
+        model = npf.load_model(f"weights_fixtures/models/{name}/model.keras")
+        found.append([model.trace(inputs), model.trace(inputs)])
+    first = found[0][0]
+    for trace in [trace for pair in found for trace in pair]:
+        assert trace.kernels == "compiled"
+        for address, array in first.items():
+            np.testing.assert_array_equal(trace[address], array)
+
+
+def test_long_work_comes_back_to_python_now_and_then(monkeypatch):
+    from npforward.run import program
+
+    model = npf.load_model("weights_fixtures/models/residual_bn/model.keras")
+    x = normal(2, *(n or 8 for n in model.inputs[0].shape[1:]))
+    want = model.trace(x)
+    monkeypatch.setattr(program, "AT_A_TIME", 1)
+    apart = npf.load_model("weights_fixtures/models/residual_bn/model.keras").trace(x)
+    for address, array in want.items():
+        np.testing.assert_array_equal(apart[address], array)
+
+
 def test_what_somebody_holds_is_never_written_again():
     run = convolution()
     held = [run() for _ in range(4)]

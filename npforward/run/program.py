@@ -19,6 +19,7 @@ from npforward.run.arena import POOL, Loan
 from npforward.tape import Var
 
 ALIGNED = 64  # bytes: no value begins within a cache line
+AT_A_TIME = 2 * 10**10  # operations and bytes between two looks at signals
 SPARE = 256  # bytes behind the last value: a vector may be read that is not wholly used
 
 
@@ -111,7 +112,7 @@ class Program:
 
     def __post_init__(self) -> None:
         self.scratch = max((call.scratch for call in self.calls), default=0) + 4096
-        self.alone = all(call.tasks <= 1 for call in self.calls)
+        self._stretches = list(_stretches(self.calls))
         self._place()
         self._outside = [b for b in self.buffers if b.outside is not None]
         places = {id(b): i for i, b in enumerate(self._outside)}
@@ -235,7 +236,9 @@ class Program:
         arrays = [_plain(outside[b.outside]) for b in self._outside if b.outside is not None]
         kept, passing = POOL.lend(self.kept_bytes), POOL.lend(self.passing_bytes)
         with self._entered(weight, arrays, kept, passing) as frame:
-            team(self.library).run(frame.address, len(self.calls), self.scratch, self.alone)
+            for first, many, alone in self._stretches:
+                at = frame.address + first * 8 * len(ENTRY)
+                team(self.library).run(at, many, self.scratch, alone)
         memory = np.asarray(kept)
         values = {
             var: np.ndarray(var.shape, np.float32, memory, offset) for var, offset in self._made
@@ -276,7 +279,7 @@ class Program:
         kept, passing = POOL.lend(self.kept_bytes), POOL.lend(self.passing_bytes)
         workers, found = team(self.library), []
         with self._entered(weight, arrays, kept, passing) as frame:
-            workers.run(frame.address, len(self.calls), self.scratch, self.alone)
+            workers.run(frame.address, len(self.calls), self.scratch, alone=False)
             for i, call in enumerate(self.calls):
                 at, times = frame.address + i * 8 * len(ENTRY), []
                 for _ in range(repeats):
@@ -285,6 +288,20 @@ class Program:
                     times.append(time.perf_counter() - start)
                 found.append(statistics.median(times))
         return found
+
+
+def _stretches(calls: Sequence[Call]) -> Iterator[tuple[int, int, bool]]:
+    """(first, number, whether one thread is enough) of calls that run without Python between them.
+
+    Long work comes back to Python now and then, which is when a person's Ctrl-C is heard.
+    """
+    first, work = 0, 0
+    for i, call in enumerate(calls):
+        work += call.flops + call.nbytes
+        if work > AT_A_TIME or i == len(calls) - 1:
+            some = calls[first : i + 1]
+            yield first, len(some), all(c.tasks <= 1 for c in some)
+            first, work = i + 1, 0
 
 
 def _address(array: np.ndarray) -> int:
