@@ -65,7 +65,7 @@ BAND = 96  # pixels that a task takes, about
 SERIAL = 2**17  # flops of a kernel that is not worth sharing out
 AWAY = 2**18  # bytes: larger values that are only given out are written past the caches
 COPIED = 2**25  # bytes: smaller matrices are copied to where vectors begin with cache lines
-SUMMED = 256  # numbers of a receptive field that are summed at a time
+SUMMED = products.SUMMED
 NARROW = 64  # numbers: shorter rows are laid side by side
 TAPS = 4096  # of a window, at most: a sum of more loses too much
 

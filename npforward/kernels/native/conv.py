@@ -7,6 +7,8 @@ from npforward.kernels.native.elementwise import SCRATCH_BYTES, after
 from npforward.kernels.native.emit import Emitter, Value
 from npforward.kernels.native.library import Arguments, compiled
 
+# Numbers that are summed at a time: few enough that a sum of sums is as exact as Keras's own.
+SUMMED = 128
 ROWS = 8  # of a large matrix, read together
 LOWEST, HIGHEST = 0xFF800000, 0x7F800000  # the bits of -∞ and ∞
 
@@ -147,13 +149,17 @@ def matmul(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
                 with sparse, e.loop(0, columns) as c:
                     e.store(e.load_float(row, c * a.b_column), to, c * 4)
 
-        def act(function, p):
-            e.call(
-                function, scratch + p * 8, 0, 1, a.depth, 0, packed, zeros, 0,
-                sums + p * (wide * 4), wide * 4, LOWEST, HIGHEST,
-            )  # fmt: skip
+        with e.loop(0, a.depth, SUMMED) as k:
+            going_on = e.select(k > 0, e.integer(1), 0)
+            some = e.smaller(a.depth - k, SUMMED)
 
-        tiles(e, vectors, count, act)
+            def act(function, p):
+                e.call(
+                    function, scratch + p * 8, 0, 1, some, k * 4, packed + k * (wide * 4), zeros,
+                    going_on, sums + p * (wide * 4), wide * 4, LOWEST, HIGHEST,
+                )  # fmt: skip
+
+            tiles(e, vectors, count, act)
         with e.loop(0, count) as q:
             made, to = sums + q * (wide * 4), y + q * a.y_row + column * 4
             for at in e.vectors(columns):
@@ -182,10 +188,10 @@ def few_rows(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
             xs = [e.load_float(a.x + r * a.x_row, (k + i) * 4) for i in range(many)]
             to = result + r * a.y_row
             for at in e.vectors(a.columns):
-                total = e.load(to, at)
-                for i, x in enumerate(xs):
+                total = e.spread(xs[0]) * e.load(weights, at)
+                for i, x in enumerate(xs[1:], start=1):
                     total = e.fma(e.spread(x), e.load(weights + row_bytes * i, at), total)
-                e.store(total, to, at)
+                e.store(e.load(to, at) + total, to, at)
 
     whole = last - (last - first) % ROWS
     with e.loop(first, whole, ROWS) as k:
