@@ -690,7 +690,7 @@ class Model:
         The kernels that a model began with stay its own: they are chosen once.
         """
         library = kernels.compiled() if self._compiled is not False else None
-        key = (recording, wanted, keep_states, apart, library)
+        key = (recording, wanted, keep_states, apart, library, kernels.winograd())
         chosen = self._plans.get(key)
         if chosen is None:
             chosen = plan(recording, wanted, keep_states, library, apart, self._laid_out)

@@ -102,6 +102,90 @@ def test_convolutions_of_any_kind(data):
     agree(function, x, w, b, constants=(1, 2), with_=LIBRARIES[width])
 
 
+def lowered(function, *arrays, constants=(), with_=None):
+    """The calls that a function of arrays becomes."""
+    tape, _, out, fixed = record(function, *arrays, constants=constants)
+    outs = set(out) if isinstance(out, tuple) else {out}
+    return lower(tape.steps, outs, fixed, with_ or library()).calls
+
+
+@pytest.mark.parametrize("m", [2, 4])
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_convolutions_by_squares(m, data):
+    draw = data.draw
+    c, f = draw(st.integers(32, 50)), draw(st.integers(1, 70))
+    widths = tuple((draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in range(2))
+    space = (draw(st.integers(3, 20)), draw(st.integers(3, 20)))
+    x, w, b = normal(draw(st.integers(1, 3)), *space, c), normal(3, 3, c, f), normal(f)
+    width = draw(st.sampled_from([4, 8, 16]))
+    function = conv_of((1, 1), (1, 1), 1, widths)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NPFORWARD_WINOGRAD", str(m))
+        agree(function, x, w, b, constants=(1, 2), with_=LIBRARIES[width], atol=1e-5 * m)
+        calls = lowered(function, x, w, b, constants=(1, 2), with_=LIBRARIES[width])
+    assert calls[0].kernel.name == f"winograd{m}"
+
+
+@pytest.mark.parametrize("m", [2, 4])
+def test_what_follows_a_convolution_by_squares_is_its_chain(m, monkeypatch):
+    def layers(x, w, b, scale, shift, other):
+        conv = ops.conv(x, w, strides=(1, 1), dilation=(1, 1)) + b
+        norm = conv * scale + shift
+        total = norm + other
+        return conv, norm, total, ops.relu(total)
+
+    monkeypatch.setenv("NPFORWARD_WINOGRAD", str(m))
+    # More than one group of squares, and of blocks of channels; more than one sum of sums.
+    x, w, b = normal(2, 31, 27, 300), normal(3, 3, 300, 83) / 30, normal(83)
+    given = (x, w, b, normal(83), normal(83), normal(2, 29, 25, 83))
+    for function in (layers, lambda *a: layers(*a)[3], lambda *a: ops.tanh(layers(*a)[1])):
+        agree(function, *given, constants=(1, 2, 3, 4), atol=5e-5)
+        calls = lowered(function, *given, constants=(1, 2, 3, 4))
+        assert [call.kernel.name for call in calls] == [f"winograd{m}"]
+        assert calls[0].tasks > 2
+
+
+def test_no_convolution_is_by_squares_unless_asked_for(monkeypatch):
+    x, w, b = normal(1, 9, 9, 32), normal(3, 3, 32, 20), normal(20)
+    function = conv_of((1, 1), (1, 1), 1, ((1, 1), (1, 1)))
+    for said in (None, "", "0", "3"):
+        if said is not None:
+            monkeypatch.setenv("NPFORWARD_WINOGRAD", said)
+        assert [c.kernel.name for c in lowered(function, x, w, b, constants=(1, 2))] == ["conv"]
+    monkeypatch.setenv("NPFORWARD_WINOGRAD", "2")
+    for strides, dilation, groups in [
+        ((2, 1), (1, 1), 1),
+        ((1, 1), (1, 2), 1),
+        ((1, 1), (1, 1), 2),
+    ]:
+        other = conv_of(strides, dilation, groups, ((1, 1), (1, 1)))
+        given = (normal(1, 9, 9, 32 * groups), w, b)
+        assert [c.kernel.name for c in lowered(other, *given, constants=(1, 2))] == ["conv"]
+
+
+def test_a_plan_is_of_the_squares_that_were_asked_for(monkeypatch):
+    from npforward import Model
+    from npforward.graph import Graph, Layer, Node, Ref, Stored
+
+    w = normal(3, 3, 32, 16)
+    stored = Stored("conv/kernel", w.shape, w.dtype, lambda: w)
+    config = {"filters": 16, "kernel_size": (3, 3), "use_bias": False, "name": "conv"}
+    entered = Layer("x", "InputLayer", {"batch_shape": (None, 40, 40, 32), "dtype": "float32"})
+    nodes = (Node("x", entered), Node("conv", Layer("conv", "Conv2D", config, (stored,)),
+                                      (Ref("x"),)))  # fmt: skip
+    model = Model(Graph("made", "Functional", nodes, "x", Ref("conv")))
+    x = normal(1, 40, 40, 32)
+    library().prepare(KERNELS.values())
+    direct = model.predict(x)
+    monkeypatch.setenv("NPFORWARD_WINOGRAD", "4")
+    squares = model.predict(x)
+    assert not np.array_equal(direct, squares)
+    np.testing.assert_allclose(squares, direct, rtol=1e-4, atol=2e-4)
+    monkeypatch.delenv("NPFORWARD_WINOGRAD")
+    np.testing.assert_array_equal(model.predict(x), direct)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_depthwise_convolutions_and_pools_of_any_kind(data):

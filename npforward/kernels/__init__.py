@@ -5,7 +5,15 @@ from npforward.kernels.elementwise import erf, sigmoid, softplus
 from npforward.kernels.hashing import fingerprint64, fingerprint_pair, siphash24
 from npforward.kernels.pool import max_pool, max_pool_dx, sum_pool, sum_pool_dx
 from npforward.kernels.recurrent import gru, lstm
-from npforward.kernels.registry import KERNELS, absent, compiled, kernel, numpy_only, which
+from npforward.kernels.registry import (
+    KERNELS,
+    absent,
+    compiled,
+    kernel,
+    numpy_only,
+    which,
+    winograd,
+)
 from npforward.kernels.warming import Warmed, warm_up
 
 __all__ = [
@@ -34,4 +42,5 @@ __all__ = [
     "warm_up",
     "which",
     "windows",
+    "winograd",
 ]

@@ -79,6 +79,22 @@ def which() -> str:
     return "numpy" if compiled() is None else "compiled"
 
 
+def winograd() -> int:
+    """The size of the squares of outputs that convolutions of 3 x 3 taps are computed by; or 0.
+
+    ``NPFORWARD_WINOGRAD=2`` and ``=4`` ask for it.  It takes less time, but it is off because it
+    can lose more than a direct sum: with 4 always, with 2 where most inputs are 0.  Besides, an
+    input that is infinite or NaN spoils the whole square.
+
+    Examples
+    --------
+    >>> winograd()
+    0
+    """
+    said = os.environ.get("NPFORWARD_WINOGRAD", "")
+    return int(said) if said in ("2", "4") else 0
+
+
 @contextlib.contextmanager
 def numpy_only() -> Iterator[None]:
     """Within this context only the numpy references run.

@@ -13,6 +13,7 @@ constants for each channel            weights (a bias; a BatchNormalization)
 product, then such a multiply-add     the weights are scaled and the bias set instead, if nobody
                                       wants the product itself
 product, then relu, relu6             the tile's own bounds, likewise
+convolution of 3 x 3 taps             transforms and products, where NPFORWARD_WINOGRAD asks for it
 any function of each number           a step of the chain of the kernel that made its last
                                       argument, applied while that is in the nearest cache
 functions of rows (a softmax, a       steps of one chain over rows
@@ -32,12 +33,12 @@ from typing import Any
 
 import numpy as np
 
-from npforward import ops
+from npforward import kernels, ops
 from npforward.kernels.native import arrange as arranging
 from npforward.kernels.native import conv as products
 from npforward.kernels.native import elementwise as chains
 from npforward.kernels.native import recurrent as loops
-from npforward.kernels.native import spatial, tile
+from npforward.kernels.native import spatial, tile, winograd
 from npforward.kernels.native.elementwise import (
     COLUMN,
     IMAGE,
@@ -66,7 +67,9 @@ SERIAL = 2**17  # flops of a kernel that is not worth sharing out
 AWAY = 2**18  # bytes: larger values that are only given out are written past the caches
 COPIED = 2**25  # bytes: smaller matrices are copied to where vectors begin with cache lines
 SUMMED = products.SUMMED
+DEEP = 32  # channels: fewer are not worth being transformed
 NARROW = 64  # numbers: shorter rows are laid side by side
+SQUARES = 64  # of outputs that a task takes, about: enough for weights to be read seldom
 TAPS = 4096  # of a window, at most: a sum of more loses too much
 
 
@@ -405,12 +408,14 @@ class Lowering:
                     self._same(work, work.raw, first.out)
                     raws.add(work.raw)
         away = {v for v in work.made if v not in inner and self._written_only(v, work)}
-        if kernel is products.conv:
+        if kernel in APART:
             assert work.raw is not None
-            call.arguments |= {"y": 0, "direct": 0}
+            direct = kernel is products.conv
+            if direct:
+                call.arguments |= {"y": 0, "direct": 0}
             if work.raw not in inner:  # its sums are not where the output is, or they can be
                 # Rows that far apart would push each other out of the caches.
-                if not work.links and call.arguments["y_pixel"] % 4096:
+                if direct and not work.links and call.arguments["y_pixel"] % 4096:
                     call.arguments |= {"y": self.at(work.raw), "direct": 1}
                 copy = "copy_away" if work.raw in away else "copy"
                 work.links.insert(0, Link(copy, work.raw, [work.raw], [MADE]))
@@ -419,7 +424,7 @@ class Lowering:
         if kernel in CHAINED:
             self._put_away(work, away - {work.raw})
             self._chain_table(work, inner)
-        if work.raw is not None and kernel is not products.conv:
+        if work.raw is not None and kernel not in APART:
             call.arguments["y"] = self.at(work.raw)
         made, gone = {*work.made}, raws - {work.raw}
         written = {v for v in made if v not in inner and v not in gone}
@@ -514,7 +519,7 @@ class Lowering:
             if isinstance(a, Row):
                 return a.tiled(times), ROW
             kind = COLUMN if narrow else kind
-            if a is work.raw and work.call.kernel is products.conv:
+            if a is work.raw and work.call.kernel in APART:
                 return 0, MADE
             if a in slots:
                 in_scratch = SCRATCH_COLUMN if kind == COLUMN else SCRATCH
@@ -687,6 +692,10 @@ class Lowering:
     def _conv(self, step: Step) -> None:
         x, w = step.args
         o = step.options
+        m = kernels.winograd()
+        if m and self._suits_winograd(step):
+            self._winograd(step, m)
+            return
         self._product(
             step, x, w, step.out.shape[0], step.out.shape[1:-1], w.shape[:-2], o["strides"],
             o["dilation"], o.get("groups", 1), w.shape[-2], w.shape[-1],
@@ -750,6 +759,58 @@ class Lowering:
             scratch=band * (runs * 8 + most * width * 4) + 64,
         )  # fmt: skip
         work.call.nbytes = 4 * depth * channels
+
+    def _suits_winograd(self, step: Step) -> bool:
+        w, o = step.args[1], step.options
+        return (
+            w.shape[:-2] == (3, 3) and w.shape[-2] >= DEEP and o.get("groups", 1) == 1
+            and tuple(o["strides"]) == tuple(o["dilation"]) == (1, 1)
+        )  # fmt: skip
+
+    def _winograd(self, step: Step, m: int) -> None:
+        """A convolution by squares of m x m outputs."""
+        (x, w), out = step.args, step.out
+        inward, channels = w.shape[-2:]
+        images, high, long = out.shape[:-1]
+        source, widths = self.borders.get(x, (x, ((0, 0),) * 4))
+        down, across = -(-high // m), -(-long // m)
+        begins = []
+        for axis, count in ((1, down), (2, across)):
+            where = np.arange(count * m + 2) - widths[axis][0]
+            inside = (where >= 0) & (where < source.shape[axis])
+            begins.append(np.where(inside, where * _strides(source.shape)[axis], NOWHERE))
+        product = Product(w)
+        wide = self.vectors * self.width
+        shape = [(0, i, min(wide, channels - i)) for i in range(0, channels, wide)]
+        depth = -(-inward // tile.UNROLL) * tile.UNROLL
+        squares = down * across
+        each = _even(squares, SQUARES, self.pixels)
+        chunks = -(-squares // each)
+        # Each group transforms the same inputs: fewer of them than of other tasks.
+        groups = min(len(shape), -(-TASKS // (2 * images * chunks)))
+        blocks_each = -(-len(shape) // groups)
+
+        blocks = self.held(
+            lambda weight: _transformed(product, weight, shape, depth, m, self.width),
+            "squares", product, tuple(shape), depth, m, self.width,
+        )  # fmt: skip
+        work = self.add(
+            step, winograd.KERNELS[m], -(-len(shape) // blocks_each) * images * chunks, [out],
+            [source],
+            {
+                "x": self.at(source), "x_image": math.prod(source.shape[1:]) * 4,
+                "y_pixel": channels * 4, "blocks": blocks, "block_count": len(shape),
+                "blocks_each": blocks_each, "images": images, "squares": squares,
+                "across": across, "each": each, "chunks": chunks, "channels": inward,
+                "depth": depth, "rows": _fixed(begins[0]), "columns": _fixed(begins[1]),
+                "column_length": high, "row_length": long, "pixels": high * long,
+                "zeros": _zeros(inward), "low": LOW, "high": HIGH,
+            },
+            raw=out, columns=channels, product=product,
+            flops=2 * images * squares * (m + 2) ** 2 * inward * channels,
+            scratch=winograd.scratch_bytes(m, each, depth, wide, blocks_each * wide),
+        )  # fmt: skip
+        work.call.nbytes = 4 * (m + 2) ** 2 * inward * channels
 
     def _few_rows(self, step: Step, x: Var, w: Var, rows: int, depth: int, channels: int) -> None:
         """Each part of the depth has a sum of its own: the same sums for any number of threads."""
@@ -1216,6 +1277,37 @@ def _packed(product: Product, weight: Weight, shape: Sequence[tuple[int, int, in
     return table
 
 
+def _transformed(product: Product, weight: Weight, shape: Sequence[tuple[int, int, int]],
+                 depth: int, m: int, width: int) -> np.ndarray:  # fmt: skip
+    """The table of blocks of a convolution by squares, its weights transformed in float64."""
+    w = _value(weight, product.weights).astype(np.float64)
+    inward, channels = w.shape[-2:]
+    scale, shift = product.scale(weight, channels), product.shift(weight, channels)
+    shift = np.broadcast_to(np.asarray(shift), channels)
+    g = winograd.matrices(m)[1]
+    w = w if scale is None else w * scale
+    u = np.einsum("ia,jb,abcf->ijcf", g, g, w, optimize=True).reshape(-1, inward, channels)
+    wide = [-(-count // width) * width for _, _, count in shape]
+    rows = len(u) * depth + 1
+    memory = aligned((sum(wide) * rows,))
+    memory[:] = 0
+    entries, at = [], 0
+    for (_, first, count), columns in zip(shape, wide, strict=True):
+        block = memory[at : at + columns * rows].reshape(rows, columns)
+        block[-1, :count] = shift[first : first + count]
+        block[:-1].reshape(len(u), depth, columns)[:, :inward, :count] = u[
+            :, :, first : first + count
+        ]
+        address = block.ctypes.data
+        entries.append(
+            (address, address + (rows - 1) * columns * 4, first * 4, count, 0, columns // width)
+        )
+        at += columns * rows
+    table = np.array(entries, np.int64).view(_Holding)
+    table.holds = memory
+    return table
+
+
 class _Holding(np.ndarray):
     """An array of addresses, which keeps what they point to."""
 
@@ -1566,8 +1658,9 @@ def _fits_scan(r: Recorded, step: Step) -> bool:
 
 ARITHMETIC = (ops.add, ops.subtract, ops.multiply, ops.divide, ops.maximum, ops.minimum)
 AFFINE = (ops.add, ops.subtract, ops.multiply, ops.divide)
-CHAINED = (chains.elementwise, products.conv, products.add_parts, spatial.depthwise)
-BOUNDED = (products.conv, products.add_parts, spatial.depthwise)
+APART = (products.conv, *winograd.KERNELS.values())  # what they make lies in scratch memory
+BOUNDED = (*APART, products.add_parts, spatial.depthwise)
+CHAINED = (chains.elementwise, *BOUNDED)
 
 RULES: dict[Any, tuple[Callable[[Recorded, Step], bool], Callable[[Lowering, Step], None]]] = {
     ops.conv: (_fits_conv, Lowering._conv),

@@ -17,16 +17,16 @@ LOWEST, HIGHEST = 0xFF800000, 0x7F800000  # the bits of -∞ and ∞
 BLOCK = ("weights", "bias", "channel", "channels", "inward", "vectors")
 
 
-def tiles(e: Emitter, vectors: int, count: Value, act) -> None:
+def tiles(e: Emitter, vectors: int, count: Value, act, emit=tile.emit) -> None:
     """Call ``act(function, first)`` for tiles that make up `count` pixels."""
     pixels, _ = tile.shape(e.width, e.registers)
-    full = tile.emit(e, pixels, vectors)
+    full = emit(e, pixels, vectors)
     whole = count - count % pixels
     with e.loop(0, whole, pixels) as first:
         act(full, first)
 
     def remainder(n: int):
-        return lambda: act(tile.emit(e, n, vectors), whole)
+        return lambda: act(emit(e, n, vectors), whole)
 
     e.match(count - whole, [(n, remainder(n)) for n in range(1, pixels)])
 
