@@ -101,6 +101,48 @@ def test_convolutions_of_any_kind(data):
     agree(function, x, w, b, constants=(1, 2), with_=LIBRARIES[width])
 
 
+@settings(max_examples=120, deadline=None)
+@given(st.data())
+def test_transposed_convolutions_of_any_kind(data):
+    draw = data.draw
+    n = draw(st.integers(1, 3))
+    c, f = draw(st.integers(1, 20)), draw(st.integers(1, 40))
+    size = tuple(draw(st.integers(1, 5 if n < 3 else 3)) for _ in range(n))
+    strides = tuple(draw(st.integers(1, 3)) for _ in range(n))
+    dilation = tuple(draw(st.integers(1, 3)) for _ in range(n))
+    space = tuple(draw(st.integers(1, 6)) for _ in range(n))
+    reach = tuple((m - 1) * s + (k - 1) * d + 1 + draw(st.integers(0, 2))
+                  for m, k, s, d in zip(space, size, strides, dilation, strict=True))  # fmt: skip
+    x, w, b = normal(draw(st.integers(1, 3)), *space, c), normal(*size, f, c), normal(f)
+    crop = []
+    for r in reach:
+        start = draw(st.integers(0, r - 1))
+        crop.append(slice(start, draw(st.integers(start + 1, r))))
+    key = data.draw(st.sampled_from([None, (slice(None), *crop), (slice(None), crop[0])]))
+    act = data.draw(st.sampled_from([lambda y: y, ops.relu, ops.tanh, lambda y: y + ops.exp(y)]))
+
+    def function(x, w, b):
+        shape = (x.shape[0], *reach, f)
+        y = ops.conv_transpose(x, w, shape=shape, strides=strides, dilation=dilation)
+        y = y if key is None else ops.getitem(y, key=key)
+        return act(y * 0.1 + b)
+
+    width = draw(st.sampled_from([4, 8, 16]))
+    agree(function, x, w, b, constants=(1, 2), with_=LIBRARIES[width])
+
+
+def test_a_transposed_convolution_is_one_kernel_and_keeps_infinities_where_they_belong():
+    def function(x, w, b):
+        y = ops.conv_transpose(x, w, shape=(2, 11, 13, 5), strides=(2, 2), dilation=(1, 1))
+        return ops.sigmoid(ops.getitem(y, key=(slice(None), slice(0, 10), slice(1, 13))) + b)
+
+    x, w, b = normal(2, 5, 6, 7), normal(3, 3, 5, 7), normal(5)
+    x[0, 2, 3, 4] = np.inf
+    agree(function, x, w, b, constants=(1, 2))
+    tape, _, out, fixed = record(function, x, w, b, constants=(1, 2))
+    assert len(lower(tape.steps, {out}, fixed, library()).calls) == 1
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_depthwise_convolutions_and_pools_of_any_kind(data):

@@ -25,6 +25,7 @@ Every value that somebody wants is written to memory of its own, by whichever ke
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,6 +65,8 @@ SERIAL = 2**17  # flops of a kernel that is not worth sharing out
 COPIED = 2**25  # bytes: smaller matrices are copied to where vectors begin with cache lines
 SUMMED = 256  # numbers of a receptive field that are summed at a time
 NARROW = 64  # numbers: shorter rows are laid side by side
+PHASES = 4096  # of a transposed convolution, at most
+APART = -1  # instead of columns: of functions, only those of each number by itself
 TAPS = 4096  # of a window, at most: a sum of more loses too much
 
 
@@ -170,11 +173,31 @@ class Work:
     product: Product | None = None
 
 
+@dataclass(frozen=True)
+class Block:
+    """Some channels of a product: which columns of its matrix, and where they go."""
+
+    column: int
+    count: int
+    to: int  # bytes into a pixel of the output
+    inward: int  # bytes into a pixel of the input
+    first: int  # of the runs of memory that the receptive field consists of
+    runs: int
+
+
 @dataclass(eq=False)
 class Product:
-    """The weights of a product, and what of a later multiply-add is folded into them."""
+    """The weights of a product, and what of a later multiply-add is folded into them.
+
+    As a matrix they have a row for each number of the receptive field, and `phases` times all
+    `channels`: those of the pixels of the output that come of one place of the input, which are
+    several in a transposed convolution.
+    """
 
     weights: Var
+    channels: int
+    phases: int = 1
+    lines: int = 1  # of the phases, how many lie in other rows of the output
     affine: Affine | None = None
 
     def scale(self, weight: Weight, channels: int) -> np.ndarray | None:
@@ -218,6 +241,7 @@ class Lowering:
         self.maker: dict[Var, Work] = {}
         self.affine: dict[Var, Affine] = {}
         self.borders: dict[Var, tuple[Var, Any]] = {}
+        self.uncropped: dict[Var, Step] = {}  # transposed convolutions left to who crops them
         self.strided: dict[Var, tuple[Var, Sequence[int]]] = {}  # read where they lie
         self.buffers: dict[Var, Buffer] = {}
         self.all_buffers: list[Buffer] = []
@@ -377,7 +401,8 @@ class Lowering:
             call.arguments |= {"y": 0, "direct": 0}
             if work.raw not in inner:  # its sums are not where the output is, or they can be
                 # Rows that far apart would push each other out of the caches.
-                if not work.links and call.arguments["y_pixel"] % 4096:
+                strips = call.arguments["strip"] < call.arguments["pixels"]
+                if not work.links and not strips and call.arguments["y_pixel"] % 4096:
                     call.arguments |= {"y": self.at(work.raw), "direct": 1}
                 work.links.insert(0, Link("copy", work.raw, [work.raw], [MADE]))
         elif work.raw is not None and work.raw in inner:
@@ -552,6 +577,11 @@ class Lowering:
 
     def _getitem(self, step: Step) -> None:
         x = step.args[0]
+        if x in self.uncropped:
+            crop = _crop(step)
+            assert crop is not None
+            self._transposed(step, self.uncropped[x], crop)
+            return
         start, froms, sizes = _sliced(x.shape, step.options["key"])
         self._arranged(step, [(x, start, 0, sizes, froms, _strides(tuple(sizes)))])
 
@@ -588,38 +618,39 @@ class Lowering:
         """Where the taps of each row and column of the output begin; with `runs`, whole rows of
         taps at once, if they lie one after another."""
         source, widths = self.borders.get(x, (x, ((0, 0),) * len(x.shape)))
-        shape, channels = source.shape, source.shape[-1]
         n = len(size)
         before = [widths[i + 1][0] for i in range(n)]
-        inside = shape[1:-1]
         joined = runs and dilation[-1] == 1 and widths[n] == (0, 0)
-        begins: list[np.ndarray] = []  # for each axis: (out, taps) offsets in bytes
-        stride = channels * 4
-        for i in reversed(range(n)):
+        begins: list[np.ndarray] = []  # for each axis: (out, taps)
+        for i in range(n):
             o = np.arange(out[i])[:, None] * strides[i] - before[i]
-            t = np.arange(size[i])[None, :] * dilation[i]
-            where = o + t
-            begin = np.where((where >= 0) & (where < inside[i]), where * stride, NOWHERE)
-            if i == n - 1 and joined:
-                begin = begin[:, :1]
-            begins.insert(0, begin.astype(np.int64))
-            stride *= inside[i]
+            begins.append(o + np.arange(size[i])[None, :] * dilation[i])
+        if joined:
+            begins[-1] = begins[-1][:, :1]
+        return source, self._tables(source, begins), (size[-1] if joined else 1)
+
+    def _tables(self, source: Var, places: Sequence[np.ndarray]) -> dict[str, Any]:
+        """The tables of where taps begin, from the place of each along its axis: (out, taps)."""
+        shape, rows = source.shape, np.zeros((1, 1), np.int64)
+        strides = _strides(shape)[1:-1]
+        begins = [
+            np.where((place >= 0) & (place < inside), place * stride, NOWHERE).astype(np.int64)
+            for place, inside, stride in zip(places, shape[1:-1], strides, strict=True)
+        ]
         columns = begins.pop()
-        rows = np.zeros((1, 1), np.int64)
         for begin in begins:  # (R, T), (r, t) -> (R r, T t)
             both = rows[:, None, :, None] + begin[None, :, None, :]
             both[(rows[:, None, :, None] < 0) | (begin[None, :, None, :] < 0)] = NOWHERE
             rows = both.reshape(rows.shape[0] * begin.shape[0], -1)
-        found = {
+        return {
             "x": self.at(source),
             "x_image": math.prod(shape[1:]) * 4,
-            "row_length": out[-1],
+            "row_length": columns.shape[0],
             "rows": _fixed(rows),
             "row_taps": rows.shape[1],
             "columns": _fixed(columns),
             "column_taps": columns.shape[1],
         }
-        return source, found, (size[-1] if joined else 1)
 
     def _conv(self, step: Step) -> None:
         x, w = step.args
@@ -628,6 +659,105 @@ class Lowering:
             step, x, w, step.out.shape[0], step.out.shape[1:-1], w.shape[:-2], o["strides"],
             o["dilation"], o.get("groups", 1), w.shape[-2], w.shape[-1],
         )  # fmt: skip
+
+    def _conv_transpose(self, step: Step) -> None:
+        """Left to the step that crops it, if that is all that becomes of it."""
+        out = step.out
+        user = self.alone(out)
+        crop = None if user is None or user.args[0] is not out else _crop(user)
+        if crop is not None:
+            self.uncropped[out] = step
+            return
+        self._transposed(step, step, [0] * (out.ndim - 2))
+
+    def _transposed(self, step: Step, conv: Step, before: Sequence[int]) -> None:
+        """The output of `step` from a transposed convolution, without so many first pixels.
+
+        Pixels of the output that are the stride apart, a phase, are a convolution of the input
+        with some of the taps.  Phases are written side by side, as channels are; those of all but
+        the last axis to other rows.
+        """
+        (x, w), out = conv.args, step.out
+        strides, dilation = conv.options["strides"], conv.options["dilation"]
+        space, size, (channels, inward) = out.shape[1:-1], w.shape[:-2], w.shape[-2:]
+        axes = [
+            _phases(k, s, d, b)
+            for k, s, d, b in zip(size, strides, dilation, before, strict=True)
+        ]  # fmt: skip
+        # Neighbours along the last axis that have taps at the same places are made together.
+        last: list[list[int]] = []
+        for r, phase in enumerate(axes[-1]):
+            if last and [*axes[-1][last[-1][0]]] == [*phase]:
+                last[-1].append(r)
+            else:
+                last.append([r])
+        shifts = [[shift for phase in axis for shift in phase] for axis in axes[:-1]]
+        shifts.append([shift for together in last for shift in axes[-1][together[0]]])
+        many = [-(-o // s) for o, s in zip(space, strides, strict=True)]
+        places = [
+            np.arange(m)[:, None] + np.array(shift)[None, :]
+            for m, shift in zip(many, shifts, strict=True)
+        ]
+        numbers = np.arange(math.prod(map(len, shifts))).reshape([len(each) for each in shifts])
+
+        whole = [m * s for m, s in zip(many, strides, strict=True)]
+        lines = math.prod(strides[:-1])
+        product = Product(w, channels, lines * strides[-1], lines)
+        pixel = strides[-1] * channels
+        to_rows = [r // 4 for r in _strides((*whole[:-1], many[-1]))[:-1]]
+        wide, blocks, order = self.vectors * self.width, [], []
+        taps: dict[int, list[tuple[int, list[tuple[int, ...]]]]] = {}  # of blocks, by their columns
+        starts = [np.cumsum([0, *map(len, axis)]) for axis in axes[:-1]]
+        starts.append(np.cumsum([0, *(len(axes[-1][together[0]]) for together in last)]))
+        for i, phase in enumerate(np.ndindex(*strides[:-1])):
+            row = sum(p * r for p, r in zip(phase, to_rows, strict=True))
+            for g, together in enumerate(last):
+                own = [slice(at[p], at[p + 1]) for at, p in zip(starts, (*phase, g), strict=True)]
+                runs = numbers[tuple(own)].reshape(-1).tolist()
+                leading = [axis[p].values() for axis, p in zip(axes, phase, strict=False)]
+                made = [
+                    (r, list(itertools.product(*leading, axes[-1][r].values()))) for r in together
+                ]
+                first, wanted = together[0] * channels, len(together) * channels
+                for c in range(0, wanted, wide):
+                    column = i * pixel + first + c
+                    taps[column] = made
+                    blocks.append(
+                        Block(
+                            column, min(wide, wanted - c), (row * pixel + first + c) * 4, 0,
+                            len(order), len(runs),
+                        )
+                    )  # fmt: skip
+                order += runs
+
+        def part(w: np.ndarray, block: Block) -> np.ndarray:
+            columns = np.concatenate(
+                [
+                    np.array([w[t].T for t in own]).reshape(-1, inward, channels)
+                    for _, own in taps[block.column]
+                ],
+                axis=-1,
+            )
+            start = block.column % pixel - taps[block.column][0][0] * channels
+            return columns.reshape(-1, columns.shape[-1])[:, start : start + block.count]
+
+        strips = [0]
+        if lines > 1:
+            steps = [r * s for r, s in zip(to_rows, strides[:-1], strict=True)]
+            strips = [int(np.dot(q, steps)) for q in np.ndindex(*many[:-1])]
+        target = step
+        if tuple(whole) != tuple(space):
+            target = step._replace(out=Var((out.shape[0], *whole, channels), np.float32, out.tape))
+            self.users[target.out] = [step]
+        source = self.root(x)
+        self._tiled(
+            target, source, self._tables(x, places), product, part, blocks, x.shape[0],
+            math.prod(many), inward, _pieces(inward), 2 * x.size * math.prod(size) * channels,
+            strips, np.argsort(order).tolist(),
+        )  # fmt: skip
+        if target is not step:
+            froms = _strides(target.out.shape)
+            self._arranged(step, [(target.out, 0, 0, out.shape, froms, _strides(out.shape))])
 
     def _dense(self, step: Step) -> None:
         x, w = step.args
@@ -645,55 +775,84 @@ class Lowering:
 
     def _product(self, step, x, w, images, space, size, strides, dilation, groups, inward,
                  channels) -> None:  # fmt: skip
-        taps = math.prod(size)
         source, geometry, joined = self._geometry(x, space, size, strides, dilation, groups == 1)
-        pixels = math.prod(space)
-        product = Product(w)
-        width, most = self.width, self.vectors
-        each = channels // groups
-        shape: list[tuple[int, int, int]] = []  # of blocks: (group, first channel, channels)
-        for g in range(groups):
-            for first in range(0, each, most * width):
-                shape.append((g, first, min(most * width, each - first)))
-        depth = taps * inward
-        blocks = Constant(
-            lambda weight: _packed(product, weight, shape, depth, inward, groups, channels, width)
-        )
-        block_bytes = depth * most * width * 4
-        tasks_wanted = 16
-        band = _band(pixels, self.pixels, images, len(shape), depth)
-        bands = -(-pixels // band)
-        groups_of_blocks = min(len(shape), max(1, -(-tasks_wanted // (images * bands))))
-        blocks_each = -(-len(shape) // groups_of_blocks)
-        tasks = -(-len(shape) // blocks_each) * images * bands
-        flops = 2 * images * pixels * depth * channels
-        if flops < SERIAL:
-            band, bands, blocks_each, tasks = pixels, 1, len(shape), images
+        depth, each = math.prod(size) * inward, channels // groups
+        product = Product(w, channels)
+        wide = self.vectors * self.width
+        runs = geometry["row_taps"] * geometry["column_taps"]
+        blocks = [
+            Block(
+                g * each + i, min(wide, each - i), (g * each + i) * 4, g * inward * 4, 0, runs
+            )
+            for g in range(groups)
+            for i in range(0, each, wide)
+        ]  # fmt: skip
         pieces = _pieces(joined * inward) if groups == 1 else 1
-        run = joined * inward // pieces
-        runs = geometry["row_taps"] * geometry["column_taps"] * pieces
+
+        def part(w: np.ndarray, block: Block) -> np.ndarray:
+            return w.reshape(depth, channels)[:, block.column : block.column + block.count]
+
+        self._tiled(
+            step, source, geometry, product, part, blocks, images, math.prod(space), joined * inward,
+            pieces, 2 * images * math.prod(space) * depth * channels,
+        )  # fmt: skip
+
+    def _tiled(
+        self,
+        step: Step,
+        source: Var,
+        geometry: Mapping[str, Any],
+        product: Product,
+        part: Callable[[np.ndarray, Block], np.ndarray],
+        blocks: Sequence[Block],
+        images: int,
+        pixels: int,
+        run: int,
+        pieces: int,
+        flops: int,
+        strips: Sequence[int] = (0,),
+        order: Sequence[int] | None = None,
+    ) -> Work:
+        """A product on tiles, `part` of whose weights is each block's.
+
+        A `run` of the receptive field is cut into pieces.
+        """
+        width, most = self.width, self.vectors
+        columns = product.channels * product.phases
+        packed = Constant(lambda weight: _packed(product, weight, part, blocks, pieces, width))
+        tasks_wanted = 16
+        band = _even(pixels, BAND, self.pixels)
+        bands = -(-pixels // band)
+        groups_of_blocks = min(len(blocks), max(1, -(-tasks_wanted // (images * bands))))
+        blocks_each = -(-len(blocks) // groups_of_blocks)
+        tasks = -(-len(blocks) // blocks_each) * images * bands
+        if flops < SERIAL:
+            band, bands, blocks_each, tasks = pixels, 1, len(blocks), images
+        taps = geometry["row_taps"] * geometry["column_taps"]
         out = step.out
-        work = self.add(
+        return self.add(
             step, products.conv, tasks, [out], [source],
             {
-                **geometry, "y_pixel": channels * 4,
-                "blocks": blocks, "block_count": len(shape), "blocks_each": blocks_each,
+                **geometry, "y_pixel": columns * 4 // product.lines,
+                "blocks": packed, "block_count": len(blocks), "blocks_each": blocks_each,
                 "images": images, "pixels": pixels, "band": band, "bands": bands,
-                "zeros": _zeros(joined * inward), "run": run, "pieces": pieces,
-                "runs_each": max(1, SUMMED // run),
+                "strip": pixels // len(strips), "strips": _fixed(strips),
+                "image_rows": pixels * product.lines,
+                "order": _fixed(range(taps) if order is None else order),
+                "zeros": _zeros(run), "run": run // pieces, "pieces": pieces,
+                "runs_each": max(1, SUMMED // (run // pieces)),
                 "low": LOW, "high": HIGH,
             },
-            raw=out, columns=channels, product=product, flops=flops,
-            scratch=band * (runs * 8 + most * width * 4) + 64,
+            raw=out, columns=columns if product.phases == 1 else APART, product=product,
+            flops=flops, scratch=band * (taps * pieces * 8 + most * width * 4) + 64,
         )  # fmt: skip
-        work.call.nbytes = block_bytes
 
     def _few_rows(self, step: Step, x: Var, w: Var, rows: int, depth: int, channels: int) -> None:
         """Each part of the depth has a sum of its own: the same sums for any number of threads."""
         parts = max(1, min(8, depth * channels // PART))
         part = -(-depth // (parts * products.ROWS)) * products.ROWS
         parts = -(-depth // part)
-        product = Product(w)
+        product = Product(w, channels)
 
         def matrix(weight: Weight) -> np.ndarray:
             found = _value(weight, w).astype(np.float32, copy=False).reshape(depth, channels)
@@ -771,7 +930,8 @@ class Lowering:
         images, space = step.out.shape[0], step.out.shape[1:-1]
         strides, dilation = step.options["strides"], step.options["dilation"]
         source, geometry, _ = self._geometry(x, space, size, strides, dilation, False)
-        pixels, product = math.prod(space), Product(w)
+        pixels = math.prod(space)
+        product = Product(w, channels)
         band = _even(pixels, max(1, 2**15 // (4 * channels)), 1)
         flops = 2 * images * pixels * channels * math.prod(size)
         if flops < SERIAL:
@@ -882,7 +1042,7 @@ class Lowering:
         if (
             product is not None and work is not None and work.raw is base and not work.links
             and product.affine is None and self.alone(base) is not None
-            and affine.columns in (1, work.columns)
+            and affine.columns in (1, product.channels)
         ):  # fmt: skip
             product.affine = affine
             self._renamed(work, base, out)
@@ -1120,31 +1280,36 @@ def _even(total: int, most: int, multiple: int) -> int:
     return math.ceil(math.ceil(total / parts) / multiple) * multiple
 
 
-def _packed(product: Product, weight: Weight, shape: Sequence[tuple[int, int, int]], depth: int,
-            inward: int, groups: int, channels: int, width: int) -> np.ndarray:  # fmt: skip
+def _packed(
+    product: Product,
+    weight: Weight,
+    part: Callable[[np.ndarray, Block], np.ndarray],
+    blocks: Sequence[Block],
+    pieces: int,
+    width: int,
+) -> np.ndarray:
     """The table of blocks of a product, its weights laid out for the tiles."""
-    w = _value(weight, product.weights).astype(np.float32, copy=False).reshape(depth, channels)
+    channels = product.channels * product.phases
+    w = _value(weight, product.weights).astype(np.float32, copy=False)
     scale, shift = product.scale(weight, channels), product.shift(weight, channels)
     shift = np.broadcast_to(np.asarray(shift), channels)
-    each = channels // groups
-    wide = [-(-count // width) * width for _, _, count in shape]
-    memory = aligned((sum(wide) * (depth + 1),))
+    parts = [part(w, block) for block in blocks]
+    wide = [-(-block.count // width) * width for block in blocks]
+    sizes = [n * (len(rows) + 1) for n, rows in zip(wide, parts, strict=True)]
+    memory = aligned((sum(sizes),))
     memory[:] = 0
     entries, at = [], 0
-    for (group, first, count), columns in zip(shape, wide, strict=True):
-        channel = group * each + first
-        part = w[:, channel : channel + count]
-        if scale is not None:
-            part = part * scale[channel : channel + count]
-        block = memory[at : at + columns * (depth + 1)].reshape(depth + 1, columns)
-        block[0, :count] = shift[channel : channel + count]
-        block[1:, :count] = part
-        address = block.ctypes.data
+    for block, rows, columns, size in zip(blocks, parts, wide, sizes, strict=True):
+        here = slice(block.column, block.column + block.count)
+        laid = memory[at : at + size].reshape(-1, columns)
+        laid[0, : block.count] = shift[here]
+        laid[1:, : block.count] = rows if scale is None else rows * scale[here]
+        address = laid.ctypes.data
         entries.append(
-            (address + columns * 4, address, channel * 4, count, group * inward * 4,
-             columns // width)
+            (address + columns * 4, address, block.to, block.count, block.inward,
+             columns // width, block.first * pieces, block.runs * pieces)
         )  # fmt: skip
-        at += columns * (depth + 1)
+        at += size
     table = np.array(entries, np.int64).view(_Holding)
     table.holds = memory
     return table
@@ -1156,15 +1321,26 @@ class _Holding(np.ndarray):
     holds: Any = None
 
 
+def _phases(taps: int, stride: int, dilation: int, before: int) -> list[dict[int, int]]:
+    """For each phase of a transposed convolution along an axis: how far from a pixel of it the
+    input is that each tap takes, {how far: tap}.
+
+    Examples
+    --------
+    >>> _phases(3, 2, 1, 0)
+    [{-1: 2, 0: 0}, {0: 1}]
+    """
+    found: list[dict[int, int]] = [{} for _ in range(stride)]
+    for tap in reversed(range(taps)):
+        at = tap * dilation - before
+        found[at % stride][(at % stride - at) // stride] = tap
+    return found
+
+
 def _pieces(run: int) -> int:
     """Into how many equal parts to cut a run, so that each is about `SUMMED` at most."""
     least = math.ceil(run / SUMMED)
     return next((n for n in range(least, 2 * least) if run % n == 0), 1)
-
-
-def _band(pixels: int, tile_pixels: int, images: int, blocks: int, depth: int) -> int:
-    """How many pixels of an image a task takes."""
-    return _even(pixels, BAND, tile_pixels)
 
 
 @dataclass(frozen=True)
@@ -1341,6 +1517,22 @@ def _absorbs(step: Step, padded: Var, value: float) -> bool:
     return step.op is ops.max_pool and bool(value <= np.finfo(np.float32).min)
 
 
+def _crop(step: Step) -> list[int] | None:
+    """How many pixels are left out along each space axis, if a step does but crop an image."""
+    if step.op is not ops.getitem or step.args[0].ndim != step.out.ndim:
+        return None
+    shape, key = step.args[0].shape, step.options["key"]
+    key = key if isinstance(key, tuple) else (key,)
+    if not all(isinstance(k, slice) for k in key):
+        return None
+    ranges = [range(*k.indices(n)) for k, n in zip(key, shape, strict=False)]
+    ranges += [range(n) for n in shape[len(key) :]]
+    whole = len(ranges[0]) == shape[0] and len(ranges[-1]) == shape[-1]
+    if not whole or any(r.step != 1 for r in ranges):
+        return None
+    return [r.start for r in ranges[1:-1]]
+
+
 def _fits_pad(r: Recorded, step: Step) -> bool:
     widths = [tuple(pair) for pair in step.options["widths"]]
     ndim = step.args[0].ndim
@@ -1357,6 +1549,34 @@ def _fits_pad(r: Recorded, step: Step) -> bool:
 def _fits_conv(r: Recorded, step: Step) -> bool:
     x, w = step.args
     return r.constant(w) and isinstance(w, Var) and not r.constant(x) and x.ndim in (3, 4, 5)
+
+
+def _fits_conv_transpose(r: Recorded, step: Step) -> bool:
+    o, (x, w) = step.options, step.args
+    if not _fits_conv(r, step) or w.ndim != x.ndim or x.shape[-1] != w.shape[-1]:
+        return False
+    strides, dilation = o["strides"], o["dilation"]
+    n = x.ndim - 2
+    if not all(_counts(each, n) for each in (strides, dilation)):
+        return False
+    reach = [
+        (m - 1) * s + (k - 1) * d + 1
+        for m, k, s, d in zip(x.shape[1:-1], w.shape, strides, dilation, strict=False)
+    ]
+    space = step.out.shape[1:-1]
+    return (
+        (step.out.shape[0], step.out.shape[-1]) == (x.shape[0], w.shape[-2])
+        and len(space) == n
+        and all(a <= b for a, b in zip(reach, space, strict=True))
+        and math.prod(strides) <= PHASES
+    )
+
+
+def _counts(values: Any, n: int) -> bool:
+    """Whether these are n whole numbers from 1 on."""
+    return isinstance(values, (list, tuple)) and len(values) == n and all(
+        isinstance(v, (int, np.integer)) and v > 0 for v in values
+    )  # fmt: skip
 
 
 def _fits_depthwise(r: Recorded, step: Step) -> bool:
@@ -1510,6 +1730,7 @@ BOUNDED = (products.conv, products.add_parts, spatial.depthwise)
 
 RULES: dict[Any, tuple[Callable[[Recorded, Step], bool], Callable[[Lowering, Step], None]]] = {
     ops.conv: (_fits_conv, Lowering._conv),
+    ops.conv_transpose: (_fits_conv_transpose, Lowering._conv_transpose),
     ops.depthwise_conv: (_fits_depthwise, Lowering._depthwise),
     ops.dense: (lambda r, s: r.constant(s.args[1]) and not r.constant(s.args[0]), Lowering._dense),
     ops.einsum: (_fits_matrices, Lowering._einsum),
