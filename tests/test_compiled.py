@@ -210,7 +210,19 @@ SHAPES = [(1,), (3, 5), (2, 7, 3), (2, 3, 5, 4), (4099,), (3, 2048), (70, 33)]
 UNARY = {
     **{name: getattr(ops, name) for name in (
         "relu relu6 sigmoid tanh silu softplus hard_tanh hard_sigmoid hard_sigmoid_keras2 elu "
-        "hard_silu selu gelu leaky_relu exp log sqrt square negative absolute softmax").split()},
+        "hard_silu selu gelu leaky_relu exp log sqrt square negative absolute softmax softsign "
+        "squareplus log_sigmoid tanh_shrink celu soft_shrink hard_shrink sparse_plus "
+        "sparse_sigmoid mish exp2 expm1 log1p reciprocal floor ceil trunc round").split()},
+    "relu_threshold": lambda x: ops.relu(x, threshold=0.7),
+    "relu_threshold_cap": lambda x: ops.relu(x, threshold=-0.5, max_value=1.5),
+    "relu_threshold_slope": lambda x: ops.relu(x, threshold=0.7, negative_slope=0.3),
+    "relu_slope_cap": lambda x: ops.relu(x, negative_slope=0.3, max_value=1.5),
+    "celu_alpha": lambda x: ops.celu(x, alpha=0.3),
+    "squareplus_b": lambda x: ops.squareplus(x, b=0.5),
+    "threshold": lambda x: ops.threshold(x, threshold=0.5, default_value=-3.0),
+    "clip": lambda x: ops.clip(x, low=np.float32(-1), high=np.ones(1, "float32")),
+    "soft_shrink_more": lambda x: ops.soft_shrink(x, threshold=1.25),
+    "hard_shrink_more": lambda x: ops.hard_shrink(x, threshold=1.25),
     "gelu_tanh": lambda x: ops.gelu(x, approximate=True),
     "relu_slope": lambda x: ops.relu(x, negative_slope=0.1),
     "relu_cap": lambda x: ops.relu(x, max_value=2.5),
@@ -252,6 +264,9 @@ EXACT = {
     "tanh": np.tanh,
     "sigmoid": lambda x: np.where(x >= 0, 1, np.exp(-np.abs(x))) / (1 + np.exp(-np.abs(x))),
     "erf": np.vectorize(math.erf),
+    "exp2": np.exp2,
+    "expm1": np.expm1,
+    "log1p": np.log1p,
 }
 
 
@@ -284,6 +299,26 @@ def test_functions_are_within_two_ulp(name):
         known = np.isfinite(rounded)
         ulp = np.spacing(np.abs(rounded[known])).astype(np.float64)
         assert np.max(np.abs(y[known] - want[known]) / ulp) < 2
+
+
+def test_options_that_are_no_numbers_stay_with_numpy():
+    x = normal(3, 5)
+    for function in (
+        lambda x: ops.relu(x, threshold="high"),
+        lambda x: ops.relu(x, max_value=10**60),
+        lambda x: ops.relu(x, negative_slope=(1, 2)),
+        lambda x: ops.relu(x, negative_slope=0.1, max_value=2.0, threshold=0.5),
+        lambda x: ops.celu(x, alpha=0),
+        lambda x: ops.celu(x, alpha=None),
+        lambda x: ops.elu(x, alpha=float("nan")),
+        lambda x: ops.round(x, decimals=1),
+        lambda x: ops.clip(x, low=np.float32(1), high=np.float32(0)),
+        lambda x: ops.clip(x, low=np.zeros(5, "float32"), high=np.float32(1)),
+        lambda x: ops.threshold(x, threshold=[1], default_value=0),
+    ):
+        tape, _, out, _ = record(function, x)
+        recorded = Recorded(set(), {}, {}, {out})
+        assert not any(recorded.fits(step) for step in tape.steps)
 
 
 BROADCAST = [((3, 4, 5), (3, 4, 5)), ((3, 4, 5), (3, 4, 1)), ((3, 4, 5), (3, 1, 5)),

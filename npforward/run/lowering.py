@@ -1445,9 +1445,28 @@ def _function(step: Step) -> tuple[str, float, float] | None:
     o, infinity = step.options, float("inf")
     if step.op is ops.relu:
         slope, cap = o.get("negative_slope", 0.0), o.get("max_value")
-        if o.get("threshold", 0.0) or (slope and cap is not None):
-            return None
-        return ("leaky", slope, 0.0) if slope else ("clamp", 0.0, infinity if cap is None else cap)
+        threshold, top = o.get("threshold", 0.0), infinity if cap is None else cap
+        if threshold:
+            if slope and cap is not None:
+                return None
+            return ("leaky_above", threshold, slope) if slope else ("above", threshold, top)
+        if slope:
+            return ("leaky", slope, 0.0) if cap is None else ("leaky_capped", slope, cap)
+        return "clamp", 0.0, top
+    if step.op is ops.clip:
+        low, high = (_one(o[name], step) for name in ("low", "high"))
+        return None if low is None or high is None or not low <= high else ("clamp", low, high)
+    if step.op is ops.threshold:
+        return "threshold", o["threshold"], o["default_value"]
+    if step.op in (ops.soft_shrink, ops.hard_shrink):
+        return step.op.fn.__name__, o.get("threshold", 0.5), 0.0
+    if step.op is ops.squareplus:
+        return "squareplus", o.get("b", 4), 0.0
+    if step.op is ops.celu:
+        alpha = o.get("alpha", 1.0)
+        return ("celu", alpha, 0.0) if alpha else None
+    if step.op is ops.round:
+        return None if o.get("decimals", 0) != 0 else ("round", 0.0, 0.0)
     if step.op is ops.relu6:
         return "clamp", 0.0, 6.0
     if step.op is ops.hard_tanh:
@@ -1464,10 +1483,26 @@ def _function(step: Step) -> tuple[str, float, float] | None:
     return (name, 0.0, 0.0) if not o and chains.FUNCTIONS.get(name, (0,))[0] == 1 else None
 
 
+def _one(bound: Any, step: Step) -> float | None:
+    """A bound of all numbers as a number, if it is one."""
+    one = isinstance(bound, (np.ndarray, np.generic)) and bound.size == 1
+    if not one or bound.dtype.kind not in "fiu" or bound.ndim > step.args[0].ndim:
+        return None
+    return float(np.asarray(bound).reshape(()))
+
+
 def _is_function(step: Step) -> bool:
     """Whether kernels have the function of a step, with numbers that are some."""
     found = _function(step)
-    return found is not None and all(isinstance(x, (int, float, np.number)) for x in found[1:])
+    return found is not None and step.out.ndim > 0 and all(map(_is_number, found[1:]))
+
+
+def _is_number(x: Any) -> bool:
+    """Whether x is a number that float32 has, or nearly."""
+    if not isinstance(x, (int, float, np.floating, np.integer)):
+        return False
+    largest = float(np.finfo(np.float32).max)
+    return x in (math.inf, -math.inf) or bool(-largest <= x <= largest)
 
 
 # ---- for which steps the rules hold ----------------------------------------------------------
@@ -1753,6 +1788,9 @@ RULES |= dict.fromkeys(
 RULES |= dict.fromkeys(
     (ops.relu, ops.relu6, ops.leaky_relu, ops.hard_tanh, ops.elu, ops.selu, ops.gelu, ops.sigmoid,
      ops.tanh, ops.silu, ops.softplus, ops.hard_sigmoid, ops.hard_sigmoid_keras2, ops.hard_silu,
-     ops.exp, ops.log, ops.sqrt, ops.square, ops.negative, ops.absolute),
+     ops.exp, ops.log, ops.sqrt, ops.square, ops.negative, ops.absolute, ops.softsign,
+     ops.squareplus, ops.log_sigmoid, ops.tanh_shrink, ops.celu, ops.soft_shrink, ops.hard_shrink,
+     ops.threshold, ops.sparse_plus, ops.sparse_sigmoid, ops.mish, ops.exp2, ops.expm1, ops.log1p,
+     ops.reciprocal, ops.floor, ops.ceil, ops.trunc, ops.round, ops.clip),
     (lambda r, s: _is_function(s), Lowering._activation),
 )  # fmt: skip

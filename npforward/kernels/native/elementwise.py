@@ -103,6 +103,42 @@ def leaky(e, p, q, a):
 
 
 @function(1)
+def leaky_capped(e, p, q, a):
+    """a from 0 up to q, p a below."""
+    return e.select(a < 0.0, a * p, e.smaller(a, q))
+
+
+@function(1)
+def above(e, p, q, a):
+    """a above p, else 0; q at most."""
+    return e.smaller(e.select(a > p, a, 0.0), q)
+
+
+@function(1)
+def leaky_above(e, p, q, a):
+    """a above p, q (a - p) below."""
+    return e.select(a < p, (a - p) * q, e.select(a > p, a, 0.0))
+
+
+@function(1)
+def threshold(e, p, q, a):
+    """a above p, else q."""
+    return e.select(a > p, a, q)
+
+
+@function(1)
+def soft_shrink(e, p, q, a):
+    """a moved towards 0 by p; 0 within it."""
+    return e.select(a > p, a - p, e.select(a < -p, a + p, 0.0))
+
+
+@function(1)
+def hard_shrink(e, p, q, a):
+    """a, but 0 where |a| <= p."""
+    return e.select(e.abs(a) > p, a, 0.0)
+
+
+@function(1)
 def negative(e, p, q, a):
     return -a
 
@@ -125,6 +161,47 @@ def sqrt(e, p, q, a):
 @function(1)
 def exp(e, p, q, a):
     return functions.exp(e, a)
+
+
+@function(1)
+def exp2(e, p, q, a):
+    return functions.exp2(e, a)
+
+
+@function(1)
+def expm1(e, p, q, a):
+    return functions.expm1(e, a)
+
+
+@function(1)
+def log1p(e, p, q, a):
+    return functions.log1p(e, a)
+
+
+@function(1)
+def reciprocal(e, p, q, a):
+    return 1.0 / a
+
+
+@function(1)
+def floor(e, p, q, a):
+    return e.intrinsic("floor", a)
+
+
+@function(1)
+def ceil(e, p, q, a):
+    return e.intrinsic("ceil", a)
+
+
+@function(1)
+def trunc(e, p, q, a):
+    return e.intrinsic("trunc", a)
+
+
+@function(1)
+def round(e, p, q, a):
+    """The nearest whole number; of two, the even one."""
+    return e.intrinsic("rint", a)
 
 
 @function(1)
@@ -155,6 +232,52 @@ def silu(e, p, q, a):
 @function(1)
 def softplus(e, p, q, a):
     return functions.softplus(e, a)
+
+
+@function(1)
+def log_sigmoid(e, p, q, a):
+    return -functions.softplus(e, -a)
+
+
+@function(1)
+def mish(e, p, q, a):
+    """a tanh(softplus(a))"""
+    return a * functions.tanh(e, functions.softplus(e, a))
+
+
+@function(1)
+def tanh_shrink(e, p, q, a):
+    return a - functions.tanh(e, a)
+
+
+@function(1)
+def softsign(e, p, q, a):
+    return a / (e.abs(a) + 1.0)
+
+
+@function(1)
+def squareplus(e, p, q, a):
+    """(a + √(a² + p)) / 2"""
+    return (a + e.sqrt(a * a + p)) * 0.5
+
+
+@function(1)
+def sparse_plus(e, p, q, a):
+    """0 up to -1, (a + 1)² / 4 up to 1, a above."""
+    between = (a + 1.0) * (a + 1.0) * 0.25
+    return e.select(a <= -1.0, 0.0, e.select(a < 1.0, between, a))
+
+
+@function(1)
+def sparse_sigmoid(e, p, q, a):
+    """(a + 1) / 2 between 0 and 1."""
+    return e.smaller(e.larger((a + 1.0) * 0.5, 0.0), 1.0)
+
+
+@function(1)
+def celu(e, p, q, a):
+    """max(a, 0) + p (exp(min(a, 0) / p) - 1)"""
+    return e.larger(a, 0.0) + functions.expm1(e, e.smaller(a, 0.0) / p) * p
 
 
 @function(1)
