@@ -206,12 +206,12 @@ def test_matrix_products_broadcast(a, b):
     agree(ops.matmul, normal(*a), normal(*b))
 
 
-SHAPES = [(1,), (3, 5), (2, 7, 3), (2, 3, 5, 4), (4099,), (3, 2048), (70, 33)]
+SHAPES = [(1,), (3, 5), (2, 7, 3), (2, 3, 5, 4), (4099,), (3, 2048), (3, 5001), (70, 33)]
 UNARY = {
     **{name: getattr(ops, name) for name in (
         "relu relu6 sigmoid tanh silu softplus hard_tanh hard_sigmoid hard_sigmoid_keras2 elu "
         "hard_silu selu gelu leaky_relu exp log sqrt square negative absolute softmax softsign "
-        "squareplus log_sigmoid tanh_shrink celu soft_shrink hard_shrink sparse_plus "
+        "squareplus log_sigmoid tanh_shrink celu soft_shrink hard_shrink sparse_plus log_softmax "
         "sparse_sigmoid mish exp2 expm1 log1p reciprocal floor ceil trunc round").split()},
     "relu_threshold": lambda x: ops.relu(x, threshold=0.7),
     "relu_threshold_cap": lambda x: ops.relu(x, threshold=-0.5, max_value=1.5),
@@ -236,15 +236,13 @@ UNARY = {
     "taken_from": lambda x: 1.0 - x,
     "over": lambda x: 1.0 / x,
 }  # fmt: skip
-ROWS = {"softmax", "row_mean", "row_max", "row_sum"}
+ROWS = {"softmax", "log_softmax", "row_mean", "row_max", "row_sum"}
 EXTREMES = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, 3e38, -3e38, 1.0, -1.0], "float32")
 
 
 @pytest.mark.parametrize("name", UNARY)
 def test_functions_of_each_number(name):
     for shape in SHAPES:
-        if name in ROWS and shape[-1] > elementwise.PIECE:
-            continue  # longer than a piece, a row stays with numpy
         for width in LIBRARIES:
             agree(UNARY[name], normal(*shape) * 3, with_=LIBRARIES[width], rtol=3e-6, atol=3e-6)
 
@@ -358,6 +356,8 @@ def test_a_normalisation_of_rows_is_one_chain(width):
 
     x, gamma, beta = normal(3, 17, 50), normal(50), normal(50)
     agree(layer, x, gamma, beta, constants=(1, 2), with_=LIBRARIES[width])
+    long = normal(3, 4500), normal(4500), normal(4500)
+    agree(layer, *long, constants=(1, 2), with_=LIBRARIES[width])
     tape, _, out, fixed = record(layer, x, gamma, beta, constants=(1, 2))
     assert len(lower(tape.steps, {out}, fixed, library()).calls) == 1
 
@@ -398,6 +398,71 @@ def test_numbers_moved_about():
     for value in (0.0, 1.5):
         agree(lambda x, v=value: ops.pad(x, widths=((0, 0), (1, 2), (0, 3), (0, 0)), value=v), x)
     agree(lambda x: ops.relu(ops.reshape(ops.transpose(x, axes=(0, 2, 1, 3)), shape=(15, -1))), x)
+
+
+WHOLE_BORDERS = [((1, 2), (0, 0)), ((0, 1), (2, 0), (3, 1)), ((0, 0), (0, 2), (1, 0), (0, 3)),
+                 ((0, 0), (1, 1), (2, 0), (0, 2), (0, 0)), ((0, 0), (0, 3), (0, 0))]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [4, 8, 16])
+def test_numbers_repeated_turned_and_framed(width):
+    def same(function, x):
+        agree(function, x, with_=LIBRARIES[width], rtol=0, atol=0)
+
+    x = normal(3, 4, 5, 6)
+    for axis in range(4):
+        same(lambda x, axis=axis: ops.repeat(x, repeats=3, axis=axis), x)
+        many = tuple(range(x.shape[axis]))
+        same(lambda x, axis=axis, many=many: ops.repeat(x, repeats=many, axis=axis), x)
+        at = np.array([[2, 0], [1, 2]])
+        same(lambda x, axis=axis, at=at: ops.take(x, at, axis=axis), x)
+    for axis in (None, 0, -1, 2, (0, 3), [1, 2]):
+        same(lambda x, axis=axis: ops.flip(x, axis=axis), x)
+    for shift, axis in ((5, None), (-1, 3), (2, 0), ((1, -3), (1, 2)), (0, 1), (50, 2)):
+        same(lambda x, s=shift, axis=axis: ops.roll(x, shift=s, axis=axis), x)
+    for shape in ((3, 4, 5, 6), (2, 3, 4, 5, 6), (7, 3, 4, 5, 6)):
+        same(lambda x, shape=shape: ops.broadcast_to(x, shape=shape), x)
+    same(lambda x: ops.broadcast_to(x, shape=(2, 5, 3, 37)), normal(5, 1, 37))
+    same(lambda x: ops.broadcast_to(x, shape=(2, 5, 3, 37)), normal(1, 3, 1))
+    same(lambda x: ops.tile(x, repeats=(1, 1, 2, 2)), x)
+    for axis in range(5):
+        same(lambda x, axis=axis: ops.stack([x, x * 2.0], axis=axis), x)
+    for widths in WHOLE_BORDERS:
+        shape = (2, 3, 4, 5, 6)[: len(widths)]
+        for value in (0, -1.5, float("inf")):
+            same(lambda x, w=widths, v=value: ops.pad(x, widths=w, value=v), normal(*shape))
+    six = normal(2, 4, 3, 4, 3, 5)
+    same(lambda x: ops.transpose(x, axes=(0, 1, 3, 2, 4, 5)), six)
+    same(lambda x: x[:, 1:, :, :2], six)
+
+
+@pytest.mark.parametrize("width", [4, 8, 16])
+@pytest.mark.parametrize("shape", [(2, 9, 7, 3), (1, 5, 6, 37), (3, 8), (13,), (2, 4, 70)], ids=str)
+def test_slices_between_others(width, shape):
+    x, library_ = normal(*shape), LIBRARIES[width]
+    for axis, n in enumerate(shape):
+        for m in (1, n, 2 * n, 2 * n + 3):
+            for kind in ops.FILTERS:
+                index, weight = ops.resize_taps(n, m, kind, kind == "bicubic")
+                agree(lambda x: ops.resample(x, axis=axis, index=index, weight=weight), x,
+                      with_=library_)  # fmt: skip
+            before, after, share = ops.neighbours(n, m)
+            agree(
+                lambda x: ops.interpolate(
+                    x, axis=axis, before=before, after=after, share=share
+                ), x, with_=library_,
+            )  # fmt: skip
+
+
+def test_slices_that_are_not_there_stay_with_numpy():
+    x = normal(3, 5)
+    for index in ([[-1]], [[5]], [[0.5]], [[True]]):
+        tape, _, out, _ = record(
+            lambda x, index=index: ops.resample(
+                x, axis=1, index=np.array(index), weight=np.ones((1, 1))
+            ), x,
+        )  # fmt: skip
+        assert not any(Recorded(set(), {}, {}, {out}).fits(step) for step in tape.steps)
 
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU"])

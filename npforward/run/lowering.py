@@ -29,7 +29,7 @@ import itertools
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -524,22 +524,23 @@ class Lowering:
 
     def _transpose(self, step: Step) -> None:
         x = step.args[0]
-        axes = step.options.get("axes")
-        axes = tuple(range(x.ndim))[::-1] if axes is None else tuple(a % x.ndim for a in axes)
-        strides = [_strides(x.shape)[a] for a in axes]
+        strides = _strides_of_transposed(step)
         users = [s.op for s in self.users.get(step.out, [])]
         if step.out not in self.outside and users == [SCAN]:
             self.strided[step.out] = (self.root(x), strides)
             return
-        self._arranged(step, [(x, 0, 0, step.out.shape, strides, None)])
+        self._moved(step)
 
-    def _arranged(self, step: Step, parts: Sequence[tuple[Any, ...]]) -> None:
-        """The output put together from parts, each (from, its offset, the offset in the output,
-        sizes, strides there, strides in the output)."""
+    def _moved(self, step: Step) -> None:
+        parts = MOVES[step.op](step)
+        assert parts is not None, "fits() lets no other pass"
+        self._arranged(step, parts)
+
+    def _arranged(self, step: Step, parts: Sequence[Part]) -> None:
+        """The output put together from parts."""
         out = step.out
         first = True
         for x, x_offset, offset, sizes, froms, tos in parts:
-            tos = list(_strides(out.shape)) if tos is None else list(tos)
             axes = _merged(list(zip(sizes, froms, tos, strict=True)))
             missing = arranging.AXES - len(axes)
             if len(axes) > 1:
@@ -547,14 +548,15 @@ class Lowering:
             else:
                 axes = [(1, 0, 0)] * missing + axes
             arguments: dict[str, Any] = {
-                "x": At(self.buffer(x), x_offset),
+                "x": At(self.buffer(x), x_offset) if isinstance(x, Var) else x,
                 "y": At(self._out(out), offset),
             }
             for i, (size, a, b) in enumerate(axes):
                 arguments |= {f"size{i}": size, f"from{i}": a, f"to{i}": b}
             made = [out] if first else []
             call = Call(arranging.arrange, arguments, axes[0][0], scope=step.scope)
-            work = Work(call, out.size, None, made, [self.root(x)])
+            reads = [self.root(x)] if isinstance(x, Var) else []
+            work = Work(call, out.size, None, made, reads)
             self.works.append(work)
             if first:
                 self.maker[out] = work
@@ -566,15 +568,6 @@ class Lowering:
             self.all_buffers.append(made)
         return self.buffers[out]
 
-    def _concatenate(self, step: Step) -> None:
-        axis = step.options["axis"] % step.out.ndim
-        strides = _strides(step.out.shape)
-        parts, at = [], 0
-        for x in step.args:
-            parts.append((x, 0, at * strides[axis], x.shape, _strides(x.shape), strides))
-            at += x.shape[axis]
-        self._arranged(step, parts)
-
     def _getitem(self, step: Step) -> None:
         x = step.args[0]
         if x in self.uncropped:
@@ -582,8 +575,7 @@ class Lowering:
             assert crop is not None
             self._transposed(step, self.uncropped[x], crop)
             return
-        start, froms, sizes = _sliced(x.shape, step.options["key"])
-        self._arranged(step, [(x, start, 0, sizes, froms, _strides(tuple(sizes)))])
+        self._moved(step)
 
     def _pad(self, step: Step) -> None:
         out, x, widths = step.out, step.args[0], step.options["widths"]
@@ -591,6 +583,9 @@ class Lowering:
         users = self.users.get(out, [])
         if out not in self.outside and users and all(_absorbs(s, out, value) for s in users):
             self.borders[out] = (x, widths)
+            return
+        if not _in_space(widths, x.ndim):
+            self._moved(step)
             return
         shape = x.shape if x.ndim == 4 else (x.shape[0], 1, *x.shape[1:])
         (top, bottom), (left, right) = widths[1:3] if x.ndim == 4 else ((0, 0), widths[1])
@@ -757,7 +752,7 @@ class Lowering:
         )  # fmt: skip
         if target is not step:
             froms = _strides(target.out.shape)
-            self._arranged(step, [(target.out, 0, 0, out.shape, froms, _strides(out.shape))])
+            self._arranged(step, [Part(target.out, 0, 0, out.shape, froms, _strides(out.shape))])
 
     def _dense(self, step: Step) -> None:
         x, w = step.args
@@ -992,10 +987,34 @@ class Lowering:
         axes = _axes(step)
         name = {ops.mean: "mean", ops.max: "max", ops.sum: "sum"}[step.op]
         if axes == (x.ndim - 1,):
-            self.link(step, f"row_{name}", [x])
+            if x.shape[-1] <= chains.PIECE:
+                self.link(step, f"row_{name}", [x])
+            else:
+                self._long_row(step, chains.reduce_row, {"function": chains.code(f"row_{name}")})
             return
         size = x.shape[1:-1]
         self._windows(step, x, size, (1,) * len(size), (1,) * len(size), name == "mean")
+
+    def _resample(self, step: Step) -> None:
+        found = _slices(step)
+        assert found is not None, "fits() lets no other pass"
+        axis, kind, index, weights = found
+        x = step.args[0]
+        inner, (outs, taps) = math.prod(x.shape[axis + 1 :]), index.shape
+        places = math.prod(x.shape[:axis])
+        each = _even(outs, max(1, 2**15 // (inner * taps)), 1)
+        parts = -(-outs // each)
+        packed = weights.astype(np.float32)
+        self.add(
+            step, spatial.resample, places * parts, [step.out], [x],
+            {
+                "x": self.at(x), "kind": kind, "index": _fixed(index * (inner * 4)),
+                "weights": Constant(lambda weight: packed), "taps": taps, "outs": outs,
+                "each": each, "parts": parts, "x_slice": x.shape[axis] * inner * 4,
+                "inner": inner,
+            },
+        )  # fmt: skip
+        self.works[-1].call.arguments["y"] = self.at(step.out)
 
     # ---- rules: functions of each number ------------------------------------------------------
 
@@ -1073,21 +1092,40 @@ class Lowering:
         self.link(step, name, [step.args[0]], p, q)
 
     def _softmax(self, step: Step) -> None:
-        x, tape = step.args[0], step.out.tape
-        row = (*x.shape[:-1], 1)
-        highest, total = Var(row, np.float32, tape), Var(row, np.float32, tape)
-        apart, powers = Var(x.shape, np.float32, tape), Var(x.shape, np.float32, tape)
+        x, tape, log = step.args[0], step.out.tape, step.op is ops.log_softmax
+        if x.shape[-1] > chains.PIECE:
+            self._long_row(step, chains.softmax_row, {"log": int(log)})
+            return
 
         def part(out: Var) -> Step:
             return step._replace(out=out)
 
-        for function, arguments, out in (
+        row = (*x.shape[:-1], 1)
+        highest, total, logs = (Var(row, np.float32, tape) for _ in range(3))
+        apart, powers = (Var(x.shape, np.float32, tape) for _ in range(2))
+        links: list[tuple[str, list[Var], Var]] = [
             ("row_max", [x], highest), ("subtract", [x, highest], apart), ("exp", [apart], powers),
-            ("row_sum", [powers], total), ("divide", [powers, total], step.out),
-        ):  # fmt: skip
+            ("row_sum", [powers], total),
+        ]  # fmt: skip
+        if log:
+            links += [("log", [total], logs), ("subtract", [apart, logs], step.out)]
+        else:
+            links += [("divide", [powers, total], step.out)]
+        for function, arguments, out in links:
             for a in arguments:
                 self.users.setdefault(self.root(a), []).append(part(out))
             self.link(part(out), function, arguments)
+
+    def _long_row(self, step: Step, kernel: Any, arguments: Mapping[str, Any]) -> None:
+        """A function of rows too long for a chain, a task each."""
+        x = step.args[0]
+        columns = x.shape[-1]
+        work = self.add(
+            step, kernel, x.size // columns, [step.out], [x],
+            {"x": self.at(x), "columns": columns, **arguments},
+            scratch=chains.PIECE * 4 + 64,
+        )  # fmt: skip
+        work.call.arguments["y"] = self.at(step.out)
 
     # ---- rules: loops -------------------------------------------------------------------------
 
@@ -1272,6 +1310,158 @@ def _sliced(shape: Sequence[int], key: Any) -> tuple[int, list[int], list[int]]:
         froms.append(strides[i])
         sizes.append(shape[i])
     return start, froms, sizes
+
+
+class Part(NamedTuple):
+    """Numbers that move together: from where, to where in the output, in bytes."""
+
+    x: Any  # a Var or a Constant
+    start: int
+    to: int
+    sizes: Sequence[int]
+    froms: Sequence[int]
+    tos: Sequence[int]
+
+
+def _strides_of_transposed(step: Step) -> list[int]:
+    x, axes = step.args[0], step.options.get("axes")
+    axes = range(x.ndim)[::-1] if axes is None else axes
+    return [_strides(x.shape)[a] for a in axes]
+
+
+def _transposed_parts(step: Step) -> list[Part]:
+    out = step.out.shape
+    return [Part(step.args[0], 0, 0, out, _strides_of_transposed(step), _strides(out))]
+
+
+def _parts_of_slices(step: Step) -> list[Part]:
+    x = step.args[0]
+    start, froms, sizes = _sliced(x.shape, step.options["key"])
+    return [Part(x, start, 0, sizes, froms, _strides(sizes))]
+
+
+def _joined_parts(step: Step) -> list[Part]:
+    axis = step.options["axis"] % step.out.ndim
+    strides = _strides(step.out.shape)
+    parts, at = [], 0
+    for x in step.args:
+        parts.append(Part(x, 0, at * strides[axis], x.shape, _strides(x.shape), strides))
+        at += x.shape[axis]
+    return parts
+
+
+def _along(axis: Any, ndim: int) -> list[int] | None:
+    """Different axes, counted from 0; None if they are no such thing."""
+    axes = axis if isinstance(axis, (list, tuple)) else [axis]
+    if not all(isinstance(a, (int, np.integer)) and -ndim <= a < ndim for a in axes):
+        return None
+    found = [int(a) % ndim for a in axes]
+    return found if len(set(found)) == len(found) else None
+
+
+def _flipped_parts(step: Step) -> list[Part] | None:
+    x, axis = step.args[0], step.options.get("axis")
+    axes = list(range(x.ndim)) if axis is None else _along(axis, x.ndim)
+    if axes is None:
+        return None
+    strides = _strides(x.shape)
+    froms = [-s if a in axes else s for a, s in enumerate(strides)]
+    start = sum((x.shape[a] - 1) * strides[a] for a in axes)
+    return [Part(x, start, 0, x.shape, froms, strides)]
+
+
+def _rolled_parts(step: Step) -> list[Part] | None:
+    x, shift, axis = step.args[0], step.options["shift"], step.options.get("axis")
+    shape = (x.size,) if axis is None else x.shape
+    axes = [0] if axis is None else _along(axis, x.ndim)
+    shifts = shift if isinstance(shift, (list, tuple)) else [shift]
+    if axes is None or len(axes) != len(shifts) or len(axes) > 3:
+        return None
+    if not all(isinstance(n, (int, np.integer)) for n in shifts):
+        return None
+    strides = _strides(shape)
+    cuts = []  # along each axis: (from, to, how many)
+    for a, by in zip(axes, shifts, strict=True):
+        n = shape[a]
+        k = int(by) % n
+        cuts.append([(0, k, n - k), (n - k, 0, k)] if k else [(0, 0, n)])
+    parts = []
+    for chosen in itertools.product(*cuts):
+        sizes, start, to = list(shape), 0, 0
+        for a, (source, target, many) in zip(axes, chosen, strict=True):
+            sizes[a] = many
+            start, to = start + source * strides[a], to + target * strides[a]
+        parts.append(Part(x, start, to, sizes, strides, strides))
+    return parts
+
+
+def _repeated_parts(step: Step) -> list[Part] | None:
+    x, repeats, axis = step.args[0], step.options["repeats"], step.options["axis"]
+    if not isinstance(repeats, (int, np.integer)) or not 0 <= axis < x.ndim:
+        return None
+    cut = axis + 1
+    sizes = (*x.shape[:cut], int(repeats), *x.shape[cut:])
+    strides = _strides(x.shape)
+    return [Part(x, 0, 0, sizes, (*strides[:cut], 0, *strides[cut:]), _strides(sizes))]
+
+
+def _broadcast_parts(step: Step) -> list[Part]:
+    x, out = step.args[0], step.out.shape
+    shape = (*[1] * (len(out) - x.ndim), *x.shape)
+    steps = [0 if n == 1 else s for n, s in zip(shape, _strides(shape), strict=True)]
+    return [Part(x, 0, 0, out, steps, _strides(out))]
+
+
+def _parts_of_border(step: Step) -> list[Part]:
+    """The numbers within, and along each axis what lies before and behind all that is narrower."""
+    x, widths, out = step.args[0], step.options["widths"], step.out.shape
+    strides, value = _strides(out), np.float32(step.options.get("value", 0))
+    one = Constant(lambda weight: np.full(1, value, np.float32))
+    within = sum(a * s for (a, _), s in zip(widths, strides, strict=True))
+    parts = [Part(x, 0, within, x.shape, _strides(x.shape), strides)]
+    sizes, start = list(out), 0
+    for axis, ((before, after), n) in enumerate(zip(widths, x.shape, strict=True)):
+        for at, many in ((0, before), (before + n, after)):
+            if many:
+                slab = [*sizes[:axis], many, *sizes[axis + 1 :]]
+                to = start + at * strides[axis]
+                parts.append(Part(one, 0, to, slab, [0] * len(slab), strides))
+        sizes[axis], start = n, start + before * strides[axis]
+    return parts
+
+
+def _slices(step: Step) -> tuple[int, int, np.ndarray, np.ndarray] | None:
+    """What `resample` makes along an axis: (axis, kind, (outs, taps) slices, weights)."""
+    x, o = step.args[0], step.options
+    axis = o["axis"]
+    if not isinstance(x, Var) or type(axis) is not int or not 0 <= axis < x.ndim:
+        return None
+    if step.op is ops.resample:
+        kind, index, weights = spatial.SUM, o["index"], o["weight"]
+    elif step.op is ops.interpolate:
+        kind, weights = spatial.BETWEEN, o["share"]
+        ends = o["before"], o["after"]
+        if not all(isinstance(e, np.ndarray) and e.shape == np.shape(weights) for e in ends):
+            return None
+        index = np.stack(ends, axis=-1)
+    else:
+        kind, weights = spatial.TAKEN, np.zeros(0)
+        if step.op is ops.take:
+            index = step.args[1]
+        elif isinstance(o["repeats"], tuple):
+            index = np.repeat(np.arange(x.shape[axis]), o["repeats"])
+        else:
+            return None
+        index = index.reshape(-1, 1) if isinstance(index, np.ndarray) else None
+    if not isinstance(index, np.ndarray) or not isinstance(weights, np.ndarray):
+        return None
+    whole = index.ndim == 2 and index.size and index.dtype.kind in "iu"
+    if not whole or index.min() < 0 or index.max() >= x.shape[axis]:
+        return None
+    wanted = {spatial.SUM: index.shape, spatial.BETWEEN: index.shape[:1], spatial.TAKEN: (0,)}
+    if weights.shape != wanted[kind] or weights.dtype.kind not in "fiu":
+        return None
+    return axis, kind, index.astype(np.int64), weights
 
 
 def _even(total: int, most: int, multiple: int) -> int:
@@ -1568,17 +1758,25 @@ def _crop(step: Step) -> list[int] | None:
     return [r.start for r in ranges[1:-1]]
 
 
+def _in_space(widths: Sequence[tuple[int, int]], ndim: int) -> bool:
+    """Whether a border is one of images or rows of them, which have a kernel of their own."""
+    return ndim in (3, 4) and tuple(widths[0]) == tuple(widths[-1]) == (0, 0)
+
+
 def _fits_pad(r: Recorded, step: Step) -> bool:
     widths = [tuple(pair) for pair in step.options["widths"]]
-    ndim = step.args[0].ndim
-    if ndim not in (3, 4, 5) or widths[0] != (0, 0) or widths[-1] != (0, 0):
-        return False
     users = r.users.get(step.out, [])
     value = step.options.get("value", 0)
-    absorbed = step.out not in r.wanted and bool(users) and all(
-        _absorbs(s, step.out, value) and s.op in RULES and RULES[s.op][0](r, s) for s in users
+    if not isinstance(value, (int, float, np.floating, np.integer)):
+        return False
+    absorbed = (
+        step.out not in r.wanted and bool(users)
+        and step.args[0].ndim in (3, 4, 5) and widths[0] == widths[-1] == (0, 0)
+        and all(_absorbs(s, step.out, value) and s.op in RULES and RULES[s.op][0](r, s)
+                for s in users)
     )  # fmt: skip
-    return absorbed or (ndim < 5 and isinstance(value, (int, float)))
+    number = value != value or _is_number(value)
+    return absorbed or (number and (_in_space(widths, step.args[0].ndim) or _fits_move(r, step)))
 
 
 def _fits_conv(r: Recorded, step: Step) -> bool:
@@ -1639,7 +1837,7 @@ def _fits_reduced(r: Recorded, step: Step) -> bool:
     if step.options.get("initial") is not None or not axes:
         return False
     if axes == (x.ndim - 1,):
-        return x.shape[-1] <= chains.PIECE
+        return True
     space = tuple(range(1, x.ndim - 1))
     return (
         axes == space and x.ndim in (3, 4, 5) and step.op is not ops.sum
@@ -1651,7 +1849,7 @@ def _fits_softmax(r: Recorded, step: Step) -> bool:
     x = step.args[0]
     axis = step.options.get("axis", -1)
     axis = axis[0] if isinstance(axis, (list, tuple)) and len(axis) == 1 else axis
-    return axis in (-1, x.ndim - 1) and x.shape[-1] <= chains.PIECE
+    return type(axis) is int and axis in (-1, x.ndim - 1)
 
 
 def _fits_arithmetic(r: Recorded, step: Step) -> bool:
@@ -1671,8 +1869,7 @@ def _fits_arithmetic(r: Recorded, step: Step) -> bool:
             if rest and rest != out.shape[out.ndim - len(rest) :]:
                 return False
         elif a.shape != out.shape and (
-            a.ndim != out.ndim or out.ndim < 2 or out.shape[-1] > chains.PIECE
-            or a.shape not in (
+            a.ndim != out.ndim or out.ndim < 2 or a.shape not in (
                 (*out.shape[:-1], 1), (out.shape[0], *[1] * (out.ndim - 2), out.shape[-1])
             )
         ):  # fmt: skip
@@ -1717,12 +1914,12 @@ def _matmul_letters(step: Step) -> tuple[str, str, str]:
     return f"{lead_a}{out[-2]}z", f"{lead_b}z{out[-1]}", out
 
 
-def _fits_transpose(r: Recorded, step: Step) -> bool:
-    return _axes_after_merge(step) <= arranging.AXES
-
-
-def _axes_after_merge(step: Step) -> int:
-    return step.args[0].ndim
+def _fits_move(r: Recorded, step: Step) -> bool:
+    parts = MOVES[step.op](step)
+    return parts is not None and all(
+        len(_merged(list(zip(p.sizes, p.froms, p.tos, strict=True)))) <= arranging.AXES
+        for p in parts
+    )
 
 
 def _fits_getitem(r: Recorded, step: Step) -> bool:
@@ -1731,13 +1928,16 @@ def _fits_getitem(r: Recorded, step: Step) -> bool:
     basic = all(
         k is None or k is Ellipsis or isinstance(k, (slice, int, np.integer)) for k in key
     ) and not any(isinstance(k, bool) for k in key)
-    return basic and len(step.args) == 1 and step.out.ndim <= arranging.AXES
+    return basic and len(step.args) == 1 and _fits_move(r, step)
 
 
 def _fits_concatenate(r: Recorded, step: Step) -> bool:
-    return all(isinstance(a, Var) and not r.constant(a) for a in step.args) and (
-        step.out.ndim <= arranging.AXES
-    )
+    given = all(isinstance(a, Var) and not r.constant(a) for a in step.args)
+    return given and _fits_move(r, step)
+
+
+def _fits_resample(r: Recorded, step: Step) -> bool:
+    return _slices(step) is not None
 
 
 def _fits_scan(r: Recorded, step: Step) -> bool:
@@ -1758,6 +1958,17 @@ def _fits_scan(r: Recorded, step: Step) -> bool:
     )
 
 
+# What moves numbers about, each as the parts of its output.
+MOVES: dict[Any, Callable[[Step], list[Part] | None]] = {
+    ops.transpose: _transposed_parts,
+    ops.getitem: _parts_of_slices,
+    ops.concatenate: _joined_parts,
+    ops.flip: _flipped_parts,
+    ops.roll: _rolled_parts,
+    ops.repeat: _repeated_parts,
+    ops.broadcast_to: _broadcast_parts,
+    ops.pad: _parts_of_border,
+}
 ARITHMETIC = (ops.add, ops.subtract, ops.multiply, ops.divide, ops.maximum, ops.minimum)
 AFFINE = (ops.add, ops.subtract, ops.multiply, ops.divide)
 CHAINED = (chains.elementwise, products.conv, products.add_parts, spatial.depthwise)
@@ -1773,10 +1984,21 @@ RULES: dict[Any, tuple[Callable[[Recorded, Step], bool], Callable[[Lowering, Ste
     ops.max_pool: (_fits_pool, Lowering._pool),
     ops.average_pool: (_fits_pool, Lowering._pool),
     ops.softmax: (_fits_softmax, Lowering._softmax),
+    ops.log_softmax: (_fits_softmax, Lowering._softmax),
     ops.pad: (_fits_pad, Lowering._pad),
-    ops.transpose: (_fits_transpose, Lowering._transpose),
+    ops.transpose: (_fits_move, Lowering._transpose),
+    ops.flip: (_fits_move, Lowering._moved),
+    ops.roll: (_fits_move, Lowering._moved),
+    ops.broadcast_to: (_fits_move, Lowering._moved),
+    ops.repeat: (
+        lambda r, s: _fits_resample(r, s) or _fits_move(r, s),
+        lambda self, s: self._resample(s) if _slices(s) else self._moved(s),
+    ),
+    ops.resample: (_fits_resample, Lowering._resample),
+    ops.interpolate: (_fits_resample, Lowering._resample),
+    ops.take: (_fits_resample, Lowering._resample),
     ops.getitem: (_fits_getitem, Lowering._getitem),
-    ops.concatenate: (_fits_concatenate, Lowering._concatenate),
+    ops.concatenate: (_fits_concatenate, Lowering._moved),
     SCAN: (_fits_scan, Lowering._scan),
 }
 RULES |= dict.fromkeys(ARITHMETIC, (_fits_arithmetic, Lowering._arithmetic))

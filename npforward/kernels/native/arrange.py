@@ -19,11 +19,16 @@ def arrange(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
             with e.loop(0, size) as n:
                 axis(i + 1, x + n * step, y + n * to)
             return
-        with e.either(step.equals(4) & to.equals(4)) as (rows, numbers):
+        with e.either(step.equals(4) & to.equals(4)) as (rows, others):
             with rows:
                 for at in e.vectors(size):
                     e.store(e.load(x, at), y, at)
-            with numbers, e.loop(0, size) as n:
-                e.store(e.load_float(x, n * step), y, n * to)
+            with others, e.either(step.equals(0) & to.equals(4)) as (one, numbers):
+                with one:
+                    number = e.load_float(x)
+                    for at in e.vectors(size):
+                        e.store(e.spread(number), y, at)
+                with numbers, e.loop(0, size) as n:
+                    e.store(e.load_float(x, n * step), y, n * to)
 
     axis(1, a.x + task * a.from0, a.y + task * a.to0)

@@ -498,3 +498,40 @@ def elementwise(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
                 a.chain, VOID, a.table, a.steps, row, rows, columns, a.columns * 4, column * 4,
                 a.image, 0, 0, scratch,
             )  # fmt: skip
+
+
+@compiled("x y columns function")
+def reduce_row(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
+    """A function of a whole row too long for a chain."""
+    x, y = a.x + task * a.columns * 4, a.y + task * 4
+
+    def reduce(name: str):
+        return lambda: e.call(_emit_row_function(e, name), 1, a.columns, y, x, 0)
+
+    e.match(a.function, [(code(name), reduce(name)) for name in ROW_FUNCTIONS])
+
+
+@compiled("x y columns log")
+def softmax_row(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
+    """The softmax of a row too long for a chain, or its logarithm."""
+    x, y = a.x + task * a.columns * 4, a.y + task * a.columns * 4
+    found, powers = scratch, scratch + 64
+    e.call(_emit_row_function(e, "row_max"), 1, a.columns, found, x, 0)
+    highest = e.load_float(found)
+    total = e.var(e.number(e.integer(0)))
+    with e.loop(0, a.columns, PIECE) as first:
+        columns = e.smaller(a.columns - first, PIECE)
+        for at in e.vectors(columns):
+            apart = e.load(x + first * 4, at) - e.spread(highest)
+            power = functions.exp(e, apart)
+            e.store(power, powers, at)
+            e.store(e.select(a.log.equals(1), apart, power), y + first * 4, at)
+        e.call(_emit_row_function(e, "row_sum"), 1, columns, found, powers, 0)
+        total.set(total.value + e.load_float(found))
+    with e.either(a.log.equals(1)) as (logarithm, softmax):
+        with logarithm:
+            for at in e.vectors(a.columns):
+                e.store(e.load(y, at) - functions.log(e, e.spread(total.value)), y, at)
+        with softmax:
+            for at in e.vectors(a.columns):
+                e.store(e.load(y, at) / e.spread(total.value), y, at)

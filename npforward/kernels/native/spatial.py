@@ -1,4 +1,4 @@
-"""Pooling, depthwise convolution and borders: kernels that pass over pixels, channels innermost."""
+"""Pooling, depthwise convolution, resampling, borders: kernels that pass over pixels, channels innermost."""
 
 from __future__ import annotations
 
@@ -131,3 +131,46 @@ def border(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
             fill(y + left + middle, a.after_columns * a.pixel)
         with outside:
             fill(y, wide * a.pixel)
+
+
+SUM, BETWEEN, TAKEN = range(3)  # what `resample` makes of the slices that it finds
+
+
+@compiled("x y kind index weights taps outs each parts x_slice inner")
+def resample(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
+    """Slices along an axis, made of others: their weighted sum, one between two, or one of them.
+
+    `index` is a table of where in memory the `taps` of each begin; the numbers of a slice, `inner`,
+    lie one after another.  A task takes `each` of the `outs` slices at one place of the axes before.
+    """
+    place, first = task // a.parts, task % a.parts * a.each
+    x = a.x + place * a.x_slice
+    with e.loop(first, e.smaller(first + a.each, a.outs)) as o:
+        y = a.y + (place * a.outs + o) * a.inner * 4
+        index = a.index + o * a.taps * 8
+        weights = a.weights + o * a.taps * 4
+        start = x + e.load_int(index)
+
+        def added() -> None:
+            for at, many in groups_of_vectors(e, a.inner, 4):
+                width = e.lanes * 4
+                weight = e.broadcast(weights)
+                totals = [e.var(e.load(start + at, k * width) * weight) for k in range(many)]
+                with e.loop(1, a.taps) as t:
+                    met, weight = x + e.load_int(index + t * 8) + at, e.broadcast(weights + t * 4)
+                    for k, total in enumerate(totals):
+                        total.set(e.fma(e.load(met, k * width), weight, total.value))
+                for k, total in enumerate(totals):
+                    e.store(total.value, y + at, k * width)
+
+        def between() -> None:
+            other, share = x + e.load_int(index, 8), e.load_float(a.weights + o * 4)
+            for at in e.vectors(a.inner):
+                here = e.load(start, at)
+                e.store(e.fma(e.load(other, at) - here, e.spread(share), here), y, at)
+
+        def taken() -> None:
+            for at in e.vectors(a.inner):
+                e.store(e.load(start, at), y, at)
+
+        e.match(a.kind, [(SUM, added), (BETWEEN, between), (TAKEN, taken)])
