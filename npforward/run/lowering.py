@@ -67,6 +67,7 @@ SUMMED = 256  # numbers of a receptive field that are summed at a time
 NARROW = 64  # numbers: shorter rows are laid side by side
 PHASES = 4096  # of a transposed convolution, at most
 APART = -1  # instead of columns: of functions, only those of each number by itself
+MOVED = 2**13  # numbers that a task moves
 TAPS = 4096  # of a window, at most: a sum of more loses too much
 
 
@@ -547,14 +548,16 @@ class Lowering:
                 axes = axes[:1] + [(1, 0, 0)] * missing + axes[1:]
             else:
                 axes = [(1, 0, 0)] * missing + axes
+            each = max(1, MOVED // math.prod(size for size, _, _ in axes[1:]))
             arguments: dict[str, Any] = {
+                "each": each,
                 "x": At(self.buffer(x), x_offset) if isinstance(x, Var) else x,
                 "y": At(self._out(out), offset),
             }
             for i, (size, a, b) in enumerate(axes):
                 arguments |= {f"size{i}": size, f"from{i}": a, f"to{i}": b}
             made = [out] if first else []
-            call = Call(arranging.arrange, arguments, axes[0][0], scope=step.scope)
+            call = Call(arranging.arrange, arguments, -(-axes[0][0] // each), scope=step.scope)
             reads = [self.root(x)] if isinstance(x, Var) else []
             work = Work(call, out.size, None, made, reads)
             self.works.append(work)
