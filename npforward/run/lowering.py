@@ -930,7 +930,8 @@ class Lowering:
         source, geometry, _ = self._geometry(x, space, size, strides, dilation, False)
         pixels = math.prod(space)
         product = Product(w, channels)
-        band = _even(pixels, max(1, 2**15 // (4 * channels)), 1)
+        most = max(1, 2**15 // (4 * channels))
+        band = _even(pixels, most, space[-1] if 2 * most >= space[-1] else 1)
         flops = 2 * images * pixels * channels * math.prod(size)
         if flops < SERIAL:
             band = pixels
@@ -949,15 +950,20 @@ class Lowering:
             return row
 
         bands = -(-pixels // band)
-        taps = math.prod(size)
+        _, widths = self.borders.get(x, (x, ((0, 0),) * x.ndim))
+        reach, before = (size[-1] - 1) * dilation[-1], widths[-2][0]
+        inner_first = -(-before // strides[-1])
+        inner_last = (source.shape[-2] + before - reach - 1) // strides[-1] + 1
         self.add(
             step, spatial.depthwise, images * bands, [step.out], [source],
             {
                 **geometry, "weights": Constant(weights), "bias": Constant(bias),
                 "channels": channels, "images": images, "pixels": pixels, "band": band,
-                "bands": bands, "low": LOW, "high": HIGH,
+                "bands": bands, "inner_first": inner_first, "inner_last": inner_last,
+                "pixel_step": strides[-1] * channels * 4, "tap_step": dilation[-1] * channels * 4,
+                "low": LOW, "high": HIGH,
             },
-            raw=step.out, columns=channels, product=product, flops=flops, scratch=taps * 16 + 64,
+            raw=step.out, columns=channels, product=product, flops=flops,
         )  # fmt: skip
 
     # ---- rules: windows -----------------------------------------------------------------------
@@ -976,7 +982,7 @@ class Lowering:
                 **geometry, "channels": channels, "images": images, "pixels": pixels,
                 "band": band, "bands": bands, "mean": int(mean),
             },
-            scratch=taps * 16 + 64,
+            scratch=taps * 8 + 64,
         )  # fmt: skip
         self.works[-1].call.arguments["y"] = self.at(step.out)
 

@@ -10,10 +10,10 @@ from npforward.kernels.native.library import Arguments, compiled
 GEOMETRY = "row_length rows row_taps columns column_taps"
 
 
-def taps(e: Emitter, a: Arguments, pixel: Value, x: Value, to: Value, weights: Value | None):
-    """List the addresses of a pixel's taps that lie within the image, each with its weights'.
+def taps(e: Emitter, a: Arguments, pixel: Value, x: Value, to: Value) -> Value:
+    """List the addresses of a pixel's taps that lie within the image; gives their number.
 
-    `rows` and `columns` are tables as those of `conv`.  Gives the number of taps.
+    `rows` and `columns` are tables as those of `conv`.
     """
     row, column = pixel // a.row_length, pixel % a.row_length
     count = e.var(0)
@@ -22,11 +22,7 @@ def taps(e: Emitter, a: Arguments, pixel: Value, x: Value, to: Value, weights: V
         with e.loop(0, a.column_taps) as j:
             right = e.load_int(a.columns + (column * a.column_taps + j) * 8)
             with e.when((down | right) >= 0):
-                entry = to + count.value * 16
-                e.store_int(x + down + right, entry)
-                if weights is not None:
-                    tap = i * a.column_taps + j
-                    e.store_int(weights + tap * a.channels * 4, entry, 8)
+                e.store_int(x + down + right, to + count.value * 8)
                 count.set(count.value + 1)
     return count.value
 
@@ -50,7 +46,7 @@ def pool(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
     image, first = task // a.bands, task % a.bands * a.band
     x = a.x + image * a.x_image
     with e.loop(first, e.smaller(first + a.band, a.pixels)) as pixel:
-        count = taps(e, a, pixel, x, scratch, None)
+        count = taps(e, a, pixel, x, scratch)
         y = a.y + (image * a.pixels + pixel) * a.channels * 4
         number = Value(e, e.builder.sitofp(count.ir, F32))
 
@@ -60,7 +56,7 @@ def pool(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
                 start = e.load_int(scratch)
                 totals = [e.var(e.load(start + at, k * width)) for k in range(many)]
                 with e.loop(1, count) as t:
-                    met = e.load_int(scratch + t * 16) + at
+                    met = e.load_int(scratch + t * 8) + at
                     for k, total in enumerate(totals):
                         total.set(join(total.value, e.load(met, k * width)))
                 for k, total in enumerate(totals):
@@ -74,39 +70,75 @@ def pool(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
 
 
 @compiled(
-    f"x x_image y weights bias channels images pixels band bands {GEOMETRY} low high "
-    "chain table steps"
+    f"x x_image y weights bias channels images pixels band bands {GEOMETRY} inner_first inner_last "
+    "pixel_step tap_step low high chain table steps"
 )
 def depthwise(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
-    """Each channel with its own kernel, then a chain on what was made."""
-    chains, scratch = scratch, scratch + SCRATCH_BYTES
+    """Each channel with its own kernel, then a chain on what was made.
+
+    Columns from `inner_first` to `inner_last` have all their taps within the image.  So many pixels
+    of them are made at once that the sums just fit the registers.
+    """
     image, first = task // a.bands, task % a.bands * a.band
     x = a.x + image * a.x_image
     last = e.smaller(first + a.band, a.pixels)
     low, high = (e.number(v) for v in (a.low, a.high))
     row_bytes = a.channels * 4
-    with e.loop(first, last) as pixel:
-        count = taps(e, a, pixel, x, scratch, a.weights)
+
+    def pixels(many: int, vectors: int, row: Value, taps: Value, x: Value, w: Value, y: Value,
+               at: Value) -> None:  # fmt: skip
+        """So many neighbours, some vectors of each, from the first of their `taps` within."""
+        width = e.lanes * 4
+        sums = [[e.var(e.load(a.bias + at, k * width)) for k in range(vectors)] for _ in range(many)]
+        with e.loop(0, a.row_taps) as i:
+            down = e.load_int(a.rows + (row * a.row_taps + i) * 8)
+            with e.when(down >= 0), e.loop(0, taps) as j:
+                met = x + down + j * a.tap_step + at
+                tap = w + (i * a.column_taps + j) * row_bytes + at
+                weights = [e.load(tap, k * width) for k in range(vectors)]
+                for p in range(many):
+                    for k in range(vectors):
+                        here = e.load(met + a.pixel_step * p, k * width)
+                        sums[p][k].set(e.fma(here, weights[k], sums[p][k].value))
+        for p in range(many):
+            for k in range(vectors):
+                value = e.smaller(e.larger(sums[p][k].value, e.spread(low)), e.spread(high))
+                e.store(value, y + row_bytes * p + at, k * width)
+
+    at_once = e.var(first)
+    with e.forever() as leave_if:
+        pixel = at_once.value
+        leave_if(pixel >= last)
+        row, column = pixel // a.row_length, pixel % a.row_length
+        inside = (column >= a.inner_first) & (column < a.inner_last)
+        count = e.select(inside, e.smaller(last - pixel, a.inner_last - column), e.integer(1))
+        at_once.set(pixel + count)
+        missing, within = e.var(0), e.var(0)
+        with e.loop(0, a.column_taps) as j:
+            outside = e.load_int(a.columns + (column * a.column_taps + j) * 8) < 0
+            before = outside & within.value.equals(0)
+            missing.set(missing.value + e.select(before, e.integer(1), 0))
+            within.set(within.value + e.select(outside, e.integer(0), 1))
+        skipped, taps_within = missing.value, within.value
+        entry = e.smaller(skipped, a.column_taps - 1)
+        begin = x + e.load_int(a.columns + (column * a.column_taps + entry) * 8)
+        weights = a.weights + skipped * row_bytes
         y = a.y + (image * a.pixels + pixel) * row_bytes
-        for at, many in groups_of_vectors(e, a.channels, 4):
-            width = e.lanes * 4
-            totals = [e.var(e.load(a.bias + at, k * width)) for k in range(many)]
-            with e.loop(0, count) as t:
-                entry = scratch + t * 16
-                met, tap = e.load_int(entry) + at, e.load_int(entry, 8) + at
-                for k, total in enumerate(totals):
-                    here = e.load(met, k * width)
-                    total.set(e.fma(here, e.load(tap, k * width), total.value))
-            for k, total in enumerate(totals):
-                value = e.smaller(e.larger(total.value, e.spread(low)), e.spread(high))
-                e.store(value, y + at, k * width)
+        done = e.integer(0)
+        for many in (4, 1):
+            whole = count - count % many
+            with e.loop(done, whole, many) as p:
+                for at, vectors in groups_of_vectors(e, a.channels, e.registers // 8):
+                    pixels(many, vectors, row, taps_within, begin + p * a.pixel_step, weights,
+                           y + p * row_bytes, at)  # fmt: skip
+            done = whole
     row = image * a.pixels + first
     wide = 4 * e.width
     with e.loop(0, a.channels, wide) as channel:
         channels = e.smaller(a.channels - channel, wide)
         made = a.y + row * row_bytes + channel * 4
         after(
-            e, a, row, last - first, row_bytes, channel * 4, channels, made, row_bytes, chains
+            e, a, row, last - first, row_bytes, channel * 4, channels, made, row_bytes, scratch
         )  # fmt: skip
 
 
