@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from npforward.kernels.native import functions
 from npforward.kernels.native.elementwise import SCRATCH_BYTES, after
-from npforward.kernels.native.emit import F32, Emitter, Value
+from npforward.kernels.native.emit import F32, Emitter, Value, Variable
 from npforward.kernels.native.library import Arguments, compiled
 
+PIXELS = 4  # of a depthwise convolution that are made at once
+Sums = Sequence[Sequence[Variable]]
 GEOMETRY = "row_length rows row_taps columns column_taps"
 
 
@@ -85,21 +89,42 @@ def depthwise(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
     low, high = (e.number(v) for v in (a.low, a.high))
     row_bytes = a.channels * 4
 
-    def pixels(many: int, vectors: int, row: Value, taps: Value, x: Value, w: Value, y: Value,
+    def each(sums: Sums, met: Value, tap: Value) -> None:
+        """Add one tap of each pixel."""
+        width = e.lanes * 4
+        weights = [e.load(tap, k * width) for k in range(len(sums[0]))]
+        for p, of_pixel in enumerate(sums):
+            for k, total in enumerate(of_pixel):
+                here = e.load(met + a.pixel_step * p, k * width)
+                total.set(e.fma(here, weights[k], total.value))
+
+    def sharing(sums: Sums, met: Value, tap: Value, taps: int) -> None:
+        """Add a row of taps of pixels that lie as far apart as the taps: what one has read, the
+        next one needs too."""
+        width = e.lanes * 4
+        vectors = range(len(sums[0]))
+        weights = [[e.load(tap + row_bytes * j, k * width) for k in vectors] for j in range(taps)]
+        for place in range(len(sums) + taps - 1):
+            here = [e.load(met + a.pixel_step * place, k * width) for k in vectors]
+            for j in range(taps):
+                if 0 <= place - j < len(sums):
+                    for k, total in enumerate(sums[place - j]):
+                        total.set(e.fma(here[k], weights[j][k], total.value))
+
+    def pixels(many: int, vectors: int, row: Value, taps: Value | int, x: Value, w: Value, y: Value,
                at: Value) -> None:  # fmt: skip
         """So many neighbours, some vectors of each, from the first of their `taps` within."""
         width = e.lanes * 4
         sums = [[e.var(e.load(a.bias + at, k * width)) for k in range(vectors)] for _ in range(many)]
         with e.loop(0, a.row_taps) as i:
             down = e.load_int(a.rows + (row * a.row_taps + i) * 8)
-            with e.when(down >= 0), e.loop(0, taps) as j:
-                met = x + down + j * a.tap_step + at
-                tap = w + (i * a.column_taps + j) * row_bytes + at
-                weights = [e.load(tap, k * width) for k in range(vectors)]
-                for p in range(many):
-                    for k in range(vectors):
-                        here = e.load(met + a.pixel_step * p, k * width)
-                        sums[p][k].set(e.fma(here, weights[k], sums[p][k].value))
+            with e.when(down >= 0):
+                met, tap = x + down + at, w + i * a.column_taps * row_bytes + at
+                if isinstance(taps, int):
+                    sharing(sums, met, tap, taps)
+                else:
+                    with e.loop(0, taps) as j:
+                        each(sums, met + j * a.tap_step, tap + j * row_bytes)
         for p in range(many):
             for k in range(vectors):
                 value = e.smaller(e.larger(sums[p][k].value, e.spread(low)), e.spread(high))
@@ -125,12 +150,22 @@ def depthwise(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
         weights = a.weights + skipped * row_bytes
         y = a.y + (image * a.pixels + pixel) * row_bytes
         done = e.integer(0)
-        for many in (4, 1):
+        for many in (PIXELS, 1):
             whole = count - count % many
-            with e.loop(done, whole, many) as p:
-                for at, vectors in groups_of_vectors(e, a.channels, e.registers // 8):
-                    pixels(many, vectors, row, taps_within, begin + p * a.pixel_step, weights,
-                           y + p * row_bytes, at)  # fmt: skip
+
+            def made(taps: Value | int, many: int, done: Value, whole: Value) -> None:
+                with e.loop(done, whole, many) as p:
+                    for at, vectors in groups_of_vectors(e, a.channels, e.registers // 8):
+                        pixels(many, vectors, row, taps, begin + p * a.pixel_step, weights,
+                               y + p * row_bytes, at)  # fmt: skip
+
+            if many == 1:
+                made(taps_within, many, done, whole)
+            else:
+                near = a.tap_step.equals(a.pixel_step)
+                case = e.select(near & (taps_within.equals(3) | taps_within.equals(5)), taps_within, e.integer(0))
+                e.match(case, [(0, lambda: made(taps_within, PIXELS, e.integer(0), whole)),
+                 (3, lambda: made(3, PIXELS, e.integer(0), whole)), (5, lambda: made(5, PIXELS, e.integer(0), whole))])
             done = whole
     row = image * a.pixels + first
     wide = 4 * e.width
