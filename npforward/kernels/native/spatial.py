@@ -149,24 +149,24 @@ def depthwise(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
         begin = x + e.load_int(a.columns + (column * a.column_taps + entry) * 8)
         weights = a.weights + skipped * row_bytes
         y = a.y + (image * a.pixels + pixel) * row_bytes
-        done = e.integer(0)
-        for many in (PIXELS, 1):
-            whole = count - count % many
+        near = a.tap_step.equals(a.pixel_step)
+        done = e.var(0)
 
-            def made(taps: Value | int, many: int, done: Value, whole: Value) -> None:
-                with e.loop(done, whole, many) as p:
-                    for at, vectors in groups_of_vectors(e, a.channels, e.registers // 8):
-                        pixels(many, vectors, row, taps, begin + p * a.pixel_step, weights,
-                               y + p * row_bytes, at)  # fmt: skip
+        def passed(taps: Value | int, many: int) -> None:
+            """As many neighbours at once while there are so many."""
+            high = min(4, e.registers // (2 * many))
+            whole = count - (count - done.value) % many
+            with e.loop(done.value, whole, many) as p:
+                here, to = begin + p * a.pixel_step, y + p * row_bytes
+                for at, vectors in groups_of_vectors(e, a.channels, high):
+                    pixels(many, vectors, row, taps, here, weights, to, at)
+            done.set(whole)
 
-            if many == 1:
-                made(taps_within, many, done, whole)
-            else:
-                near = a.tap_step.equals(a.pixel_step)
-                case = e.select(near & (taps_within.equals(3) | taps_within.equals(5)), taps_within, e.integer(0))
-                e.match(case, [(0, lambda: made(taps_within, PIXELS, e.integer(0), whole)),
-                 (3, lambda: made(3, PIXELS, e.integer(0), whole)), (5, lambda: made(5, PIXELS, e.integer(0), whole))])
-            done = whole
+        for size in (3, 5):
+            with e.when(near & taps_within.equals(size)):
+                passed(size, PIXELS)
+        passed(taps_within, PIXELS)
+        passed(taps_within, 1)
     row = image * a.pixels + first
     wide = 4 * e.width
     with e.loop(0, a.channels, wide) as channel:
