@@ -444,14 +444,11 @@ def test_slices_between_others(width, shape):
         for m in (1, n, 2 * n, 2 * n + 3):
             for kind in ops.FILTERS:
                 index, weight = ops.resize_taps(n, m, kind, kind == "bicubic")
-                agree(lambda x: ops.resample(x, axis=axis, index=index, weight=weight), x,
-                      with_=library_)  # fmt: skip
+                how = {"axis": axis, "index": index, "weight": weight}
+                agree(lambda x, how=how: ops.resample(x, **how), x, with_=library_)
             before, after, share = ops.neighbours(n, m)
-            agree(
-                lambda x: ops.interpolate(
-                    x, axis=axis, before=before, after=after, share=share
-                ), x, with_=library_,
-            )  # fmt: skip
+            how = {"axis": axis, "before": before, "after": after, "share": share}
+            agree(lambda x, how=how: ops.interpolate(x, **how), x, with_=library_)
 
 
 def test_slices_that_are_not_there_stay_with_numpy():

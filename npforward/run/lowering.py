@@ -703,16 +703,19 @@ class Lowering:
         product = Product(w, channels, lines * strides[-1], lines)
         pixel = strides[-1] * channels
         to_rows = [r // 4 for r in _strides((*whole[:-1], many[-1]))[:-1]]
-        wide, blocks, order = self.vectors * self.width, [], []
+        wide, blocks = self.vectors * self.width, []
+        order: list[int] = []  # in which the taps are summed: each block's one after another
         taps: dict[int, list[tuple[int, list[tuple[int, ...]]]]] = {}  # of blocks, by their columns
         starts = [np.cumsum([0, *map(len, axis)]) for axis in axes[:-1]]
         starts.append(np.cumsum([0, *(len(axes[-1][together[0]]) for together in last)]))
-        for i, phase in enumerate(np.ndindex(*strides[:-1])):
-            row = sum(p * r for p, r in zip(phase, to_rows, strict=True))
+        for i, at_phase in enumerate(np.ndindex(*strides[:-1])):
+            row = sum(p * r for p, r in zip(at_phase, to_rows, strict=True))
             for g, together in enumerate(last):
-                own = [slice(at[p], at[p + 1]) for at, p in zip(starts, (*phase, g), strict=True)]
+                own = [
+                    slice(at[p], at[p + 1]) for at, p in zip(starts, (*at_phase, g), strict=True)
+                ]
                 runs = numbers[tuple(own)].reshape(-1).tolist()
-                leading = [axis[p].values() for axis, p in zip(axes, phase, strict=False)]
+                leading = [axis[p].values() for axis, p in zip(axes, at_phase, strict=False)]
                 made = [
                     (r, list(itertools.product(*leading, axes[-1][r].values()))) for r in together
                 ]
@@ -791,8 +794,8 @@ class Lowering:
             return w.reshape(depth, channels)[:, block.column : block.column + block.count]
 
         self._tiled(
-            step, source, geometry, product, part, blocks, images, math.prod(space), joined * inward,
-            pieces, 2 * images * math.prod(space) * depth * channels,
+            step, source, geometry, product, part, blocks, images, math.prod(space),
+            joined * inward, pieces, 2 * images * math.prod(space) * depth * channels,
         )  # fmt: skip
 
     def _tiled(
@@ -1776,7 +1779,7 @@ def _fits_pad(r: Recorded, step: Step) -> bool:
     widths = [tuple(pair) for pair in step.options["widths"]]
     users = r.users.get(step.out, [])
     value = step.options.get("value", 0)
-    if not isinstance(value, (int, float, np.floating, np.integer)):
+    if not _is_number(value):
         return False
     absorbed = (
         step.out not in r.wanted and bool(users)
@@ -1784,8 +1787,7 @@ def _fits_pad(r: Recorded, step: Step) -> bool:
         and all(_absorbs(s, step.out, value) and s.op in RULES and RULES[s.op][0](r, s)
                 for s in users)
     )  # fmt: skip
-    number = value != value or _is_number(value)
-    return absorbed or (number and (_in_space(widths, step.args[0].ndim) or _fits_move(r, step)))
+    return absorbed or _in_space(widths, step.args[0].ndim) or _fits_move(r, step)
 
 
 def _fits_conv(r: Recorded, step: Step) -> bool:

@@ -9,7 +9,9 @@ AXES = 5  # as many as the kernel loops over
 SIZES = tuple(f"size{i}" for i in range(AXES))
 
 
-@compiled("x y each " + " ".join(f"{name}{i}" for name in ("size", "from", "to") for i in range(AXES)))
+@compiled(
+    "x y each " + " ".join(f"{name}{i}" for name in ("size", "from", "to") for i in range(AXES))
+)
 def arrange(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
     """Copy between any two layouts: sizes and strides in bytes; `each` of the first axis a task."""
 

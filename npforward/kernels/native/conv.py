@@ -32,19 +32,20 @@ def tiles(e: Emitter, vectors: int, count: Value, act) -> None:
 
 @compiled(
     "x x_image y y_pixel direct blocks block_count blocks_each images pixels band bands "
-    "strip strips image_rows row_length rows row_taps columns column_taps order pieces zeros run runs_each low high "
-    "chain table steps"
+    "strip strips image_rows row_length rows row_taps columns column_taps order pieces zeros run "
+    "runs_each low high chain table steps"
 )
 def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
     """A band of pixels of one image, for some blocks of channels.
 
     `rows` and `columns` are tables: for every row (column) of the output and every tap of the
     kernel, how many bytes into the image its input begins; negative in the border, which reads
-    `zeros`.  In which `order` the taps, as pairs of these, are summed is said by a table of the place
-    of each: those of which a block has weights are neighbours.  Taps are cut into `pieces`, so many of which are summed at a time that their weights
-    stay in the nearest cache; besides, a sum of sums loses less than a long one.  The sums of a
-    block are kept close together; its chain reads them there, and writes what is wanted.  If there
-    is nothing to do but to write them, `direct`, they are summed where the output is.
+    `zeros`.  In which `order` the taps, as pairs of these, are summed is said by a table of the
+    place of each: those of which a block has weights are neighbours.  Taps are cut into `pieces`,
+    so many of which are summed at a time that their weights stay in the nearest cache; besides, a
+    sum of sums loses less than a long one.  The sums of a block are kept close together; its chain
+    reads them there, and writes what is wanted.  If there is nothing to do but to write them,
+    `direct`, they are summed where the output is.
 
     The pixels of an image make `image_rows` rows of the output: one after another, or in strips of
     so many pixels, of which the table `strips` says where in the image each begins.

@@ -1,11 +1,11 @@
-"""Pooling, depthwise convolution, resampling, borders: kernels that pass over pixels, channels innermost."""
+"""Pooling, depthwise convolution, resampling, borders: passes over pixels, channels innermost."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from npforward.kernels.native import functions
-from npforward.kernels.native.elementwise import SCRATCH_BYTES, after
+from npforward.kernels.native.elementwise import after
 from npforward.kernels.native.emit import F32, Emitter, Value, Variable
 from npforward.kernels.native.library import Arguments, compiled
 
@@ -99,8 +99,7 @@ def depthwise(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
                 total.set(e.fma(here, weights[k], total.value))
 
     def sharing(sums: Sums, met: Value, tap: Value, taps: int) -> None:
-        """Add a row of taps of pixels that lie as far apart as the taps: what one has read, the
-        next one needs too."""
+        """Add a row of taps of pixels as far apart as the taps: what one read, the next needs."""
         width = e.lanes * 4
         vectors = range(len(sums[0]))
         weights = [[e.load(tap + row_bytes * j, k * width) for k in vectors] for j in range(taps)]
@@ -115,7 +114,9 @@ def depthwise(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
                at: Value) -> None:  # fmt: skip
         """So many neighbours, some vectors of each, from the first of their `taps` within."""
         width = e.lanes * 4
-        sums = [[e.var(e.load(a.bias + at, k * width)) for k in range(vectors)] for _ in range(many)]
+        sums = [
+            [e.var(e.load(a.bias + at, k * width)) for k in range(vectors)] for _ in range(many)
+        ]
         with e.loop(0, a.row_taps) as i:
             down = e.load_int(a.rows + (row * a.row_taps + i) * 8)
             with e.when(down >= 0):
@@ -130,14 +131,14 @@ def depthwise(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
                 value = e.smaller(e.larger(sums[p][k].value, e.spread(low)), e.spread(high))
                 e.store(value, y + row_bytes * p + at, k * width)
 
-    at_once = e.var(first)
+    at_pixel = e.var(first)
     with e.forever() as leave_if:
-        pixel = at_once.value
+        pixel = at_pixel.value
         leave_if(pixel >= last)
         row, column = pixel // a.row_length, pixel % a.row_length
         inside = (column >= a.inner_first) & (column < a.inner_last)
         count = e.select(inside, e.smaller(last - pixel, a.inner_last - column), e.integer(1))
-        at_once.set(pixel + count)
+        at_pixel.set(pixel + count)
         missing, within = e.var(0), e.var(0)
         with e.loop(0, a.column_taps) as j:
             outside = e.load_int(a.columns + (column * a.column_taps + j) * 8) < 0
@@ -208,7 +209,7 @@ def resample(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
     """Slices along an axis, made of others: their weighted sum, one between two, or one of them.
 
     `index` is a table of where in memory the `taps` of each begin; the numbers of a slice, `inner`,
-    lie one after another.  A task takes `each` of the `outs` slices at one place of the axes before.
+    lie one after another.  A task takes `each` of the `outs` slices at a place of the axes before.
     """
     place, first = task // a.parts, task % a.parts * a.each
     x = a.x + place * a.x_slice
