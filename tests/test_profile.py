@@ -74,7 +74,7 @@ def test_operations_and_bytes_are_those_of_the_layer():
 
 
 @compiling
-@pytest.mark.parametrize("name", ["unet_small", "quantized", "text_lstm"])
+@pytest.mark.parametrize("name", ["norms", "quantized", "text_lstm"])
 def test_models_with_steps_of_numpy_between_kernels(name):
     found = profiled(name)
     kinds = [row.compiled for row in found.rows]

@@ -26,10 +26,11 @@ Every value that somebody wants is written to memory of its own, by whichever ke
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -70,6 +71,9 @@ SUMMED = products.SUMMED
 DEEP = 32  # channels: fewer are not worth being transformed
 NARROW = 64  # numbers: shorter rows are laid side by side
 SQUARES = 64  # of outputs that a task takes, about: enough for weights to be read seldom
+PHASES = 4096  # of a transposed convolution, at most
+EACH_ALONE = -1  # instead of columns: of functions, only those of each number by itself
+MOVED = 2**13  # numbers that a task moves
 TAPS = 4096  # of a window, at most: a sum of more loses too much
 
 
@@ -176,11 +180,31 @@ class Work:
     product: Product | None = None
 
 
+@dataclass(frozen=True)
+class Block:
+    """Some channels of a product: which columns of its matrix, and where they go."""
+
+    column: int
+    count: int
+    to: int  # bytes into a pixel of the output
+    inward: int  # bytes into a pixel of the input
+    first: int  # of the runs of memory that the receptive field consists of
+    runs: int
+
+
 @dataclass(eq=False)
 class Product:
-    """The weights of a product, and what of a later multiply-add is folded into them."""
+    """The weights of a product, and what of a later multiply-add is folded into them.
+
+    As a matrix they have a row for each number of the receptive field, and `phases` times all
+    `channels`: those of the pixels of the output that come of one place of the input, which are
+    several in a transposed convolution.
+    """
 
     weights: Var
+    channels: int
+    phases: int = 1
+    lines: int = 1  # of the phases, how many lie in other rows of the output
     affine: Affine | None = None
 
     def scale(self, weight: Weight, channels: int) -> np.ndarray | None:
@@ -232,6 +256,7 @@ class Lowering:
         self.maker: dict[Var, Work] = {}
         self.affine: dict[Var, Affine] = {}
         self.borders: dict[Var, tuple[Var, Any]] = {}
+        self.uncropped: dict[Var, Step] = {}  # transposed convolutions left to who crops them
         self.strided: dict[Var, tuple[Var, Sequence[int]]] = {}  # read where they lie
         self.buffers: dict[Var, Buffer] = {}
         self.all_buffers: list[Buffer] = []
@@ -415,6 +440,7 @@ class Lowering:
                 call.arguments |= {"y": 0, "direct": 0}
             if work.raw not in inner:  # its sums are not where the output is, or they can be
                 # Rows that far apart would push each other out of the caches.
+                direct = direct and call.arguments["strip"] == call.arguments["pixels"]
                 if direct and not work.links and call.arguments["y_pixel"] % 4096:
                     call.arguments |= {"y": self.at(work.raw), "direct": 1}
                 copy = "copy_away" if work.raw in away else "copy"
@@ -567,37 +593,41 @@ class Lowering:
 
     def _transpose(self, step: Step) -> None:
         x = step.args[0]
-        axes = step.options.get("axes")
-        axes = tuple(range(x.ndim))[::-1] if axes is None else tuple(a % x.ndim for a in axes)
-        strides = [_strides(x.shape)[a] for a in axes]
+        strides = _strides_of_transposed(step)
         users = [s.op for s in self.users.get(step.out, [])]
         if step.out not in self.outside and users == [SCAN]:
             self.strided[step.out] = (self.root(x), strides)
             return
-        self._arranged(step, [(x, 0, 0, step.out.shape, strides, None)])
+        self._moved(step)
 
-    def _arranged(self, step: Step, parts: Sequence[tuple[Any, ...]]) -> None:
-        """The output put together from parts, each (from, its offset, the offset in the output,
-        sizes, strides there, strides in the output)."""
+    def _moved(self, step: Step) -> None:
+        parts = MOVES[step.op](step)
+        assert parts is not None, "fits() lets no other pass"
+        self._arranged(step, parts)
+
+    def _arranged(self, step: Step, parts: Sequence[Part]) -> None:
+        """The output put together from parts."""
         out = step.out
         first = True
         for x, x_offset, offset, sizes, froms, tos in parts:
-            tos = list(_strides(out.shape)) if tos is None else list(tos)
             axes = _merged(list(zip(sizes, froms, tos, strict=True)))
             missing = arranging.AXES - len(axes)
             if len(axes) > 1:
                 axes = axes[:1] + [(1, 0, 0)] * missing + axes[1:]
             else:
                 axes = [(1, 0, 0)] * missing + axes
+            each = max(1, MOVED // math.prod(size for size, _, _ in axes[1:]))
             arguments: dict[str, Any] = {
-                "x": At(self.buffer(x), x_offset),
+                "each": each,
+                "x": At(self.buffer(x), x_offset) if isinstance(x, Var) else x,
                 "y": At(self._out(out), offset),
             }
             for i, (size, a, b) in enumerate(axes):
                 arguments |= {f"size{i}": size, f"from{i}": a, f"to{i}": b}
             made = [out] if first else []
-            call = Call(arranging.arrange, arguments, axes[0][0], scope=step.scope)
-            work = Work(call, out.size, None, made, [self.root(x)])
+            call = Call(arranging.arrange, arguments, -(-axes[0][0] // each), scope=step.scope)
+            reads = [self.root(x)] if isinstance(x, Var) else []
+            work = Work(call, out.size, None, made, reads)
             self.works.append(work)
             if first:
                 self.maker[out] = work
@@ -609,19 +639,14 @@ class Lowering:
             self.all_buffers.append(made)
         return self.buffers[out]
 
-    def _concatenate(self, step: Step) -> None:
-        axis = step.options["axis"] % step.out.ndim
-        strides = _strides(step.out.shape)
-        parts, at = [], 0
-        for x in step.args:
-            parts.append((x, 0, at * strides[axis], x.shape, _strides(x.shape), strides))
-            at += x.shape[axis]
-        self._arranged(step, parts)
-
     def _getitem(self, step: Step) -> None:
         x = step.args[0]
-        start, froms, sizes = _sliced(x.shape, step.options["key"])
-        self._arranged(step, [(x, start, 0, sizes, froms, _strides(tuple(sizes)))])
+        if x in self.uncropped:
+            crop = _crop(step)
+            assert crop is not None
+            self._transposed(step, self.uncropped[x], crop)
+            return
+        self._moved(step)
 
     def _pad(self, step: Step) -> None:
         out, x, widths = step.out, step.args[0], step.options["widths"]
@@ -629,6 +654,9 @@ class Lowering:
         users = self.users.get(out, [])
         if out not in self.outside and users and all(_absorbs(s, out, value) for s in users):
             self.borders[out] = (x, widths)
+            return
+        if not _in_space(widths, x.ndim):
+            self._moved(step)
             return
         shape = x.shape if x.ndim == 4 else (x.shape[0], 1, *x.shape[1:])
         (top, bottom), (left, right) = widths[1:3] if x.ndim == 4 else ((0, 0), widths[1])
@@ -656,38 +684,39 @@ class Lowering:
         """Where the taps of each row and column of the output begin; with `runs`, whole rows of
         taps at once, if they lie one after another."""
         source, widths = self.borders.get(x, (x, ((0, 0),) * len(x.shape)))
-        shape, channels = source.shape, source.shape[-1]
         n = len(size)
         before = [widths[i + 1][0] for i in range(n)]
-        inside = shape[1:-1]
         joined = runs and dilation[-1] == 1 and widths[n] == (0, 0)
-        begins: list[np.ndarray] = []  # for each axis: (out, taps) offsets in bytes
-        stride = channels * 4
-        for i in reversed(range(n)):
+        begins: list[np.ndarray] = []  # for each axis: (out, taps)
+        for i in range(n):
             o = np.arange(out[i])[:, None] * strides[i] - before[i]
-            t = np.arange(size[i])[None, :] * dilation[i]
-            where = o + t
-            begin = np.where((where >= 0) & (where < inside[i]), where * stride, NOWHERE)
-            if i == n - 1 and joined:
-                begin = begin[:, :1]
-            begins.insert(0, begin.astype(np.int64))
-            stride *= inside[i]
+            begins.append(o + np.arange(size[i])[None, :] * dilation[i])
+        if joined:
+            begins[-1] = begins[-1][:, :1]
+        return source, self._tables(source, begins), (size[-1] if joined else 1)
+
+    def _tables(self, source: Var, places: Sequence[np.ndarray]) -> dict[str, Any]:
+        """The tables of where taps begin, from the place of each along its axis: (out, taps)."""
+        shape, rows = source.shape, np.zeros((1, 1), np.int64)
+        strides = _strides(shape)[1:-1]
+        begins = [
+            np.where((place >= 0) & (place < inside), place * stride, NOWHERE).astype(np.int64)
+            for place, inside, stride in zip(places, shape[1:-1], strides, strict=True)
+        ]
         columns = begins.pop()
-        rows = np.zeros((1, 1), np.int64)
         for begin in begins:  # (R, T), (r, t) -> (R r, T t)
             both = rows[:, None, :, None] + begin[None, :, None, :]
             both[(rows[:, None, :, None] < 0) | (begin[None, :, None, :] < 0)] = NOWHERE
             rows = both.reshape(rows.shape[0] * begin.shape[0], -1)
-        found = {
+        return {
             "x": self.at(source),
             "x_image": math.prod(shape[1:]) * 4,
-            "row_length": out[-1],
+            "row_length": columns.shape[0],
             "rows": _fixed(rows),
             "row_taps": rows.shape[1],
             "columns": _fixed(columns),
             "column_taps": columns.shape[1],
         }
-        return source, found, (size[-1] if joined else 1)
 
     def _conv(self, step: Step) -> None:
         x, w = step.args
@@ -700,6 +729,108 @@ class Lowering:
             step, x, w, step.out.shape[0], step.out.shape[1:-1], w.shape[:-2], o["strides"],
             o["dilation"], o.get("groups", 1), w.shape[-2], w.shape[-1],
         )  # fmt: skip
+
+    def _conv_transpose(self, step: Step) -> None:
+        """Left to the step that crops it, if that is all that becomes of it."""
+        out = step.out
+        user = self.alone(out)
+        crop = None if user is None or user.args[0] is not out else _crop(user)
+        if crop is not None:
+            self.uncropped[out] = step
+            return
+        self._transposed(step, step, [0] * (out.ndim - 2))
+
+    def _transposed(self, step: Step, conv: Step, before: Sequence[int]) -> None:
+        """The output of `step` from a transposed convolution, without so many first pixels.
+
+        Pixels of the output that are the stride apart, a phase, are a convolution of the input
+        with some of the taps.  Phases are written side by side, as channels are; those of all but
+        the last axis to other rows.
+        """
+        (x, w), out = conv.args, step.out
+        strides, dilation = conv.options["strides"], conv.options["dilation"]
+        space, size, (channels, inward) = out.shape[1:-1], w.shape[:-2], w.shape[-2:]
+        axes = [
+            _phases(k, s, d, b)
+            for k, s, d, b in zip(size, strides, dilation, before, strict=True)
+        ]  # fmt: skip
+        # Neighbours along the last axis that have taps at the same places are made together.
+        last: list[list[int]] = []
+        for r, phase in enumerate(axes[-1]):
+            if last and [*axes[-1][last[-1][0]]] == [*phase]:
+                last[-1].append(r)
+            else:
+                last.append([r])
+        shifts = [[shift for phase in axis for shift in phase] for axis in axes[:-1]]
+        shifts.append([shift for together in last for shift in axes[-1][together[0]]])
+        many = [-(-o // s) for o, s in zip(space, strides, strict=True)]
+        places = [
+            np.arange(m)[:, None] + np.array(shift)[None, :]
+            for m, shift in zip(many, shifts, strict=True)
+        ]
+        numbers = np.arange(math.prod(map(len, shifts))).reshape([len(each) for each in shifts])
+
+        whole = [m * s for m, s in zip(many, strides, strict=True)]
+        lines = math.prod(strides[:-1])
+        product = Product(w, channels, lines * strides[-1], lines)
+        pixel = strides[-1] * channels
+        to_rows = [r // 4 for r in _strides((*whole[:-1], many[-1]))[:-1]]
+        wide, blocks = self.vectors * self.width, []
+        order: list[int] = []  # in which the taps are summed: each block's one after another
+        taps: dict[int, list[tuple[int, list[tuple[int, ...]]]]] = {}  # of blocks, by their columns
+        starts = [np.cumsum([0, *map(len, axis)]) for axis in axes[:-1]]
+        starts.append(np.cumsum([0, *(len(axes[-1][together[0]]) for together in last)]))
+        for i, at_phase in enumerate(np.ndindex(*strides[:-1])):
+            row = sum(p * r for p, r in zip(at_phase, to_rows, strict=True))
+            for g, together in enumerate(last):
+                own = [
+                    slice(at[p], at[p + 1]) for at, p in zip(starts, (*at_phase, g), strict=True)
+                ]
+                runs = numbers[tuple(own)].reshape(-1).tolist()
+                leading = [axis[p].values() for axis, p in zip(axes, at_phase, strict=False)]
+                made = [
+                    (r, list(itertools.product(*leading, axes[-1][r].values()))) for r in together
+                ]
+                first, wanted = together[0] * channels, len(together) * channels
+                for c in range(0, wanted, wide):
+                    column = i * pixel + first + c
+                    taps[column] = made
+                    blocks.append(
+                        Block(
+                            column, min(wide, wanted - c), (row * pixel + first + c) * 4, 0,
+                            len(order), len(runs),
+                        )
+                    )  # fmt: skip
+                order += runs
+
+        def part(w: np.ndarray, block: Block) -> np.ndarray:
+            columns = np.concatenate(
+                [
+                    np.array([w[t].T for t in own]).reshape(-1, inward, channels)
+                    for _, own in taps[block.column]
+                ],
+                axis=-1,
+            )
+            start = block.column % pixel - taps[block.column][0][0] * channels
+            return columns.reshape(-1, columns.shape[-1])[:, start : start + block.count]
+
+        strips = [0]
+        if lines > 1:
+            steps = [r * s for r, s in zip(to_rows, strides[:-1], strict=True)]
+            strips = [int(np.dot(q, steps)) for q in np.ndindex(*many[:-1])]
+        target = step
+        if tuple(whole) != tuple(space):
+            target = step._replace(out=Var((out.shape[0], *whole, channels), np.float32, out.tape))
+            self.users[target.out] = [step]
+        source = self.root(x)
+        self._tiled(
+            target, source, self._tables(x, places), product, part, blocks, x.shape[0],
+            math.prod(many), inward, _pieces(inward), 2 * x.size * math.prod(size) * channels,
+            strips, np.argsort(order).tolist(),
+        )  # fmt: skip
+        if target is not step:
+            froms = _strides(target.out.shape)
+            self._arranged(step, [Part(target.out, 0, 0, out.shape, froms, _strides(out.shape))])
 
     def _dense(self, step: Step) -> None:
         x, w = step.args
@@ -717,48 +848,81 @@ class Lowering:
 
     def _product(self, step, x, w, images, space, size, strides, dilation, groups, inward,
                  channels) -> None:  # fmt: skip
-        taps = math.prod(size)
         source, geometry, joined = self._geometry(x, space, size, strides, dilation, groups == 1)
-        pixels = math.prod(space)
-        product = Product(w)
-        width, most = self.width, self.vectors
-        each = channels // groups
-        shape: list[tuple[int, int, int]] = []  # of blocks: (group, first channel, channels)
-        for g in range(groups):
-            for first in range(0, each, most * width):
-                shape.append((g, first, min(most * width, each - first)))
-        depth = taps * inward
-        blocks = self.held(
-            lambda weight: _packed(product, weight, shape, depth, inward, groups, channels, width),
-            "blocks", product, tuple(shape), depth, inward, groups, channels, width,
+        depth, each = math.prod(size) * inward, channels // groups
+        product = Product(w, channels)
+        wide = self.vectors * self.width
+        runs = geometry["row_taps"] * geometry["column_taps"]
+        blocks = [
+            Block(
+                g * each + i, min(wide, each - i), (g * each + i) * 4, g * inward * 4, 0, runs
+            )
+            for g in range(groups)
+            for i in range(0, each, wide)
+        ]  # fmt: skip
+        pieces = _pieces(joined * inward) if groups == 1 else 1
+
+        def part(w: np.ndarray, block: Block) -> np.ndarray:
+            return w.reshape(depth, channels)[:, block.column : block.column + block.count]
+
+        self._tiled(
+            step, source, geometry, product, part, blocks, images, math.prod(space),
+            joined * inward, pieces, 2 * images * math.prod(space) * depth * channels,
         )  # fmt: skip
 
+    def _tiled(
+        self,
+        step: Step,
+        source: Var,
+        geometry: Mapping[str, Any],
+        product: Product,
+        part: Callable[[np.ndarray, Block], np.ndarray],
+        blocks: Sequence[Block],
+        images: int,
+        pixels: int,
+        run: int,
+        pieces: int,
+        flops: int,
+        strips: Sequence[int] = (0,),
+        order: Sequence[int] | None = None,
+    ) -> Work:
+        """A product on tiles, `part` of whose weights is each block's.
+
+        A `run` of the receptive field is cut into pieces.
+        """
+        width, most = self.width, self.vectors
+        columns = product.channels * product.phases
+        packed = self.held(
+            lambda weight: _packed(product, weight, part, blocks, pieces, width),
+            "blocks", step.op.__name__, repr(step.options), product, tuple(blocks), pieces, width,
+        )  # fmt: skip
         band = _even(pixels, BAND, self.pixels)
         bands = -(-pixels // band)
-        groups_of_blocks = min(len(shape), max(1, -(-TASKS // (images * bands))))
-        blocks_each = -(-len(shape) // groups_of_blocks)
-        tasks = -(-len(shape) // blocks_each) * images * bands
-        flops = 2 * images * pixels * depth * channels
+        groups_of_blocks = min(len(blocks), max(1, -(-TASKS // (images * bands))))
+        blocks_each = -(-len(blocks) // groups_of_blocks)
+        tasks = -(-len(blocks) // blocks_each) * images * bands
         if flops < SERIAL:
-            band, bands, blocks_each, tasks = pixels, 1, len(shape), images
-        pieces = _pieces(joined * inward) if groups == 1 else 1
-        run = joined * inward // pieces
-        runs = geometry["row_taps"] * geometry["column_taps"] * pieces
+            band, bands, blocks_each, tasks = pixels, 1, len(blocks), images
+        taps = geometry["row_taps"] * geometry["column_taps"]
         out = step.out
         work = self.add(
             step, products.conv, tasks, [out], [source],
             {
-                **geometry, "y_pixel": channels * 4,
-                "blocks": blocks, "block_count": len(shape), "blocks_each": blocks_each,
+                **geometry, "y_pixel": columns * 4 // product.lines,
+                "blocks": packed, "block_count": len(blocks), "blocks_each": blocks_each,
                 "images": images, "pixels": pixels, "band": band, "bands": bands,
-                "zeros": _zeros(joined * inward), "run": run, "pieces": pieces,
-                "runs_each": max(1, SUMMED // run),
+                "strip": pixels // len(strips), "strips": _fixed(strips),
+                "image_rows": pixels * product.lines,
+                "order": _fixed(range(taps) if order is None else order),
+                "zeros": _zeros(run), "run": run // pieces, "pieces": pieces,
+                "runs_each": max(1, SUMMED // (run // pieces)),
                 "low": LOW, "high": HIGH,
             },
-            raw=out, columns=channels, product=product, flops=flops,
-            scratch=band * (runs * 8 + most * width * 4) + 64,
+            raw=out, columns=columns if product.phases == 1 else EACH_ALONE, product=product,
+            flops=flops, scratch=band * (taps * pieces * 8 + most * width * 4) + 64,
         )  # fmt: skip
-        work.call.nbytes = 4 * depth * channels
+        work.call.nbytes = 4 * product.weights.size
+        return work
 
     def _suits_winograd(self, step: Step) -> bool:
         w, o = step.args[1], step.options
@@ -779,7 +943,7 @@ class Lowering:
             where = np.arange(count * m + 2) - widths[axis][0]
             inside = (where >= 0) & (where < source.shape[axis])
             begins.append(np.where(inside, where * _strides(source.shape)[axis], NOWHERE))
-        product = Product(w)
+        product = Product(w, channels)
         wide = self.vectors * self.width
         shape = [(0, i, min(wide, channels - i)) for i in range(0, channels, wide)]
         depth = -(-inward // tile.UNROLL) * tile.UNROLL
@@ -817,7 +981,7 @@ class Lowering:
         parts = max(1, min(8, depth * channels // PART))
         part = -(-depth // (parts * products.ROWS)) * products.ROWS
         parts = -(-depth // part)
-        product = Product(w)
+        product = Product(w, channels)
 
         def matrix(weight: Weight) -> np.ndarray:
             found = _value(weight, w).astype(np.float32, copy=False).reshape(depth, channels)
@@ -896,8 +1060,10 @@ class Lowering:
         images, space = step.out.shape[0], step.out.shape[1:-1]
         strides, dilation = step.options["strides"], step.options["dilation"]
         source, geometry, _ = self._geometry(x, space, size, strides, dilation, False)
-        pixels, product = math.prod(space), Product(w)
-        band = _even(pixels, max(1, 2**15 // (4 * channels)), 1)
+        pixels = math.prod(space)
+        product = Product(w, channels)
+        most = max(1, 2**15 // (4 * channels))
+        band = _even(pixels, most, space[-1] if 2 * most >= space[-1] else 1)
         flops = 2 * images * pixels * channels * math.prod(size)
         if flops < SERIAL:
             band = pixels
@@ -916,16 +1082,21 @@ class Lowering:
             return row
 
         bands = -(-pixels // band)
-        taps = math.prod(size)
+        _, widths = self.borders.get(x, (x, ((0, 0),) * x.ndim))
+        reach, before = (size[-1] - 1) * dilation[-1], widths[-2][0]
+        inner_first = -(-before // strides[-1])
+        inner_last = (source.shape[-2] + before - reach - 1) // strides[-1] + 1
         self.add(
             step, spatial.depthwise, images * bands, [step.out], [source],
             {
                 **geometry, "weights": self.held(weights, "depthwise", product),
-                "bias": self.held(bias, "bias", product), "channels": channels,
-                "images": images, "pixels": pixels, "band": band, "bands": bands, "low": LOW,
-                "high": HIGH,
+                "bias": self.held(bias, "bias", product),
+                "channels": channels, "images": images, "pixels": pixels, "band": band,
+                "bands": bands, "inner_first": inner_first, "inner_last": inner_last,
+                "pixel_step": strides[-1] * channels * 4, "tap_step": dilation[-1] * channels * 4,
+                "low": LOW, "high": HIGH,
             },
-            raw=step.out, columns=channels, product=product, flops=flops, scratch=taps * 16 + 64,
+            raw=step.out, columns=channels, product=product, flops=flops,
         )  # fmt: skip
 
     # ---- rules: windows -----------------------------------------------------------------------
@@ -944,7 +1115,7 @@ class Lowering:
                 **geometry, "channels": channels, "images": images, "pixels": pixels,
                 "band": band, "bands": bands, "mean": int(mean),
             },
-            scratch=taps * 16 + 64,
+            scratch=taps * 8 + 64,
         )  # fmt: skip
         self.works[-1].call.arguments["y"] = self.at(step.out)
 
@@ -958,10 +1129,34 @@ class Lowering:
         axes = _axes(step)
         name = {ops.mean: "mean", ops.max: "max", ops.sum: "sum"}[step.op]
         if axes == (x.ndim - 1,):
-            self.link(step, f"row_{name}", [x])
+            if x.shape[-1] <= chains.PIECE:
+                self.link(step, f"row_{name}", [x])
+            else:
+                self._long_row(step, chains.reduce_row, {"function": chains.code(f"row_{name}")})
             return
         size = x.shape[1:-1]
         self._windows(step, x, size, (1,) * len(size), (1,) * len(size), name == "mean")
+
+    def _resample(self, step: Step) -> None:
+        found = _slices(step)
+        assert found is not None, "fits() lets no other pass"
+        axis, kind, index, weights = found
+        x = step.args[0]
+        inner, (outs, taps) = math.prod(x.shape[axis + 1 :]), index.shape
+        places = math.prod(x.shape[:axis])
+        each = _even(outs, max(1, 2**15 // (inner * taps)), 1)
+        parts = -(-outs // each)
+        packed = weights.astype(np.float32)
+        self.add(
+            step, spatial.resample, places * parts, [step.out], [x],
+            {
+                "x": self.at(x), "kind": kind, "index": _fixed(index * (inner * 4)),
+                "weights": Constant(lambda weight: packed), "taps": taps, "outs": outs,
+                "each": each, "parts": parts, "x_slice": x.shape[axis] * inner * 4,
+                "inner": inner,
+            },
+        )  # fmt: skip
+        self.works[-1].call.arguments["y"] = self.at(step.out)
 
     # ---- rules: functions of each number ------------------------------------------------------
 
@@ -1008,7 +1203,7 @@ class Lowering:
         if (
             product is not None and work is not None and work.raw is base and not work.links
             and product.affine is None and self.alone(base) is not None
-            and affine.columns in (1, work.columns)
+            and affine.columns in (1, product.channels)
         ):  # fmt: skip
             product.affine = affine
             self._renamed(work, base, out)
@@ -1039,21 +1234,40 @@ class Lowering:
         self.link(step, name, [step.args[0]], p, q)
 
     def _softmax(self, step: Step) -> None:
-        x, tape = step.args[0], step.out.tape
-        row = (*x.shape[:-1], 1)
-        highest, total = Var(row, np.float32, tape), Var(row, np.float32, tape)
-        apart, powers = Var(x.shape, np.float32, tape), Var(x.shape, np.float32, tape)
+        x, tape, log = step.args[0], step.out.tape, step.op is ops.log_softmax
+        if x.shape[-1] > chains.PIECE:
+            self._long_row(step, chains.softmax_row, {"log": int(log)})
+            return
 
         def part(out: Var) -> Step:
             return step._replace(out=out)
 
-        for function, arguments, out in (
+        row = (*x.shape[:-1], 1)
+        highest, total, logs = (Var(row, np.float32, tape) for _ in range(3))
+        apart, powers = (Var(x.shape, np.float32, tape) for _ in range(2))
+        links: list[tuple[str, list[Var], Var]] = [
             ("row_max", [x], highest), ("subtract", [x, highest], apart), ("exp", [apart], powers),
-            ("row_sum", [powers], total), ("divide", [powers, total], step.out),
-        ):  # fmt: skip
+            ("row_sum", [powers], total),
+        ]  # fmt: skip
+        if log:
+            links += [("log", [total], logs), ("subtract", [apart, logs], step.out)]
+        else:
+            links += [("divide", [powers, total], step.out)]
+        for function, arguments, out in links:
             for a in arguments:
                 self.users.setdefault(self.root(a), []).append(part(out))
             self.link(part(out), function, arguments)
+
+    def _long_row(self, step: Step, kernel: Any, arguments: Mapping[str, Any]) -> None:
+        """A function of rows too long for a chain, a task each."""
+        x = step.args[0]
+        columns = x.shape[-1]
+        work = self.add(
+            step, kernel, x.size // columns, [step.out], [x],
+            {"x": self.at(x), "columns": columns, **arguments},
+            scratch=chains.PIECE * 4 + 64,
+        )  # fmt: skip
+        work.call.arguments["y"] = self.at(step.out)
 
     # ---- rules: loops -------------------------------------------------------------------------
 
@@ -1241,37 +1455,194 @@ def _sliced(shape: Sequence[int], key: Any) -> tuple[int, list[int], list[int]]:
     return start, froms, sizes
 
 
+class Part(NamedTuple):
+    """Numbers that move together: from where, to where in the output, in bytes."""
+
+    x: Any  # a Var or a Constant
+    start: int
+    to: int
+    sizes: Sequence[int]
+    froms: Sequence[int]
+    tos: Sequence[int]
+
+
+def _strides_of_transposed(step: Step) -> list[int]:
+    x, axes = step.args[0], step.options.get("axes")
+    axes = range(x.ndim)[::-1] if axes is None else axes
+    return [_strides(x.shape)[a] for a in axes]
+
+
+def _transposed_parts(step: Step) -> list[Part]:
+    out = step.out.shape
+    return [Part(step.args[0], 0, 0, out, _strides_of_transposed(step), _strides(out))]
+
+
+def _parts_of_slices(step: Step) -> list[Part]:
+    x = step.args[0]
+    start, froms, sizes = _sliced(x.shape, step.options["key"])
+    return [Part(x, start, 0, sizes, froms, _strides(sizes))]
+
+
+def _joined_parts(step: Step) -> list[Part]:
+    axis = step.options["axis"] % step.out.ndim
+    strides = _strides(step.out.shape)
+    parts, at = [], 0
+    for x in step.args:
+        parts.append(Part(x, 0, at * strides[axis], x.shape, _strides(x.shape), strides))
+        at += x.shape[axis]
+    return parts
+
+
+def _along(axis: Any, ndim: int) -> list[int] | None:
+    """Different axes, counted from 0; None if they are no such thing."""
+    axes = axis if isinstance(axis, (list, tuple)) else [axis]
+    if not all(isinstance(a, (int, np.integer)) and -ndim <= a < ndim for a in axes):
+        return None
+    found = [int(a) % ndim for a in axes]
+    return found if len(set(found)) == len(found) else None
+
+
+def _flipped_parts(step: Step) -> list[Part] | None:
+    x, axis = step.args[0], step.options.get("axis")
+    axes = list(range(x.ndim)) if axis is None else _along(axis, x.ndim)
+    if axes is None:
+        return None
+    strides = _strides(x.shape)
+    froms = [-s if a in axes else s for a, s in enumerate(strides)]
+    start = sum((x.shape[a] - 1) * strides[a] for a in axes)
+    return [Part(x, start, 0, x.shape, froms, strides)]
+
+
+def _rolled_parts(step: Step) -> list[Part] | None:
+    x, shift, axis = step.args[0], step.options["shift"], step.options.get("axis")
+    shape = (x.size,) if axis is None else x.shape
+    axes = [0] if axis is None else _along(axis, x.ndim)
+    shifts = shift if isinstance(shift, (list, tuple)) else [shift]
+    if axes is None or len(axes) != len(shifts) or len(axes) > 3:
+        return None
+    if not all(isinstance(n, (int, np.integer)) for n in shifts):
+        return None
+    strides = _strides(shape)
+    cuts = []  # along each axis: (from, to, how many)
+    for a, by in zip(axes, shifts, strict=True):
+        n = shape[a]
+        k = int(by) % n
+        cuts.append([(0, k, n - k), (n - k, 0, k)] if k else [(0, 0, n)])
+    parts = []
+    for chosen in itertools.product(*cuts):
+        sizes, start, to = list(shape), 0, 0
+        for a, (source, target, many) in zip(axes, chosen, strict=True):
+            sizes[a] = many
+            start, to = start + source * strides[a], to + target * strides[a]
+        parts.append(Part(x, start, to, sizes, strides, strides))
+    return parts
+
+
+def _repeated_parts(step: Step) -> list[Part] | None:
+    x, repeats, axis = step.args[0], step.options["repeats"], step.options["axis"]
+    if not isinstance(repeats, (int, np.integer)) or not 0 <= axis < x.ndim:
+        return None
+    cut = axis + 1
+    sizes = (*x.shape[:cut], int(repeats), *x.shape[cut:])
+    strides = _strides(x.shape)
+    return [Part(x, 0, 0, sizes, (*strides[:cut], 0, *strides[cut:]), _strides(sizes))]
+
+
+def _broadcast_parts(step: Step) -> list[Part]:
+    x, out = step.args[0], step.out.shape
+    shape = (*[1] * (len(out) - x.ndim), *x.shape)
+    steps = [0 if n == 1 else s for n, s in zip(shape, _strides(shape), strict=True)]
+    return [Part(x, 0, 0, out, steps, _strides(out))]
+
+
+def _parts_of_border(step: Step) -> list[Part]:
+    """The numbers within, and along each axis what lies before and behind all that is narrower."""
+    x, widths, out = step.args[0], step.options["widths"], step.out.shape
+    strides, value = _strides(out), np.float32(step.options.get("value", 0))
+    one = Constant(lambda weight: np.full(1, value, np.float32))
+    within = sum(a * s for (a, _), s in zip(widths, strides, strict=True))
+    parts = [Part(x, 0, within, x.shape, _strides(x.shape), strides)]
+    sizes, start = list(out), 0
+    for axis, ((before, after), n) in enumerate(zip(widths, x.shape, strict=True)):
+        for at, many in ((0, before), (before + n, after)):
+            if many:
+                slab = [*sizes[:axis], many, *sizes[axis + 1 :]]
+                to = start + at * strides[axis]
+                parts.append(Part(one, 0, to, slab, [0] * len(slab), strides))
+        sizes[axis], start = n, start + before * strides[axis]
+    return parts
+
+
+def _slices(step: Step) -> tuple[int, int, np.ndarray, np.ndarray] | None:
+    """What `resample` makes along an axis: (axis, kind, (outs, taps) slices, weights)."""
+    x, o = step.args[0], step.options
+    axis = o["axis"]
+    if not isinstance(x, Var) or type(axis) is not int or not 0 <= axis < x.ndim:
+        return None
+    if step.op is ops.resample:
+        kind, index, weights = spatial.SUM, o["index"], o["weight"]
+    elif step.op is ops.interpolate:
+        kind, weights = spatial.BETWEEN, o["share"]
+        ends = o["before"], o["after"]
+        if not all(isinstance(e, np.ndarray) and e.shape == np.shape(weights) for e in ends):
+            return None
+        index = np.stack(ends, axis=-1)
+    else:
+        kind, weights = spatial.TAKEN, np.zeros(0)
+        if step.op is ops.take:
+            index = step.args[1]
+        elif isinstance(o["repeats"], tuple):
+            index = np.repeat(np.arange(x.shape[axis]), o["repeats"])
+        else:
+            return None
+        index = index.reshape(-1, 1) if isinstance(index, np.ndarray) else None
+    if not isinstance(index, np.ndarray) or not isinstance(weights, np.ndarray):
+        return None
+    whole = index.ndim == 2 and index.size and index.dtype.kind in "iu"
+    if not whole or index.min() < 0 or index.max() >= x.shape[axis]:
+        return None
+    wanted = {spatial.SUM: index.shape, spatial.BETWEEN: index.shape[:1], spatial.TAKEN: (0,)}
+    if weights.shape != wanted[kind] or weights.dtype.kind not in "fiu":
+        return None
+    return axis, kind, index.astype(np.int64), weights
+
+
 def _even(total: int, most: int, multiple: int) -> int:
     """A size of equal parts of `total`, at most about `most`, and a multiple."""
     parts = max(1, math.ceil(total / max(1, most)))
     return math.ceil(math.ceil(total / parts) / multiple) * multiple
 
 
-def _packed(product: Product, weight: Weight, shape: Sequence[tuple[int, int, int]], depth: int,
-            inward: int, groups: int, channels: int, width: int) -> np.ndarray:  # fmt: skip
+def _packed(
+    product: Product,
+    weight: Weight,
+    part: Callable[[np.ndarray, Block], np.ndarray],
+    blocks: Sequence[Block],
+    pieces: int,
+    width: int,
+) -> np.ndarray:
     """The table of blocks of a product, its weights laid out for the tiles."""
-    w = _value(weight, product.weights).astype(np.float32, copy=False).reshape(depth, channels)
+    channels = product.channels * product.phases
+    w = _value(weight, product.weights).astype(np.float32, copy=False)
     scale, shift = product.scale(weight, channels), product.shift(weight, channels)
     shift = np.broadcast_to(np.asarray(shift), channels)
-    each = channels // groups
-    wide = [-(-count // width) * width for _, _, count in shape]
-    memory = aligned((sum(wide) * (depth + 1),))
+    parts = [part(w, block) for block in blocks]
+    wide = [-(-block.count // width) * width for block in blocks]
+    sizes = [n * (len(rows) + 1) for n, rows in zip(wide, parts, strict=True)]
+    memory = aligned((sum(sizes),))
     memory[:] = 0
     entries, at = [], 0
-    for (group, first, count), columns in zip(shape, wide, strict=True):
-        channel = group * each + first
-        part = w[:, channel : channel + count]
-        if scale is not None:
-            part = part * scale[channel : channel + count]
-        block = memory[at : at + columns * (depth + 1)].reshape(depth + 1, columns)
-        block[0, :count] = shift[channel : channel + count]
-        block[1:, :count] = part
-        address = block.ctypes.data
+    for block, rows, columns, size in zip(blocks, parts, wide, sizes, strict=True):
+        here = slice(block.column, block.column + block.count)
+        laid = memory[at : at + size].reshape(-1, columns)
+        laid[0, : block.count] = shift[here]
+        laid[1:, : block.count] = rows if scale is None else rows * scale[here]
+        address = laid.ctypes.data
         entries.append(
-            (address + columns * 4, address, channel * 4, count, group * inward * 4,
-             columns // width)
+            (address + columns * 4, address, block.to, block.count, block.inward,
+             columns // width, block.first * pieces, block.runs * pieces)
         )  # fmt: skip
-        at += columns * (depth + 1)
+        at += size
     table = np.array(entries, np.int64).view(_Holding)
     table.holds = memory
     return table
@@ -1300,7 +1671,7 @@ def _transformed(product: Product, weight: Weight, shape: Sequence[tuple[int, in
         ]
         address = block.ctypes.data
         entries.append(
-            (address, address + (rows - 1) * columns * 4, first * 4, count, 0, columns // width)
+            (address, address + (rows - 1) * columns * 4, first * 4, count, columns // width)
         )
         at += columns * rows
     table = np.array(entries, np.int64).view(_Holding)
@@ -1312,6 +1683,22 @@ class _Holding(np.ndarray):
     """An array of addresses, which keeps what they point to."""
 
     holds: Any = None
+
+
+def _phases(taps: int, stride: int, dilation: int, before: int) -> list[dict[int, int]]:
+    """For each phase of a transposed convolution along an axis: how far from a pixel of it the
+    input is that each tap takes, {how far: tap}.
+
+    Examples
+    --------
+    >>> _phases(3, 2, 1, 0)
+    [{-1: 2, 0: 0}, {0: 1}]
+    """
+    found: list[dict[int, int]] = [{} for _ in range(stride)]
+    for tap in reversed(range(taps)):
+        at = tap * dilation - before
+        found[at % stride][(at % stride - at) // stride] = tap
+    return found
 
 
 def _pieces(run: int) -> int:
@@ -1422,9 +1809,28 @@ def _function(step: Step) -> tuple[str, float, float] | None:
     o, infinity = step.options, float("inf")
     if step.op is ops.relu:
         slope, cap = o.get("negative_slope", 0.0), o.get("max_value")
-        if o.get("threshold", 0.0) or (slope and cap is not None):
-            return None
-        return ("leaky", slope, 0.0) if slope else ("clamp", 0.0, infinity if cap is None else cap)
+        threshold, top = o.get("threshold", 0.0), infinity if cap is None else cap
+        if threshold:
+            if slope and cap is not None:
+                return None
+            return ("leaky_above", threshold, slope) if slope else ("above", threshold, top)
+        if slope:
+            return ("leaky", slope, 0.0) if cap is None else ("leaky_capped", slope, cap)
+        return "clamp", 0.0, top
+    if step.op is ops.clip:
+        low, high = (_one(o[name], step) for name in ("low", "high"))
+        return None if low is None or high is None or not low <= high else ("clamp", low, high)
+    if step.op is ops.threshold:
+        return "threshold", o["threshold"], o["default_value"]
+    if step.op in (ops.soft_shrink, ops.hard_shrink):
+        return step.op.fn.__name__, o.get("threshold", 0.5), 0.0
+    if step.op is ops.squareplus:
+        return "squareplus", o.get("b", 4), 0.0
+    if step.op is ops.celu:
+        alpha = o.get("alpha", 1.0)
+        return ("celu", alpha, 0.0) if alpha else None
+    if step.op is ops.round:
+        return None if o.get("decimals", 0) != 0 else ("round", 0.0, 0.0)
     if step.op is ops.relu6:
         return "clamp", 0.0, 6.0
     if step.op is ops.hard_tanh:
@@ -1441,10 +1847,26 @@ def _function(step: Step) -> tuple[str, float, float] | None:
     return (name, 0.0, 0.0) if not o and chains.FUNCTIONS.get(name, (0,))[0] == 1 else None
 
 
+def _one(bound: Any, step: Step) -> float | None:
+    """A bound of all numbers as a number, if it is one."""
+    one = isinstance(bound, (np.ndarray, np.generic)) and bound.size == 1
+    if not one or bound.dtype.kind not in "fiu" or bound.ndim > step.args[0].ndim:
+        return None
+    return float(np.asarray(bound).reshape(()))
+
+
 def _is_function(step: Step) -> bool:
     """Whether kernels have the function of a step, with numbers that are some."""
     found = _function(step)
-    return found is not None and all(isinstance(x, (int, float, np.number)) for x in found[1:])
+    return found is not None and step.out.ndim > 0 and all(map(_is_number, found[1:]))
+
+
+def _is_number(x: Any) -> bool:
+    """Whether x is a number that float32 has, or nearly."""
+    if not isinstance(x, (int, float, np.floating, np.integer)):
+        return False
+    largest = float(np.finfo(np.float32).max)
+    return x in (math.inf, -math.inf) or bool(-largest <= x <= largest)
 
 
 # ---- for which steps the rules hold ----------------------------------------------------------
@@ -1494,22 +1916,73 @@ def _absorbs(step: Step, padded: Var, value: float) -> bool:
     return step.op is ops.max_pool and bool(value <= np.finfo(np.float32).min)
 
 
+def _crop(step: Step) -> list[int] | None:
+    """How many pixels are left out along each space axis, if a step does but crop an image."""
+    if step.op is not ops.getitem or step.args[0].ndim != step.out.ndim:
+        return None
+    shape, key = step.args[0].shape, step.options["key"]
+    key = key if isinstance(key, tuple) else (key,)
+    if not all(isinstance(k, slice) for k in key):
+        return None
+    ranges = [range(*k.indices(n)) for k, n in zip(key, shape, strict=False)]
+    ranges += [range(n) for n in shape[len(key) :]]
+    whole = len(ranges[0]) == shape[0] and len(ranges[-1]) == shape[-1]
+    if not whole or any(r.step != 1 for r in ranges):
+        return None
+    return [r.start for r in ranges[1:-1]]
+
+
+def _in_space(widths: Sequence[tuple[int, int]], ndim: int) -> bool:
+    """Whether a border is one of images or rows of them, which have a kernel of their own."""
+    return ndim in (3, 4) and tuple(widths[0]) == tuple(widths[-1]) == (0, 0)
+
+
 def _fits_pad(r: Recorded, step: Step) -> bool:
     widths = [tuple(pair) for pair in step.options["widths"]]
-    ndim = step.args[0].ndim
-    if ndim not in (3, 4, 5) or widths[0] != (0, 0) or widths[-1] != (0, 0):
-        return False
     users = r.users.get(step.out, [])
     value = step.options.get("value", 0)
-    absorbed = step.out not in r.wanted and bool(users) and all(
-        _absorbs(s, step.out, value) and s.op in RULES and RULES[s.op][0](r, s) for s in users
+    if not _is_number(value):
+        return False
+    absorbed = (
+        step.out not in r.wanted and bool(users)
+        and step.args[0].ndim in (3, 4, 5) and widths[0] == widths[-1] == (0, 0)
+        and all(_absorbs(s, step.out, value) and s.op in RULES and RULES[s.op][0](r, s)
+                for s in users)
     )  # fmt: skip
-    return absorbed or (ndim < 5 and isinstance(value, (int, float)))
+    return absorbed or _in_space(widths, step.args[0].ndim) or _fits_move(r, step)
 
 
 def _fits_conv(r: Recorded, step: Step) -> bool:
     x, w = step.args
     return r.constant(w) and isinstance(w, Var) and not r.constant(x) and x.ndim in (3, 4, 5)
+
+
+def _fits_conv_transpose(r: Recorded, step: Step) -> bool:
+    o, (x, w) = step.options, step.args
+    if not _fits_conv(r, step) or w.ndim != x.ndim or x.shape[-1] != w.shape[-1]:
+        return False
+    strides, dilation = o["strides"], o["dilation"]
+    n = x.ndim - 2
+    if not all(_counts(each, n) for each in (strides, dilation)):
+        return False
+    reach = [
+        (m - 1) * s + (k - 1) * d + 1
+        for m, k, s, d in zip(x.shape[1:-1], w.shape, strides, dilation, strict=False)
+    ]
+    space = step.out.shape[1:-1]
+    return (
+        (step.out.shape[0], step.out.shape[-1]) == (x.shape[0], w.shape[-2])
+        and len(space) == n
+        and all(a <= b for a, b in zip(reach, space, strict=True))
+        and math.prod(strides) <= PHASES
+    )
+
+
+def _counts(values: Any, n: int) -> bool:
+    """Whether these are n whole numbers from 1 on."""
+    return isinstance(values, (list, tuple)) and len(values) == n and all(
+        isinstance(v, (int, np.integer)) and v > 0 for v in values
+    )  # fmt: skip
 
 
 def _fits_depthwise(r: Recorded, step: Step) -> bool:
@@ -1537,7 +2010,7 @@ def _fits_reduced(r: Recorded, step: Step) -> bool:
     if step.options.get("initial") is not None or not axes:
         return False
     if axes == (x.ndim - 1,):
-        return x.shape[-1] <= chains.PIECE
+        return True
     space = tuple(range(1, x.ndim - 1))
     return (
         axes == space and x.ndim in (3, 4, 5) and step.op is not ops.sum
@@ -1549,7 +2022,7 @@ def _fits_softmax(r: Recorded, step: Step) -> bool:
     x = step.args[0]
     axis = step.options.get("axis", -1)
     axis = axis[0] if isinstance(axis, (list, tuple)) and len(axis) == 1 else axis
-    return axis in (-1, x.ndim - 1) and x.shape[-1] <= chains.PIECE
+    return type(axis) is int and axis in (-1, x.ndim - 1)
 
 
 def _fits_arithmetic(r: Recorded, step: Step) -> bool:
@@ -1569,8 +2042,7 @@ def _fits_arithmetic(r: Recorded, step: Step) -> bool:
             if rest and rest != out.shape[out.ndim - len(rest) :]:
                 return False
         elif a.shape != out.shape and (
-            a.ndim != out.ndim or out.ndim < 2 or out.shape[-1] > chains.PIECE
-            or a.shape not in (
+            a.ndim != out.ndim or out.ndim < 2 or a.shape not in (
                 (*out.shape[:-1], 1), (out.shape[0], *[1] * (out.ndim - 2), out.shape[-1])
             )
         ):  # fmt: skip
@@ -1615,12 +2087,12 @@ def _matmul_letters(step: Step) -> tuple[str, str, str]:
     return f"{lead_a}{out[-2]}z", f"{lead_b}z{out[-1]}", out
 
 
-def _fits_transpose(r: Recorded, step: Step) -> bool:
-    return _axes_after_merge(step) <= arranging.AXES
-
-
-def _axes_after_merge(step: Step) -> int:
-    return step.args[0].ndim
+def _fits_move(r: Recorded, step: Step) -> bool:
+    parts = MOVES[step.op](step)
+    return parts is not None and all(
+        len(_merged(list(zip(p.sizes, p.froms, p.tos, strict=True)))) <= arranging.AXES
+        for p in parts
+    )
 
 
 def _fits_getitem(r: Recorded, step: Step) -> bool:
@@ -1629,13 +2101,16 @@ def _fits_getitem(r: Recorded, step: Step) -> bool:
     basic = all(
         k is None or k is Ellipsis or isinstance(k, (slice, int, np.integer)) for k in key
     ) and not any(isinstance(k, bool) for k in key)
-    return basic and len(step.args) == 1 and step.out.ndim <= arranging.AXES
+    return basic and len(step.args) == 1 and _fits_move(r, step)
 
 
 def _fits_concatenate(r: Recorded, step: Step) -> bool:
-    return all(isinstance(a, Var) and not r.constant(a) for a in step.args) and (
-        step.out.ndim <= arranging.AXES
-    )
+    given = all(isinstance(a, Var) and not r.constant(a) for a in step.args)
+    return given and _fits_move(r, step)
+
+
+def _fits_resample(r: Recorded, step: Step) -> bool:
+    return _slices(step) is not None
 
 
 def _fits_scan(r: Recorded, step: Step) -> bool:
@@ -1656,6 +2131,17 @@ def _fits_scan(r: Recorded, step: Step) -> bool:
     )
 
 
+# What moves numbers about, each as the parts of its output.
+MOVES: dict[Any, Callable[[Step], list[Part] | None]] = {
+    ops.transpose: _transposed_parts,
+    ops.getitem: _parts_of_slices,
+    ops.concatenate: _joined_parts,
+    ops.flip: _flipped_parts,
+    ops.roll: _rolled_parts,
+    ops.repeat: _repeated_parts,
+    ops.broadcast_to: _broadcast_parts,
+    ops.pad: _parts_of_border,
+}
 ARITHMETIC = (ops.add, ops.subtract, ops.multiply, ops.divide, ops.maximum, ops.minimum)
 AFFINE = (ops.add, ops.subtract, ops.multiply, ops.divide)
 APART = (products.conv, *winograd.KERNELS.values())  # what they make lies in scratch memory
@@ -1664,6 +2150,7 @@ CHAINED = (chains.elementwise, *BOUNDED)
 
 RULES: dict[Any, tuple[Callable[[Recorded, Step], bool], Callable[[Lowering, Step], None]]] = {
     ops.conv: (_fits_conv, Lowering._conv),
+    ops.conv_transpose: (_fits_conv_transpose, Lowering._conv_transpose),
     ops.depthwise_conv: (_fits_depthwise, Lowering._depthwise),
     ops.dense: (lambda r, s: r.constant(s.args[1]) and not r.constant(s.args[0]), Lowering._dense),
     ops.einsum: (_fits_matrices, Lowering._einsum),
@@ -1671,10 +2158,21 @@ RULES: dict[Any, tuple[Callable[[Recorded, Step], bool], Callable[[Lowering, Ste
     ops.max_pool: (_fits_pool, Lowering._pool),
     ops.average_pool: (_fits_pool, Lowering._pool),
     ops.softmax: (_fits_softmax, Lowering._softmax),
+    ops.log_softmax: (_fits_softmax, Lowering._softmax),
     ops.pad: (_fits_pad, Lowering._pad),
-    ops.transpose: (_fits_transpose, Lowering._transpose),
+    ops.transpose: (_fits_move, Lowering._transpose),
+    ops.flip: (_fits_move, Lowering._moved),
+    ops.roll: (_fits_move, Lowering._moved),
+    ops.broadcast_to: (_fits_move, Lowering._moved),
+    ops.repeat: (
+        lambda r, s: _fits_resample(r, s) or _fits_move(r, s),
+        lambda self, s: self._resample(s) if _slices(s) else self._moved(s),
+    ),
+    ops.resample: (_fits_resample, Lowering._resample),
+    ops.interpolate: (_fits_resample, Lowering._resample),
+    ops.take: (_fits_resample, Lowering._resample),
     ops.getitem: (_fits_getitem, Lowering._getitem),
-    ops.concatenate: (_fits_concatenate, Lowering._concatenate),
+    ops.concatenate: (_fits_concatenate, Lowering._moved),
     SCAN: (_fits_scan, Lowering._scan),
 }
 RULES |= dict.fromkeys(ARITHMETIC, (_fits_arithmetic, Lowering._arithmetic))
@@ -1686,6 +2184,9 @@ RULES |= dict.fromkeys(
 RULES |= dict.fromkeys(
     (ops.relu, ops.relu6, ops.leaky_relu, ops.hard_tanh, ops.elu, ops.selu, ops.gelu, ops.sigmoid,
      ops.tanh, ops.silu, ops.softplus, ops.hard_sigmoid, ops.hard_sigmoid_keras2, ops.hard_silu,
-     ops.exp, ops.log, ops.sqrt, ops.square, ops.negative, ops.absolute),
+     ops.exp, ops.log, ops.sqrt, ops.square, ops.negative, ops.absolute, ops.softsign,
+     ops.squareplus, ops.log_sigmoid, ops.tanh_shrink, ops.celu, ops.soft_shrink, ops.hard_shrink,
+     ops.threshold, ops.sparse_plus, ops.sparse_sigmoid, ops.mish, ops.exp2, ops.expm1, ops.log1p,
+     ops.reciprocal, ops.floor, ops.ceil, ops.trunc, ops.round, ops.clip),
     (lambda r, s: _is_function(s), Lowering._activation),
 )  # fmt: skip

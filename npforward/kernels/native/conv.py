@@ -13,8 +13,9 @@ ROWS = 8  # of a large matrix, read together
 LOWEST, HIGHEST = 0xFF800000, 0x7F800000  # the bits of -∞ and ∞
 
 # A block of output channels, in the table of blocks: where its weights and its bias begin, its
-# channels in the output and their number, its channels in the input, and its width in vectors.
-BLOCK = ("weights", "bias", "channel", "channels", "inward", "vectors")
+# channels in the output and their number, its channels in the input, its width in vectors, and
+# which runs of the receptive field it has weights for: the first, and how many.
+BLOCK = ("weights", "bias", "channel", "channels", "inward", "vectors", "first_run", "runs")
 
 
 def tiles(e: Emitter, vectors: int, count: Value, act, emit=tile.emit) -> None:
@@ -33,18 +34,23 @@ def tiles(e: Emitter, vectors: int, count: Value, act, emit=tile.emit) -> None:
 
 @compiled(
     "x x_image y y_pixel direct blocks block_count blocks_each images pixels band bands "
-    "row_length rows row_taps columns column_taps pieces zeros run runs_each low high "
-    "chain table steps"
+    "strip strips image_rows row_length rows row_taps columns column_taps order pieces zeros run "
+    "runs_each low high chain table steps"
 )
 def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
     """A band of pixels of one image, for some blocks of channels.
 
     `rows` and `columns` are tables: for every row (column) of the output and every tap of the
     kernel, how many bytes into the image its input begins; negative in the border, which reads
-    `zeros`.  Taps are cut into `pieces`, so many of which are summed at a time that their weights
-    stay in the nearest cache; besides, a sum of sums loses less than a long one.  The sums of a
-    block are kept close together; its chain reads them there, and writes what is wanted.  If there
-    is nothing to do but to write them, `direct`, they are summed where the output is.
+    `zeros`.  In which `order` the taps, as pairs of these, are summed is said by a table of the
+    place of each: those of which a block has weights are neighbours.  Taps are cut into `pieces`,
+    so many of which are summed at a time that their weights stay in the nearest cache; besides, a
+    sum of sums loses less than a long one.  The sums of a block are kept close together; its chain
+    reads them there, and writes what is wanted.  If there is nothing to do but to write them,
+    `direct`, they are summed where the output is.
+
+    The pixels of an image make `image_rows` rows of the output: one after another, or in strips of
+    so many pixels, of which the table `strips` says where in the image each begins.
     """
     _, widest = tile.shape(e.width, e.registers)
     chains, sums = scratch, scratch + SCRATCH_BYTES
@@ -63,35 +69,35 @@ def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
     right_from = e.var(a.columns + (first % a.row_length) * taps_right)
     row_end = a.columns + a.row_length * taps_right
     with e.loop(0, count) as q:
-        entry = e.var(scratch + q * 8)
         with e.loop(0, taps_down, 8) as i:
             down = e.load_int(down_from.value + i)
             with e.loop(0, taps_right, 8) as j:
                 right = e.load_int(right_from.value + j)
                 begin = e.select((down | right) < 0, a.zeros, x + down + right)
+                place = e.load_int(a.order + i * a.column_taps + j)
+                entry = scratch + q * 8 + place * a.pieces * next_run
                 with e.loop(0, a.pieces) as piece:
-                    e.store_int(begin + piece * (a.run * 4), entry.value)
-                    entry.set(entry.value + next_run)
+                    e.store_int(begin + piece * (a.run * 4), entry + piece * next_run)
         further = right_from.value + taps_right
         over = further >= row_end
         right_from.set(e.select(over, a.columns, further))
         down_from.set(down_from.value + e.select(over, taps_down, 0))
 
-    runs = a.row_taps * a.column_taps * a.pieces
     block = group * a.blocks_each
     with e.loop(block, e.smaller(block + a.blocks_each, a.block_count)) as b:
         entry = a.blocks + b * (8 * len(BLOCK))
-        weights, bias, channel, channels, inward, vectors = (
+        weights, bias, channel, channels, inward, vectors, first_run, runs = (
             e.load_int(entry, 8 * i) for i in range(len(BLOCK))
         )
+        table = scratch + first_run * next_run
 
         row_bytes = vectors * (4 * e.width)
         run_bytes = row_bytes * a.run
-        row = image * a.pixels + first
+        row = image * a.image_rows
         direct = a.direct.equals(1) & channels.equals(vectors * e.width)
-        made = e.select(direct, a.y + row * a.y_pixel + channel, sums)
+        made = e.select(direct, a.y + (row + first) * a.y_pixel + channel, sums)
         made_bytes = e.select(direct, a.y_pixel, row_bytes)
-        with e.loop(0, runs, a.runs_each) as run:
+        with e.loop(0, e.larger(runs, 1), a.runs_each) as run:
             some = e.smaller(runs - run, a.runs_each)
             first_runs = run.equals(0)
             from_ = e.select(first_runs, bias, a.zeros)
@@ -103,8 +109,8 @@ def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
             def block_of(n: int):
                 def act(function, p):
                     e.call(
-                        function, scratch + p * 8 + run * next_run, next_run, some, a.run,
-                        inward, weights + run * run_bytes, from_, going_on, made + p * made_bytes,
+                        function, table + p * 8 + run * next_run, next_run, some, a.run, inward,
+                        weights + run * run_bytes, from_, going_on, made + p * made_bytes,
                         made_bytes, low, high,
                     )  # fmt: skip
 
@@ -112,7 +118,17 @@ def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
 
             e.match(vectors, [(n, block_of(n)) for n in range(1, widest + 1)])
         with e.when(~direct):
-            after(e, a, row, count, a.y_pixel, channel, channels, sums, row_bytes, chains)
+            last = first + count
+            at = e.var(first)
+            with e.forever() as leave_if:
+                pixel = at.value
+                leave_if(pixel >= last)
+                strip, into = pixel // a.strip, pixel % a.strip
+                some = e.smaller(last - pixel, a.strip - into)
+                at.set(pixel + some)
+                begin = row + e.load_int(a.strips + strip * 8) + into
+                made = sums + (pixel - first) * row_bytes
+                after(e, a, begin, some, a.y_pixel, channel, channels, made, row_bytes, chains)
 
 
 @compiled(

@@ -109,6 +109,42 @@ def leaky(e, p, q, a):
 
 
 @function(1)
+def leaky_capped(e, p, q, a):
+    """a from 0 up to q, p a below."""
+    return e.select(a < 0.0, a * p, e.smaller(a, q))
+
+
+@function(1)
+def above(e, p, q, a):
+    """a above p, else 0; q at most."""
+    return e.smaller(e.select(a > p, a, 0.0), q)
+
+
+@function(1)
+def leaky_above(e, p, q, a):
+    """a above p, q (a - p) below."""
+    return e.select(a < p, (a - p) * q, e.select(a > p, a, 0.0))
+
+
+@function(1)
+def threshold(e, p, q, a):
+    """a above p, else q."""
+    return e.select(a > p, a, q)
+
+
+@function(1)
+def soft_shrink(e, p, q, a):
+    """a moved towards 0 by p; 0 within it."""
+    return e.select(a > p, a - p, e.select(a < -p, a + p, 0.0))
+
+
+@function(1)
+def hard_shrink(e, p, q, a):
+    """a, but 0 where |a| <= p."""
+    return e.select(e.abs(a) > p, a, 0.0)
+
+
+@function(1)
 def negative(e, p, q, a):
     return -a
 
@@ -131,6 +167,47 @@ def sqrt(e, p, q, a):
 @function(1)
 def exp(e, p, q, a):
     return functions.exp(e, a)
+
+
+@function(1)
+def exp2(e, p, q, a):
+    return functions.exp2(e, a)
+
+
+@function(1)
+def expm1(e, p, q, a):
+    return functions.expm1(e, a)
+
+
+@function(1)
+def log1p(e, p, q, a):
+    return functions.log1p(e, a)
+
+
+@function(1)
+def reciprocal(e, p, q, a):
+    return 1.0 / a
+
+
+@function(1)
+def floor(e, p, q, a):
+    return e.intrinsic("floor", a)
+
+
+@function(1)
+def ceil(e, p, q, a):
+    return e.intrinsic("ceil", a)
+
+
+@function(1)
+def trunc(e, p, q, a):
+    return e.intrinsic("trunc", a)
+
+
+@function(1)
+def round(e, p, q, a):
+    """The nearest whole number; of two, the even one."""
+    return e.intrinsic("rint", a)
 
 
 @function(1)
@@ -161,6 +238,52 @@ def silu(e, p, q, a):
 @function(1)
 def softplus(e, p, q, a):
     return functions.softplus(e, a)
+
+
+@function(1)
+def log_sigmoid(e, p, q, a):
+    return -functions.softplus(e, -a)
+
+
+@function(1)
+def mish(e, p, q, a):
+    """a tanh(softplus(a))"""
+    return a * functions.tanh(e, functions.softplus(e, a))
+
+
+@function(1)
+def tanh_shrink(e, p, q, a):
+    return a - functions.tanh(e, a)
+
+
+@function(1)
+def softsign(e, p, q, a):
+    return a / (e.abs(a) + 1.0)
+
+
+@function(1)
+def squareplus(e, p, q, a):
+    """(a + √(a² + p)) / 2"""
+    return (a + e.sqrt(a * a + p)) * 0.5
+
+
+@function(1)
+def sparse_plus(e, p, q, a):
+    """0 up to -1, (a + 1)² / 4 up to 1, a above."""
+    between = (a + 1.0) * (a + 1.0) * 0.25
+    return e.select(a <= -1.0, 0.0, e.select(a < 1.0, between, a))
+
+
+@function(1)
+def sparse_sigmoid(e, p, q, a):
+    """(a + 1) / 2 between 0 and 1."""
+    return e.smaller(e.larger((a + 1.0) * 0.5, 0.0), 1.0)
+
+
+@function(1)
+def celu(e, p, q, a):
+    """max(a, 0) + p (exp(min(a, 0) / p) - 1)"""
+    return e.larger(a, 0.0) + functions.expm1(e, e.smaller(a, 0.0) / p) * p
 
 
 @function(1)
@@ -383,3 +506,40 @@ def elementwise(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
                 a.chain, VOID, a.table, a.steps, row, rows, columns, a.columns * 4, column * 4,
                 a.image, 0, 0, scratch,
             )  # fmt: skip
+
+
+@compiled("x y columns function")
+def reduce_row(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
+    """A function of a whole row too long for a chain."""
+    x, y = a.x + task * a.columns * 4, a.y + task * 4
+
+    def reduce(name: str):
+        return lambda: e.call(_emit_row_function(e, name), 1, a.columns, y, x, 0)
+
+    e.match(a.function, [(code(name), reduce(name)) for name in ROW_FUNCTIONS])
+
+
+@compiled("x y columns log")
+def softmax_row(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
+    """The softmax of a row too long for a chain, or its logarithm."""
+    x, y = a.x + task * a.columns * 4, a.y + task * a.columns * 4
+    found, powers = scratch, scratch + 64
+    e.call(_emit_row_function(e, "row_max"), 1, a.columns, found, x, 0)
+    highest = e.load_float(found)
+    total = e.var(e.number(e.integer(0)))
+    with e.loop(0, a.columns, PIECE) as first:
+        columns = e.smaller(a.columns - first, PIECE)
+        for at in e.vectors(columns):
+            apart = e.load(x + first * 4, at) - e.spread(highest)
+            power = functions.exp(e, apart)
+            e.store(power, powers, at)
+            e.store(e.select(a.log.equals(1), apart, power), y + first * 4, at)
+        e.call(_emit_row_function(e, "row_sum"), 1, columns, found, powers, 0)
+        total.set(total.value + e.load_float(found))
+    with e.either(a.log.equals(1)) as (logarithm, softmax):
+        with logarithm:
+            for at in e.vectors(a.columns):
+                e.store(e.load(y, at) - functions.log(e, e.spread(total.value)), y, at)
+        with softmax:
+            for at in e.vectors(a.columns):
+                e.store(e.load(y, at) / e.spread(total.value), y, at)

@@ -12,6 +12,7 @@ from npforward.kernels.native.emit import Emitter, Value
 
 # ln 2 in two parts, the first of so few bits that its products with |n| < 256 are exact.
 LN2, LN2_REST = 0.693359375, -2.12194440054690583e-4
+LN_2 = 0.693147180559945309  # in one
 LOG2_E = 1.44269504088896341
 # (exp(r) - 1 - r) / r² for |r| < ln 2 / 2.
 EXP = (0.5, 0.16666666, 0.04166629, 0.008333499, 0.0013944943, 0.00019790068)
@@ -72,6 +73,17 @@ def _power(e: Emitter, x: Value, small: bool = True) -> Value:
 def _above(e: Emitter, x: Value, lowest: float) -> Value:
     """max(x, lowest); `lowest` where x is NaN."""
     return e.select(x > lowest, x, lowest)
+
+
+def exp2(e: Emitter, x: Value) -> Value:
+    """2ˣ; infinite from 128 on, 0 below -150."""
+    within = e.larger(e.smaller(e.select(x.equals(x), x, 0.0), 129.0), -151.0)
+    n = e.rounded(within)
+    r = (within - e.as_float(n)) * LN_2
+    y = e.fma(r * r, polynomial(e, EXP, r), r) + 1.0
+    half = e.shifted(n, -1)
+    y = y * power_of_two(e, half) * power_of_two(e, n - half)
+    return unless_nan(e, x, y)
 
 
 def expm1(e: Emitter, x: Value) -> Value:
@@ -138,9 +150,9 @@ def log(e: Emitter, x: Value) -> Value:
 def log1p(e: Emitter, x: Value) -> Value:
     """log(1 + x), exact near 0."""
     whole = x + 1.0
-    # Kahan: what 1 + x lost is made good by the slope of the logarithm.
-    y = log(e, whole) * (x / e.select(whole.equals(1.0), e.real(1.0), whole - 1.0))
-    y = e.select(whole.equals(1.0), x, y)
+    y = log(e, whole)
+    lost = x - (whole - 1.0)  # by the sum: it is made good by the slope of the logarithm
+    y = y + e.select(lost.equals(0.0), 0.0, lost / whole)
     return e.select(x.equals(float("inf")), x, unless_nan(e, x, y))
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from npforward.kernels.native import tile
-from npforward.kernels.native.conv import BLOCK, tiles
+from npforward.kernels.native.conv import tiles
 from npforward.kernels.native.elementwise import SCRATCH_BYTES, after
 from npforward.kernels.native.emit import Emitter, Value
 from npforward.kernels.native.library import Arguments, compiled
@@ -53,6 +53,11 @@ def matrices(m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     at[-1, -1] = g[-1, -1] = 1
     bt[-1] = np.poly(points)[::-1]
     return at, g, bt
+
+
+# A block of output channels, in the table of blocks: where its weights and its bias begin, its
+# channels in the output and their number, and its width in vectors.
+BLOCK = ("weights", "bias", "channel", "channels", "vectors")
 
 
 def _combined(e: Emitter, terms: Iterable[tuple[float, Value]]) -> Value:
@@ -170,9 +175,7 @@ def _emit(m: int, e: Emitter, a: Arguments, task: Value, scratch: Value) -> None
     low, high = e.spread(e.number(a.low)), e.spread(e.number(a.high))
     with e.loop(first_block, last_block) as b:
         entry = a.blocks + b * (8 * len(BLOCK))
-        _, bias, channel, channels, _, vectors = (
-            e.load_int(entry, 8 * i) for i in range(len(BLOCK))
-        )
+        _, bias, channel, channels, vectors = (e.load_int(entry, 8 * i) for i in range(len(BLOCK)))
         row_bytes = vectors * bytes_
         from_ = made + (b - first_block) * wide
         done = e.var(0)
