@@ -328,8 +328,10 @@ EXTREMES = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, 3e38, -3e38, 1.0
 @pytest.mark.parametrize("name", UNARY)
 def test_functions_of_each_number(name):
     for shape in SHAPES:
+        # What a long sum cancels is as inexact as its terms are many.
+        atol = 3e-6 * max(1, shape[-1] / 256) if name in ROWS else 3e-6
         for width in LIBRARIES:
-            agree(UNARY[name], normal(*shape) * 3, with_=LIBRARIES[width], rtol=3e-6, atol=3e-6)
+            agree(UNARY[name], normal(*shape) * 3, with_=LIBRARIES[width], rtol=3e-6, atol=atol)
 
 
 @pytest.mark.parametrize("name", sorted(set(UNARY) - ROWS - {"scaled"}))
