@@ -31,7 +31,9 @@ ENTRY = ("kernel", "arguments", "tasks", "taken", "done")
 # system; what they need.
 SHARED = ("program", "length", "entered", "left", "turn", "sleeping", "ended", "yield_",
           "lock", "unlock", "wait", "wake", "mutex", "condition")  # fmt: skip
-SPINS, PATIENCE = 200, 4000  # looks at a counter before giving way, and before going to sleep
+# Looks at a counter before giving way, and before going to sleep: less than a millisecond, in which
+# the next of many small programs comes; to wake up takes as long as a layer.
+SPINS, PATIENCE = 200, 64_000
 _LINE = 64  # bytes of a cache line
 
 
@@ -142,6 +144,8 @@ def serve(e: Emitter, scratch, shared, walk, patience) -> None:
             with e.either(looks.value < patience) as (early, late):
                 with early:
                     _pause(e)
+                    with e.when((looks.value % SPINS).equals(0)):  # whoever waits goes first
+                        e.call_address(e.load_int(shared, _at("yield_")), I64)
                 with late:
                     e.call_address(e.load_int(shared, _at("lock")), I64, mutex)
                     _atomic(e, "add", shared, _at("sleeping"), 1)
