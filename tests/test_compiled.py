@@ -670,14 +670,17 @@ sys.path.insert(0, "tests")
 os.environ["NPFORWARD_THREADS"] = "2"
 from test_compiled import convolution
 import numpy as np
-run = convolution()
-want = run().copy()
+run, other = convolution(), convolution()
+held = run()
+want, others = held.copy(), other().copy()
 child = os.fork()
-same = np.array_equal(run(), want) and np.array_equal(run(), want)
 if child == 0:
+    del held  # its memory is free in this process, and taken for something else
+    same = all(np.array_equal(other(), others) for _ in range(3))
     os._exit(0 if same else 1)
+same = np.array_equal(run(), want)
 _, status = os.waitpid(child, 0)
-sys.exit(0 if same and status == 0 else 1)
+sys.exit(0 if same and np.array_equal(held, want) and status == 0 else 1)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
                           check=False)  # fmt: skip

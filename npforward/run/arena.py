@@ -26,7 +26,12 @@ class Block:
     def __init__(self, nbytes: int) -> None:
         self.nbytes = nbytes
         large = nbytes >= HUGE
-        self.memory = mmap.mmap(-1, nbytes + (HUGE if large else 0))
+        size = nbytes + (HUGE if large else 0)
+        if hasattr(mmap, "MAP_PRIVATE"):  # else a forked process would write to the same memory
+            flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+            self.memory = mmap.mmap(-1, size, flags=flags)
+        else:
+            self.memory = mmap.mmap(-1, size)
         if large and hasattr(mmap, "MADV_HUGEPAGE"):
             self.memory.madvise(mmap.MADV_HUGEPAGE)
         address = np.frombuffer(self.memory, np.uint8).ctypes.data
