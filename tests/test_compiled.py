@@ -770,3 +770,14 @@ assert model.trace(np.zeros((1, 13))).kernels == "numpy"
         [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_resampling_rounds_each_product_as_numpy_does():
+    """Else a picture of whole numbers would differ by one here and there."""
+    x = np.round(normal(2, 7, 5, 3) * 100)
+    index, weight = rng.integers(0, 7, (4, 3)), normal(4, 3)
+    agree(lambda x: ops.resample(x, axis=1, index=index, weight=weight), x, rtol=0, atol=0)
+    before, after = np.array([0, 2, 5]), np.array([1, 3, 6])
+    share = np.array([0.3, 0.5, 0.9], "float32")
+    between = {"before": before, "after": after, "share": share}
+    agree(lambda x: ops.interpolate(x, axis=1, **between), x, rtol=0, atol=0)

@@ -210,6 +210,7 @@ def resample(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
 
     `index` is a table of where in memory the `taps` of each begin; the numbers of a slice, `inner`,
     lie one after another.  A task takes `each` of the `outs` slices at a place of the axes before.
+    Each product and sum is rounded, as numpy has it: pictures of whole numbers are rounded next.
     """
     place, first = task // a.parts, task % a.parts * a.each
     x = a.x + place * a.x_slice
@@ -227,7 +228,7 @@ def resample(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
                 with e.loop(1, a.taps) as t:
                     met, weight = x + e.load_int(index + t * 8) + at, e.broadcast(weights + t * 4)
                     for k, total in enumerate(totals):
-                        total.set(e.fma(e.load(met, k * width), weight, total.value))
+                        total.set(total.value + e.load(met, k * width) * weight)
                 for k, total in enumerate(totals):
                     e.store(total.value, y + at, k * width)
 
@@ -235,7 +236,7 @@ def resample(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
             other, share = x + e.load_int(index, 8), e.load_float(a.weights + o * 4)
             for at in e.vectors(a.inner):
                 here = e.load(start, at)
-                e.store(e.fma(e.load(other, at) - here, e.spread(share), here), y, at)
+                e.store(here + (e.load(other, at) - here) * e.spread(share), y, at)
 
         def taken() -> None:
             for at in e.vectors(a.inner):
