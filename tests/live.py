@@ -11,6 +11,8 @@ from npforward.verify import difference
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+# TensorFlow takes oneDNN by itself on some CPUs only, and without it refuses channels_first.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def values(model, inputs, eager=False):
