@@ -46,8 +46,17 @@ def opened_values(path, inputs):
             name, i = npf.addresses.escape(operation.name), output._keras_history.tensor_index
             tensors[f"{name}#{i}" if i else name] = output
     asked = keras.Model(model.inputs, tensors)
+    if any(tensor.dtype in ("float16", "bfloat16") for tensor in tensors.values()):
+        # Without XLA, TensorFlow sums half types in themselves on CPUs that have nothing for them.
+        asked = jitted(asked)
     fed = [keras.ops.convert_to_tensor(x) if x.dtype.kind != "U" else text(x) for x in inputs]
     return {at: array_of(y) for at, y in asked(fed, training=False).items()}
+
+
+def jitted(model):
+    import tensorflow as tf
+
+    return tf.function(model, jit_compile=True)
 
 
 def text(array):
