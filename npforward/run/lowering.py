@@ -50,10 +50,11 @@ from npforward.kernels.native.elementwise import (
     WHOLE,
 )
 from npforward.kernels.native.library import Library
+from npforward.kernels.native.memory import aligned
 from npforward.ops.activations import SELU_ALPHA, SELU_SCALE
 from npforward.ops.scan import SCAN
 from npforward.run.fusion import recurrent
-from npforward.run.program import At, Buffer, Call, Constant, Program, Table, aligned
+from npforward.run.program import At, Buffer, Call, Constant, Program, Table
 from npforward.tape import Step, Var
 
 NOWHERE = -(2**60)  # in tables of where taps begin: in the border
@@ -1230,7 +1231,9 @@ class Lowering:
         self.maker[new] = work
 
     def _activation(self, step: Step) -> None:
-        name, p, q = _function(step) or ("", 0.0, 0.0)
+        found = _function(step)
+        assert found is not None, "fits() lets no other pass"
+        name, p, q = found
         self.link(step, name, [step.args[0]], p, q)
 
     def _softmax(self, step: Step) -> None:

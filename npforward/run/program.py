@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import statistics
 import threading
 import time
@@ -14,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from npforward.kernels.native.library import Compiled, Library
+from npforward.kernels.native.memory import LINE
 from npforward.kernels.native.threads import ENTRY, TEAM, team
 from npforward.run.arena import POOL, Loan
 from npforward.tape import Var
 
-ALIGNED = 64  # bytes: no value begins within a cache line
 AT_A_TIME = 2 * 10**10  # operations and bytes between two looks at signals
 SPARE = 256  # bytes behind the last value: a vector may be read that is not wholly used
 
@@ -84,20 +83,6 @@ class Frame:
     bases: tuple[int, ...] = ()
 
 
-def aligned(shape: Sequence[int], dtype: Any = np.float32) -> np.ndarray:
-    """An array that begins where a cache line does; what is in it is anything.
-
-    Examples
-    --------
-    >>> aligned((2, 3)).ctypes.data % 64
-    0
-    """
-    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.empty(nbytes + ALIGNED, np.uint8)
-    start = -raw.ctypes.data % ALIGNED
-    return raw[start : start + nbytes].view(dtype).reshape(shape)
-
-
 @dataclass(eq=False)
 class Program:
     """Kernels that run one after another without Python between them."""
@@ -107,7 +92,6 @@ class Program:
     buffers: list[Buffer]
     given_out: dict[Var, At]  # the values that somebody outside gets, by their Vars
     kept: dict[Hashable, np.ndarray] = field(default_factory=dict)  # constants, by their keys
-
     _frames: list[Frame] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -150,7 +134,7 @@ class Program:
         for buffer in sorted(self.buffers, key=lambda b: b.first):
             if buffer.outside is not None:
                 continue
-            size = -(-buffer.nbytes // ALIGNED) * ALIGNED + ALIGNED
+            size = -(-buffer.nbytes // LINE) * LINE + LINE
             if buffer.kept:
                 buffer.offset, self.kept_bytes = self.kept_bytes, self.kept_bytes + size
                 continue
@@ -159,7 +143,7 @@ class Program:
             for other in sorted(others, key=lambda o: o.offset):
                 if other.offset - at >= size:
                     break
-                at = max(at, -(-(other.offset + other.nbytes) // ALIGNED) * ALIGNED + ALIGNED)
+                at = max(at, -(-(other.offset + other.nbytes) // LINE) * LINE + LINE)
             buffer.offset = at
             passing.append(buffer)
             self.passing_bytes = max(self.passing_bytes, at + size)
@@ -212,7 +196,6 @@ class Program:
                 self._assemble()
                 for position, constant in self._constants:
                     self._words[position] = self._array(constant, weight).ctypes.data
-
                 self._ready = True
         words = self._words.copy()
         return Frame(words, words.ctypes.data)
@@ -233,9 +216,7 @@ class Program:
         self, outside: Mapping[Var, np.ndarray], weight: Callable[[Var], np.ndarray]
     ) -> dict[Var, np.ndarray]:
         """Run all kernels; gives the arrays of the values that go out, in memory of their own."""
-        arrays = [_plain(outside[b.outside]) for b in self._outside if b.outside is not None]
-        kept, passing = POOL.lend(self.kept_bytes), POOL.lend(self.passing_bytes)
-        with self._entered(weight, arrays, kept, passing) as frame:
+        with self._entered(outside, weight) as (frame, arrays, kept):
             for first, many, alone in self._stretches:
                 at = frame.address + first * 8 * len(ENTRY)
                 team(self.library).run(at, many, self.scratch, alone)
@@ -249,13 +230,12 @@ class Program:
 
     @contextlib.contextmanager
     def _entered(
-        self,
-        weight: Callable[[Var], np.ndarray],
-        arrays: Sequence[np.ndarray],
-        kept: Loan,
-        passing: Loan,
-    ) -> Iterator[Frame]:
-        """The program's words for one run, with the addresses of this run's memory."""
+        self, outside: Mapping[Var, np.ndarray], weight: Callable[[Var], np.ndarray]
+    ) -> Iterator[tuple[Frame, list[np.ndarray], Loan]]:
+        """The program's words for one run, with the addresses of this run's memory; the arrays
+        from outside, and the memory of what goes out."""
+        arrays = [_plain(outside[b.outside]) for b in self._outside if b.outside is not None]
+        kept, passing = POOL.lend(self.kept_bytes), POOL.lend(self.passing_bytes)
         try:
             frame = self._frames.pop()
         except IndexError:
@@ -265,7 +245,7 @@ class Program:
             known = np.array(bases, np.int64)
             frame.words[self._positions] = known[self._bases] + self._offsets
             frame.bases = bases
-        yield frame
+        yield frame, arrays, kept
         self._frames.append(frame)
 
     def seconds_of_calls(
@@ -275,10 +255,8 @@ class Program:
         repeats: int = 5,
     ) -> list[float]:
         """How long each call takes by itself, the median of `repeats`, on data of a whole run."""
-        arrays = [_plain(outside[b.outside]) for b in self._outside if b.outside is not None]
-        kept, passing = POOL.lend(self.kept_bytes), POOL.lend(self.passing_bytes)
         workers, found = team(self.library), []
-        with self._entered(weight, arrays, kept, passing) as frame:
+        with self._entered(outside, weight) as (frame, _, _):
             workers.run(frame.address, len(self.calls), self.scratch, alone=False)
             for i, call in enumerate(self.calls):
                 at, times = frame.address + i * 8 * len(ENTRY), []

@@ -134,6 +134,7 @@ class Library:
     def __init__(self, target: Target, folder: Path | None = None) -> None:
         self.target, self.folder = target, folder
         self._addresses: dict[str, int] = {}
+        self._read: dict[str, bytes] = {}  # objects that are not loaded yet
         self._kept: list[Any] = []  # what owns the code
         self._lock = threading.Lock()
 
@@ -150,7 +151,7 @@ class Library:
         return [
             kernel
             for kernel in kernels
-            if kernel.name not in self._addresses and not self.keeps(kernel)
+            if kernel.name not in self._addresses and self._code(kernel) is None
         ]
 
     def keeps(self, kernel: Compiled) -> bool:
@@ -167,12 +168,21 @@ class Library:
     def _path(self, kernel: Compiled) -> Path | None:
         return None if self.folder is None else self.folder / f"{kernel.name}.o"
 
+    def _code(self, kernel: Compiled) -> bytes | None:
+        """The object in the folder, read once until it is loaded."""
+        if kernel.name not in self._read:
+            code = _read(self._path(kernel))
+            if code is None:
+                return None
+            self._read[kernel.name] = code
+        return self._read[kernel.name]
+
     def _load(self, kernel: Compiled) -> int:
-        path = self._path(kernel)
-        code = _read(path)
+        code = self._code(kernel)
+        self._read.pop(kernel.name, None)
         if code is None:
             code = self._compile(kernel)
-            _write(path, code)
+            _write(self._path(kernel), code)
         import llvmlite.binding as llvm
 
         name = f"npforward_{kernel.name}"

@@ -37,17 +37,20 @@ def _samples(e: Emitter, a: Arguments, task: Value):
     return first, e.smaller(a.samples - first, a.each)
 
 
+def _laid_out(e: Emitter, a: Arguments, scratch: Value, states: int):
+    """Where in scratch memory a task has its table, its states and its sums; the bytes of a row of
+    states, and of sums."""
+    _, vectors = tile.shape(e.width, e.registers)
+    row, sums_row = a.units * 4, a.blocks * (vectors * e.width * 4)
+    held = [scratch + SAMPLES * 8 + SAMPLES * row * i for i in range(states + 1)]
+    return scratch, *held, row, sums_row
+
+
 @compiled(RECURRENT + " c c_last")
 def lstm(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
     """i, f, o = σ(z + h U),  c = f c + i tanh(z + h U),  h = o tanh(c)."""
     first, count = _samples(e, a, task)
-    row = a.units * 4
-    table = scratch
-    h = scratch + SAMPLES * 8
-    c = h + SAMPLES * row
-    sums = c + SAMPLES * row
-    _, vectors = tile.shape(e.width, e.registers)
-    sums_row = a.blocks * (vectors * e.width * 4)
+    table, h, c, sums, row, sums_row = _laid_out(e, a, scratch, states=2)
     e.copy(h, a.state + first * row, count * row)
     e.copy(c, a.c + first * row, count * row)
     with e.loop(0, a.times) as t:
@@ -74,12 +77,7 @@ def lstm(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
 def gru(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
     """u, r = σ(z + h U + b),  g = tanh(z + r (h U + b)),  h = u h + (1 - u) g."""
     first, count = _samples(e, a, task)
-    row = a.units * 4
-    table = scratch
-    h = scratch + SAMPLES * 8
-    sums = h + SAMPLES * row
-    _, vectors = tile.shape(e.width, e.registers)
-    sums_row = a.blocks * (vectors * e.width * 4)
+    table, h, sums, row, sums_row = _laid_out(e, a, scratch, states=1)
     e.copy(h, a.state + first * row, count * row)
     with e.loop(0, a.times) as t:
         _product(e, a, count, h, sums, sums_row, table, a.bias, 0)

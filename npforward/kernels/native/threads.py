@@ -21,6 +21,7 @@ from llvmlite import ir
 
 from npforward.kernels.native.emit import I32, I64, VOID, Emitter, Value
 from npforward.kernels.native.library import Library, called
+from npforward.kernels.native.memory import LINE, aligned
 
 # An entry of a program: a kernel, the table of its arguments, its tasks, and two counters: of
 # tasks taken and tasks done.
@@ -34,11 +35,10 @@ SHARED = ("program", "length", "entered", "left", "turn", "sleeping", "ended", "
 # Looks at a counter before giving way, and before going to sleep: less than a millisecond, in which
 # the next of many small programs comes; to wake up takes as long as a layer.
 SPINS, PATIENCE = 200, 64_000
-_LINE = 64  # bytes of a cache line
 
 
 def _at(name: str) -> int:
-    return _LINE * SHARED.index(name)
+    return LINE * SHARED.index(name)
 
 
 def _atomic(e: Emitter, operation: str, address: Value, offset: int, n: int) -> Value:
@@ -215,13 +215,6 @@ def _system() -> dict[str, Any]:
     }
 
 
-def scratch(nbytes: int) -> tuple[np.ndarray, int]:
-    """Memory, and where in it a cache line begins."""
-    memory = np.empty(nbytes + _LINE, np.uint8)
-    address = memory.ctypes.data
-    return memory, address + -address % _LINE
-
-
 class Team:
     """The threads of a process that run programs; one program at a time, others run alone."""
 
@@ -233,8 +226,9 @@ class Team:
         self._busy = threading.Lock()
         self.size = size
         self._local = threading.local()
-        self._memory, self._shared = scratch(_LINE * len(SHARED) + 512)
-        self._memory[:] = 0
+        self._words = aligned((LINE * (len(SHARED) + 8) // 8,), np.int64)  # and two objects behind
+        self._words[:] = 0
+        self._shared = self._words.ctypes.data
         self._threads: list[threading.Thread] = []
         self._scratch: list[np.ndarray] = []
         self._bytes = 0
@@ -242,27 +236,25 @@ class Team:
             self._prepare()
 
     def _prepare(self) -> None:
-        words = ctypes.cast(self._shared, ctypes.POINTER(ctypes.c_int64))
-
-        def put(name: str, n: int) -> None:
-            words[_at(name) // 8] = n
-
-        objects = self._shared + _LINE * len(SHARED)
+        objects = self._shared + LINE * len(SHARED)
         system = _system()
         for name, function in system.items():
             if name in ("mutex", "condition"):
                 address = objects + 256 * (name == "condition")
                 function(ctypes.c_void_p(address), None)
-                put(name, address)
+                self._put(name, address)
             else:
-                put(name, ctypes.cast(function, ctypes.c_void_p).value or 0)
+                self._put(name, ctypes.cast(function, ctypes.c_void_p).value or 0)
+
+    def _put(self, name: str, n: int) -> None:
+        self._words[_at(name) // 8] = n
 
     def _own_scratch(self, nbytes: int) -> int:
         """Scratch memory of the calling thread."""
         held = getattr(self._local, "scratch", None)
-        if held is None or held[2] < nbytes:
-            held = self._local.scratch = (*scratch(nbytes), nbytes)
-        return held[1]
+        if held is None or held.nbytes < nbytes:
+            held = self._local.scratch = aligned((nbytes,), np.uint8)
+        return held.ctypes.data
 
     def _start(self, nbytes: int) -> None:
         """Threads whose scratch memory is large enough; earlier ones are ended."""
@@ -270,14 +262,12 @@ class Team:
             return
         self.end()
         self._bytes = max(nbytes, 2**20)
-        words = ctypes.cast(self._shared, ctypes.POINTER(ctypes.c_int64))
-        words[_at("ended") // 8] = 0
+        self._put("ended", 0)
         for i in range(self.size - 1):
-            memory, address = scratch(self._bytes)
-            self._scratch.append(memory)
+            self._scratch.append(aligned((self._bytes,), np.uint8))
             thread = threading.Thread(
                 target=self._serve,
-                args=(address, self._shared, self._walk, PATIENCE),
+                args=(self._scratch[-1].ctypes.data, self._shared, self._walk, PATIENCE),
                 name=f"npforward-{i + 1}",
                 daemon=True,
             )
@@ -288,8 +278,7 @@ class Team:
         """Let the other threads end."""
         if not self._threads:
             return
-        words = ctypes.cast(self._shared, ctypes.POINTER(ctypes.c_int64))
-        words[_at("ended") // 8] = 1
+        self._put("ended", 1)
         nothing = np.zeros(1, np.int64)
         self._run(nothing.ctypes.data, 0, 0, self._shared, self._walk)
         for thread in self._threads:
@@ -319,7 +308,7 @@ def team(library: Library) -> Team:
     found = _teams.get(size)
     if found is None:
         with _making:
-            found = _teams.setdefault(size, Team(library, size))
+            found = _teams.get(size) or _teams.setdefault(size, Team(library, size))
     return found
 
 
