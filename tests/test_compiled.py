@@ -116,7 +116,7 @@ def test_convolutions_by_squares(m, data):
     draw = data.draw
     c, f = draw(st.integers(32, 50)), draw(st.integers(1, 70))
     widths = tuple((draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in range(2))
-    space = (draw(st.integers(3, 20)), draw(st.integers(3, 20)))
+    space = (draw(st.integers(10, 20)), draw(st.integers(10, 20)))
     x, w, b = normal(draw(st.integers(1, 3)), *space, c), normal(3, 3, c, f), normal(f)
     width = draw(st.sampled_from([4, 8, 16]))
     function = conv_of((1, 1), (1, 1), 1, widths)
@@ -125,6 +125,36 @@ def test_convolutions_by_squares(m, data):
         agree(function, x, w, b, constants=(1, 2), with_=LIBRARIES[width], atol=1e-5 * m)
         calls = lowered(function, x, w, b, constants=(1, 2), with_=LIBRARIES[width])
     assert calls[0].kernel.name == f"winograd{m}"
+
+
+@pytest.mark.parametrize("m", [2, 4])
+@pytest.mark.parametrize("width", [4, 8, 16])
+def test_squares_give_what_is_no_number_where_it_belongs_only(m, width, monkeypatch):
+    monkeypatch.setenv("NPFORWARD_WINOGRAD", str(m))
+    function = conv_of((1, 1), (1, 1), 1, ((1, 1), (0, 1)))
+    x, w, b = normal(3, 13, 14, 34), normal(3, 3, 34, 41), normal(41)
+    x[0, 3, 4, 5], x[0, 12, 0, 33], x[1, 7, 7, 0] = np.inf, -np.inf, np.nan
+    x[..., 2] /= 100  # so that no sum of its products is too large
+    x[2, 1, 1, 1], w[..., 1, :] = 3e38, normal(3, 3, 41) / 1e38  # sums of several are too large
+    for rows in (w, _with_some(w), w * np.float32(0)):
+        (got,) = compiled(function, x, rows, b, constants=(1, 2), with_=LIBRARIES[width])
+        with np.errstate(all="ignore"):
+            want = function(x, rows, b)
+        numbers = np.isfinite(want)
+        assert 0 < numbers.mean() < 1
+        np.testing.assert_array_equal(got[~numbers], want[~numbers])
+        np.testing.assert_allclose(got[numbers], want[numbers], rtol=2e-5, atol=1e-4 * m)
+
+
+def _with_some(w):
+    """Weights with a few that are no numbers, or so large that sums of them are not."""
+    w = w.copy()
+    for channel, (i, j, k, value) in enumerate(
+        [(0, 0, 3, np.inf), (1, 1, 0, -np.inf), (2, 1, 33, np.nan), (0, 1, 7, np.inf)]
+    ):
+        w[i, j, k, 9 * channel] = value
+    w[..., 2, 40] = 3e38
+    return w
 
 
 @pytest.mark.parametrize("m", [2, 4])
@@ -146,22 +176,27 @@ def test_what_follows_a_convolution_by_squares_is_its_chain(m, monkeypatch):
         assert calls[0].tasks > 2
 
 
-def test_no_convolution_is_by_squares_unless_asked_for(monkeypatch):
-    x, w, b = normal(1, 9, 9, 32), normal(3, 3, 32, 20), normal(20)
+def test_which_convolutions_are_by_squares(monkeypatch):
     function = conv_of((1, 1), (1, 1), 1, ((1, 1), (1, 1)))
-    for said in (None, "", "0", "3"):
+    b = normal(20)
+
+    def kernel(function=function, space=9, channels=32, groups=1):
+        x, w = normal(1, space, space, channels * groups), normal(3, 3, channels, 20)
+        return lowered(function, x, w, b, constants=(1, 2))[0].kernel.name
+
+    for said, wanted in [(None, 2), ("", 2), ("3", 2), ("2", 2), ("4", 4), ("0", 0)]:
         if said is not None:
             monkeypatch.setenv("NPFORWARD_WINOGRAD", said)
-        assert [c.kernel.name for c in lowered(function, x, w, b, constants=(1, 2))] == ["conv"]
+        assert kernel() == (f"winograd{wanted}" if wanted else "conv")
     monkeypatch.setenv("NPFORWARD_WINOGRAD", "2")
+    assert kernel(channels=31) == kernel(space=7) == "conv"
     for strides, dilation, groups in [
         ((2, 1), (1, 1), 1),
         ((1, 1), (1, 2), 1),
         ((1, 1), (1, 1), 2),
     ]:
         other = conv_of(strides, dilation, groups, ((1, 1), (1, 1)))
-        given = (normal(1, 9, 9, 32 * groups), w, b)
-        assert [c.kernel.name for c in lowered(other, *given, constants=(1, 2))] == ["conv"]
+        assert kernel(other, groups=groups) == "conv"
 
 
 def test_a_plan_is_of_the_squares_that_were_asked_for(monkeypatch):
@@ -177,12 +212,13 @@ def test_a_plan_is_of_the_squares_that_were_asked_for(monkeypatch):
     model = Model(Graph("made", "Functional", nodes, "x", Ref("conv")))
     x = normal(1, 40, 40, 32)
     library().prepare(KERNELS.values())
+    monkeypatch.setenv("NPFORWARD_WINOGRAD", "0")
     direct = model.predict(x)
     monkeypatch.setenv("NPFORWARD_WINOGRAD", "4")
     squares = model.predict(x)
     assert not np.array_equal(direct, squares)
     np.testing.assert_allclose(squares, direct, rtol=1e-4, atol=2e-4)
-    monkeypatch.delenv("NPFORWARD_WINOGRAD")
+    monkeypatch.setenv("NPFORWARD_WINOGRAD", "0")
     np.testing.assert_array_equal(model.predict(x), direct)
 
 

@@ -69,7 +69,7 @@ SERIAL = 2**17  # flops of a kernel that is not worth sharing out
 AWAY = 2**18  # bytes: larger values that are only given out are written past the caches
 COPIED = 2**25  # bytes: smaller matrices are copied to where vectors begin with cache lines
 SUMMED = products.SUMMED
-DEEP = 32  # channels: fewer are not worth being transformed
+DEEP, WIDE = 32, 64  # channels, pixels: fewer are not worth being transformed
 NARROW = 64  # numbers: shorter rows are laid side by side
 SQUARES = 64  # of outputs that a task takes, about: enough for weights to be read seldom
 PHASES = 4096  # of a transposed convolution, at most
@@ -929,6 +929,7 @@ class Lowering:
         w, o = step.args[1], step.options
         return (
             w.shape[:-2] == (3, 3) and w.shape[-2] >= DEEP and o.get("groups", 1) == 1
+            and math.prod(step.out.shape[1:-1]) >= WIDE
             and tuple(o["strides"]) == tuple(o["dilation"]) == (1, 1)
         )  # fmt: skip
 
@@ -1660,21 +1661,28 @@ def _transformed(product: Product, weight: Weight, shape: Sequence[tuple[int, in
     shift = np.broadcast_to(np.asarray(shift), channels)
     g = winograd.matrices(m)[1]
     w = w if scale is None else w * scale
-    u = np.einsum("ia,jb,abcf->ijcf", g, g, w, optimize=True).reshape(-1, inward, channels)
+    with np.errstate(all="ignore"):
+        u = np.einsum("ia,jb,abcf->ijcf", g, g, w, optimize=True).astype(np.float32)
+    lost = ~np.isfinite(u).all(axis=(0, 1, 2))
+    if lost.any():  # not with numbers: what gives the weights back
+        places, factors = winograd.corners(m)
+        u[..., lost] = 0
+        for i, j in itertools.product(range(3), repeat=2):
+            u[places[i], places[j]][:, lost] = w[i, j][:, lost] / (factors[i] * factors[j])
+    u = u.reshape(-1, inward, channels)
     wide = [-(-count // width) * width for _, _, count in shape]
-    rows = len(u) * depth + 1
+    rows = len(u) * depth + 2
     memory = aligned((sum(wide) * rows,))
     memory[:] = 0
     entries, at = [], 0
     for (_, first, count), columns in zip(shape, wide, strict=True):
         block = memory[at : at + columns * rows].reshape(rows, columns)
-        block[-1, :count] = shift[first : first + count]
-        block[:-1].reshape(len(u), depth, columns)[:, :inward, :count] = u[
-            :, :, first : first + count
-        ]
+        here = slice(first, first + count)
+        block[-2, :count], block[-1, :count] = shift[here], np.where(lost[here], np.nan, 0)
+        block[:-2].reshape(len(u), depth, columns)[:, :inward, :count] = u[:, :, here]
         address = block.ctypes.data
         entries.append(
-            (address, address + (rows - 1) * columns * 4, first * 4, count, columns // width)
+            (address, address + (rows - 2) * columns * 4, first * 4, count, columns // width)
         )
         at += columns * rows
     table = np.array(entries, np.int64).view(_Holding)

@@ -166,6 +166,15 @@ class Emitter:
         no = self.like(yes, no)
         return Value(self, self.builder.select(condition.ir, yes.ir, no.ir))
 
+    def everywhere(self, condition: Value) -> Value:
+        """Whether a condition holds in every lane."""
+        kind = condition.ir.type
+        if not isinstance(kind, ir.VectorType):
+            return condition
+        lanes = ir.IntType(kind.count)
+        bits = self.builder.bitcast(condition.ir, lanes)
+        return Value(self, self.builder.icmp_unsigned("==", bits, ir.Constant(lanes, -1)))
+
     def smaller(self, a: Value, b: Any) -> Value:
         """min(a, b); a where either is NaN."""
         b = self.like(a, b)

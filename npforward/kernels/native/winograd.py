@@ -9,6 +9,10 @@ Weights are transformed once; those of a square are transformed for each channel
 are (m + 2)² products of matrices, squares times channels: 9 multiplications for every output and
 channel become 4 with m = 2, or 2.25 with m = 4.  The price is error, for the transformed numbers
 are larger than what comes of them.
+
+Every output of a square comes of sums and differences of all its inputs: one that is infinite or
+NaN, or so large that a sum is, would spoil those that it has no part in.  Where an output is no
+number, its square is therefore computed again directly, with weights transformed back.
 """
 
 from __future__ import annotations
@@ -55,7 +59,24 @@ def matrices(m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return at, g, bt
 
 
-# A block of output channels, in the table of blocks: where its weights and its bias begin, its
+def corners(m: int) -> tuple[tuple[int, int, int], tuple[float, float, float]]:
+    """The rows of G w that give the three taps back: the first, how far the second and the third
+    differ, the last; and what each is to be multiplied with.
+
+    Examples
+    --------
+    >>> (first, second, last), factors = corners(4)
+    >>> w = np.array([1.0, 10.0, 100.0])
+    >>> u = matrices(4)[1] @ w
+    >>> np.round(np.array(factors) * [u[first], u[second] - u[second + 1], u[last]], 6).tolist()
+    [1.0, 10.0, 100.0]
+    """
+    g = matrices(m)[1]
+    return (0, 1, m + 1), (1 / g[0, 0], 1 / (g[1, 1] - g[2, 1]), 1 / g[-1, -1])
+
+
+# A block of output channels, in the table of blocks: where its weights begin, and its bias, which
+# NaN follows for channels with weights that cannot be transformed, and 0 for the others; its
 # channels in the output and their number, and its width in vectors.
 BLOCK = ("weights", "bias", "channel", "channels", "vectors")
 
@@ -104,6 +125,34 @@ def _both(transform: Callable, e: Emitter, m: int, x: list[list[Value]]) -> list
     return [transform(e, m, row) for row in zip(*columns, strict=True)]
 
 
+def _taps(e: Emitter, m: int, u: Sequence[Value]) -> list[Value]:
+    """The three taps whose transform is u."""
+    (first, second, last), factors = corners(m)
+    given = u[first], u[second] - u[second + 1], u[last]
+    return [
+        x if factor == 1 else x * float(factor) for x, factor in zip(given, factors, strict=True)
+    ]
+
+
+def _directly(
+    e: Emitter, m: int, taps: Sequence[Sequence[Value]], channels: Value, weights: Value,
+    row_bytes: Value, plane_bytes: Value,
+) -> list[list[Value]]:  # fmt: skip
+    """The sums of a square, of inputs that lie at `taps`, without transforming these."""
+    n = m + 2
+    sums = [[e.var(e.real(0.0)) for _ in range(m)] for _ in range(m)]
+    with e.loop(0, channels) as k:
+        at = weights + k * row_bytes
+        u = [[e.load(at + plane_bytes * (i * n + j)) for j in range(n)] for i in range(n)]
+        w = _both(_taps, e, m, u)
+        x = [[e.broadcast(tap, k * 4) for tap in line] for line in taps]
+        for (r, c), (i, j) in itertools.product(
+            itertools.product(range(m), repeat=2), itertools.product(range(3), repeat=2)
+        ):
+            sums[r][c].set(e.fma(x[r + i][c + j], w[i][j], sums[r][c].value))
+    return [[total.value for total in line] for line in sums]
+
+
 ARGUMENTS = (
     "x x_image y_pixel blocks block_count blocks_each images squares across each chunks channels "
     "depth rows columns column_length row_length pixels zeros low high chain table steps"
@@ -144,12 +193,16 @@ def _emit(m: int, e: Emitter, a: Arguments, task: Value, scratch: Value) -> None
     with e.when(a.depth > a.channels):
         e.clear(v, v_plane * (n * n))
     x = a.x + image * a.x_image
-    with e.loop(0, count) as t:
-        down, right = (first + t) // a.across * m, (first + t) % a.across * m
+
+    def inputs(square: Value) -> list[list[Value]]:
+        """Where the inputs of a square begin."""
+        down, right = square // a.across * m, square % a.across * m
         downs = [e.load_int(a.rows + down * 8, 8 * i) for i in range(n)]
         rights = [e.load_int(a.columns + right * 8, 8 * j) for j in range(n)]
-        taps = [[e.select((i | j) < 0, a.zeros, x + i + j) for j in rights] for i in downs]
-        to = v + t * v_row
+        return [[e.select((i | j) < 0, a.zeros, x + i + j) for j in rights] for i in downs]
+
+    with e.loop(0, count) as t:
+        taps, to = inputs(first + t), v + t * v_row
         for at in e.vectors(a.channels):
             given = _both(_input, e, m, [[e.load(tap, at) for tap in row] for row in taps])
             for k, value in enumerate(itertools.chain(*given)):
@@ -175,7 +228,9 @@ def _emit(m: int, e: Emitter, a: Arguments, task: Value, scratch: Value) -> None
     low, high = e.spread(e.number(a.low)), e.spread(e.number(a.high))
     with e.loop(first_block, last_block) as b:
         entry = a.blocks + b * (8 * len(BLOCK))
-        _, bias, channel, channels, vectors = (e.load_int(entry, 8 * i) for i in range(len(BLOCK)))
+        weights, bias, channel, channels, vectors = (
+            e.load_int(entry, 8 * i) for i in range(len(BLOCK))
+        )
         row_bytes = vectors * bytes_
         from_ = made + (b - first_block) * wide
         done = e.var(0)
@@ -189,12 +244,27 @@ def _emit(m: int, e: Emitter, a: Arguments, task: Value, scratch: Value) -> None
             with e.loop(0, many) as t, e.loop(0, row_bytes, bytes_) as at:
                 source = from_ + (start + t) * made_row + at
                 planes = [e.load(source + made_plane * k) for k in range(n * n)]
-                squares = _both(_output, e, m, [planes[i : i + n] for i in range(0, n * n, n)])
                 to = y + t * m * row_bytes + at
-                for i, j in itertools.product(range(m), range(m)):
-                    value = squares[i][j] + e.load(bias, at)
-                    value = e.smaller(e.larger(value, low), high)
-                    e.store(value, to + line * i + row_bytes * j)
+
+                def write(sums: list[list[Value]], at=at, to=to) -> None:
+                    for i, j in itertools.product(range(m), range(m)):
+                        value = sums[i][j] + e.load(bias, at)
+                        value = e.smaller(e.larger(value, low), high)
+                        e.store(value, to + line * i + row_bytes * j)
+
+                made_of = [planes[i : i + n] for i in range(0, n * n, n)]
+                sums = _both(_output, e, m, made_of)
+                write(sums)
+                nothing = e.load(bias + row_bytes, at)  # NaN as soon as a sum is no number
+                for total in itertools.chain(*sums):
+                    nothing = e.fma(total, 0.0, nothing)
+                with e.when(~e.everywhere(nothing.equals(0.0))):
+                    taps = inputs(first + start + t)
+                    write(
+                        _directly(
+                            e, m, taps, a.channels, weights + at, row_bytes, a.depth * row_bytes
+                        )
+                    )
             pixel = row * m * a.row_length + column * m
             length = e.smaller(a.row_length - column * m, many * m)
             with e.loop(0, e.smaller(a.column_length - row * m, m)) as r:
