@@ -66,7 +66,9 @@ TASKS = 16  # of a product, at least, where its blocks allow: enough for many th
 TILES = 1  # of samples that go through a loop together
 BAND = 96  # pixels that a task takes, about
 SERIAL = 2**17  # flops of a kernel that is not worth sharing out
+FAR = 2**17  # bytes: larger values are brought near before a chain wants them
 AWAY = 2**18  # bytes: larger values that are only given out are written past the caches
+SCATTERED = 512  # bytes: parts of rows that are longer would take longer past the caches
 COPIED = 2**25  # bytes: smaller matrices are copied to where vectors begin with cache lines
 SUMMED = products.SUMMED
 DEEP, WIDE = 32, 64  # channels, pixels: fewer are not worth being transformed
@@ -451,6 +453,8 @@ class Lowering:
         if kernel in CHAINED:
             self._put_away(work, away - {work.raw})
             self._chain_table(work, inner)
+        if kernel is products.conv:
+            self._look_ahead(work, inner)
         if work.raw is not None and kernel not in APART:
             call.arguments["y"] = self.at(work.raw)
         made, gone = {*work.made}, raws - {work.raw}
@@ -458,9 +462,23 @@ class Lowering:
         read = {v for v in work.reads if v not in made}
         call.nbytes += sum(4 * v.size for v in {*written, *read})  # beside its weights
 
+    def _look_ahead(self, work: Work, inner: set[Var]) -> None:
+        """Say which large arrays the chain of a product will read, and write through the caches."""
+        arguments, wanted = work.call.arguments, {}
+        for link in work.links:
+            made = [] if link.function == "copy_away" else [(link.out, WHOLE)]
+            for v, kind in (*zip(link.arguments, link.kinds, strict=True), *made):
+                if kind == WHOLE and v.size * 4 >= FAR and v not in inner | self.scratch:
+                    wanted[self.buffer(v)] = self.at(v)
+        if arguments["strip"] != arguments["pixels"]:
+            wanted = {}
+        arguments |= {"ahead": Table([*wanted.values()]), "ahead_count": len(wanted)}
+
     def _written_only(self, v: Var, work: Work) -> bool:
         """Whether a value is so large that caches should not keep it, and only given out."""
         if v.size * 4 < AWAY or v.shape[-1] % self.width or v.size != work.size:
+            return False
+        if work.call.kernel is products.conv and v.shape[-1] * 4 > SCATTERED:
             return False
         links = {id(k.out) for k in work.links}
         return v in self.outside and not any(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 from npforward.kernels.native import tile
 from npforward.kernels.native.elementwise import SCRATCH_BYTES, after
 from npforward.kernels.native.emit import Emitter, Value
 from npforward.kernels.native.library import Arguments, compiled
+from npforward.kernels.native.memory import LINE
 
 # Numbers that are summed at a time: few enough that a sum of sums is as exact as Keras's own.
 SUMMED = 128
@@ -19,15 +22,15 @@ BLOCK = ("weights", "bias", "channel", "channels", "inward", "vectors", "first_r
 
 
 def tiles(e: Emitter, vectors: int, count: Value, act, emit=tile.emit) -> None:
-    """Call ``act(function, first)`` for tiles that make up `count` pixels."""
+    """Call ``act(function, first, n)`` for tiles of n pixels that make up `count`."""
     pixels, _ = tile.shape(e.width, e.registers)
     full = emit(e, pixels, vectors)
     whole = count - count % pixels
     with e.loop(0, whole, pixels) as first:
-        act(full, first)
+        act(full, first, pixels)
 
     def remainder(n: int):
-        return lambda: act(emit(e, n, vectors), whole)
+        return lambda: act(emit(e, n, vectors), whole, n)
 
     e.match(count - whole, [(n, remainder(n)) for n in range(1, pixels)])
 
@@ -35,7 +38,7 @@ def tiles(e: Emitter, vectors: int, count: Value, act, emit=tile.emit) -> None:
 @compiled(
     "x x_image y y_pixel direct blocks block_count blocks_each images pixels band bands "
     "strip strips image_rows row_length rows row_taps columns column_taps order pieces zeros run "
-    "runs_each low high chain table steps"
+    "runs_each low high chain table steps ahead ahead_count"
 )
 def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
     """A band of pixels of one image, for some blocks of channels.
@@ -51,6 +54,9 @@ def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
 
     The pixels of an image make `image_rows` rows of the output: one after another, or in strips of
     so many pixels, of which the table `strips` says where in the image each begins.
+
+    Where arrays begin whose lines the chain will want for the pixels of a tile is said by the table
+    `ahead`: they come while the tile is summed.
     """
     _, widest = tile.shape(e.width, e.registers)
     chains, sums = scratch, scratch + SCRATCH_BYTES
@@ -105,9 +111,17 @@ def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
             last_runs = run + a.runs_each >= runs
             low = e.select(last_runs, a.low, e.integer(LOWEST))
             high = e.select(last_runs, a.high, e.integer(HIGHEST))
+            ahead = e.select(last_runs, a.ahead_count, 0) * 8
+            place = (row + first) * a.y_pixel + channel
 
             def block_of(n: int):
-                def act(function, p):
+                def act(function, p, pixels):
+                    with e.loop(0, ahead, 8) as i:
+                        lines = e.load_int(a.ahead + i) + place + p * a.y_pixel
+                        for q, at in itertools.product(
+                            range(pixels), range(0, n * e.width * 4, LINE)
+                        ):
+                            e.prefetch(lines + a.y_pixel * q, at)
                     e.call(
                         function, table + p * 8 + run * next_run, next_run, some, a.run, inward,
                         weights + run * run_bytes, from_, going_on, made + p * made_bytes,
@@ -169,7 +183,7 @@ def matmul(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
             going_on = e.select(k > 0, e.integer(1), 0)
             some = e.smaller(a.depth - k, SUMMED)
 
-            def act(function, p):
+            def act(function, p, _):
                 e.call(
                     function, scratch + p * 8, 0, 1, some, k * 4, packed + k * (wide * 4), zeros,
                     going_on, sums + p * (wide * 4), wide * 4, LOWEST, HIGHEST,

@@ -242,6 +242,13 @@ class Emitter:
     def store(self, value: Value, address: Value, offset: Any = 0) -> None:
         self.builder.store(value.ir, self.pointer(address, offset), align=4)
 
+    def prefetch(self, address: Value, offset: Any = 0) -> None:
+        """Have a cache line brought near, into the second cache."""
+        name, kinds = "llvm.prefetch.p0", [POINTER, I32, I32, I32]
+        function = self.declared(name, ir.FunctionType(VOID, kinds))
+        read, second, data = (ir.Constant(I32, n) for n in (0, 2, 1))
+        self.builder.call(function, [self.pointer(address, offset), read, second, data])
+
     def store_away(self, value: Value, address: Value, offset: Any = 0) -> None:
         """Store past the caches, which needs whole vectors where vectors begin."""
         at = self.pointer(address, offset)

@@ -23,7 +23,7 @@ def _product(e: Emitter, a: Arguments, count: Value, h: Value, sums: Value, sums
     with e.loop(0, a.blocks) as b:
         weights = a.u + b * a.units * wide * 4
 
-        def act(function, p, b=b, weights=weights):
+        def act(function, p, _, b=b, weights=weights):
             e.call(
                 function, table + p * 8, 0, 1, a.units, 0, weights, bias + b * wide * 4, start,
                 sums + p * sums_row + b * wide * 4, sums_row, LOWEST, HIGHEST,

@@ -28,11 +28,11 @@ from npforward.kernels.native.conv import tiles
 from npforward.kernels.native.elementwise import SCRATCH_BYTES, after
 from npforward.kernels.native.emit import Emitter, Value
 from npforward.kernels.native.library import Arguments, compiled
+from npforward.kernels.native.memory import LINE
 
 # Points beside 0 and ∞, in pairs of opposite sign.  With 3/4 and 3/2 half is lost of what is lost
 # with 1 and 2.
 POINTS = {2: (1.0,), 4: (0.75, 1.5)}
-LINE = 64  # bytes of a cache line
 
 
 @functools.cache
@@ -215,7 +215,7 @@ def _emit(m: int, e: Emitter, a: Arguments, task: Value, scratch: Value) -> None
         source, to = v + plane * v_plane, made + plane * made_plane + (b - first_block) * wide
 
         def block_of(many: int, weights=weights, source=source, to=to):
-            def act(function, p):
+            def act(function, p, _):
                 e.call(
                     function, source + p * v_row, v_row, a.depth, weights, to + p * made_row,
                     made_row,
