@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -102,6 +101,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     "There are: 'conv1', 'dense'."
     """
     known = [str(k) for k in known]
+    import difflib  # late: it is wanted for misspelt names alone
+
     close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.6)
     if close:
         return f"Did you mean {' or '.join(map(repr, close))}?"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,7 +87,7 @@ def whole_file(path: Path | str) -> Iterator[Path]:
     ['a.txt']
     """
     path = Path(path)
-    temporary = path.with_name(f".{secrets.token_hex(6)}.partial")
+    temporary = path.with_name(f".{os.urandom(6).hex()}.partial")
     try:
         if path.exists() and not path.is_file():  # a folder, or a device that must not be replaced
             raise CannotWrite(f"{path}: cannot be written: it exists and is not an ordinary file.")
@@ -120,7 +119,7 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
     ['a.txt']
     """
     path = Path(path)
-    temporary = path / f".{secrets.token_hex(6)}.partial"
+    temporary = path / f".{os.urandom(6).hex()}.partial"
     try:
         path.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()

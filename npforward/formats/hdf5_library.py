@@ -26,7 +26,6 @@ import importlib.util
 import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 import weakref
@@ -126,7 +125,7 @@ class Process:
     """Where the library runs: started when it is needed, and again when a file has killed it."""
 
     def __init__(self) -> None:
-        self.process: subprocess.Popen | None = None
+        self.process: Any = None  # of `subprocess`, which few files need
         self.bounds: tuple[int, int] = (0, 0)  # bytes of memory, seconds for each question
         self.holds: Callable[[], Library | None] = _nothing  # the file that it has, if still used
         self.lock = threading.Lock()
@@ -148,6 +147,8 @@ class Process:
             return self._exchange(library, question, b"", into)
 
     def _start(self, bounds: tuple[int, int], library: Library) -> None:
+        import subprocess
+
         kept = {key: value for key, value in os.environ.items() if not key.startswith("HDF5_")}
         try:
             # The other process is isolated (-I) and has no other way to find them.

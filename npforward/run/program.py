@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import statistics
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -264,7 +263,7 @@ class Program:
                     start = time.perf_counter()
                     workers.run(at, 1, self.scratch, call.tasks <= 1)
                     times.append(time.perf_counter() - start)
-                found.append(statistics.median(times))
+                found.append(float(np.median(times)))
         return found
 
 

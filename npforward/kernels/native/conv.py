@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from typing import TYPE_CHECKING
 
 from npforward.kernels.native import tile
 from npforward.kernels.native.elementwise import SCRATCH_BYTES, after
-from npforward.kernels.native.emit import Emitter, Value
 from npforward.kernels.native.library import Arguments, compiled
 from npforward.kernels.native.memory import LINE
+
+if TYPE_CHECKING:
+    from npforward.kernels.native.emit import Emitter, Value
 
 # Numbers that are summed at a time: few enough that a sum of sums is as exact as Keras's own.
 SUMMED = 128

@@ -9,10 +9,13 @@ that they have just made.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from npforward.kernels.native import functions, tile
-from npforward.kernels.native.emit import F32, VOID, Emitter, Value
 from npforward.kernels.native.library import Arguments, called, compiled
+
+if TYPE_CHECKING:
+    from npforward.kernels.native.emit import Emitter, Value
 
 PIECE = 2048  # numbers
 PIECES = 16  # that a chain may keep in scratch memory; three more spread numbers over rows
@@ -27,7 +30,7 @@ STEP = ("function", "to", "to_kind", "a", "a_kind", "b", "b_kind", "c", "c_kind"
 # or in scratch memory.  What a kernel has just made, the chain that follows may find as MADE.
 WHOLE, ROW, SCRATCH, IMAGE, MADE, COLUMN, SCRATCH_COLUMN = range(7)
 
-Function = Callable[..., Value]
+Function = Callable[..., Any]
 FUNCTIONS: dict[str, tuple[int, Function]] = {}  # by name: how many arguments, what to emit
 
 
@@ -369,7 +372,7 @@ def _emit_row_function(e: Emitter, name: str):
         rows, columns, to, source, step = args
         many = LANES // e.width
         whole = columns - columns % LANES
-        count = Value(e, e.builder.sitofp(columns.ir, F32))
+        count = e.real_of(columns)
         with e.loop(0, rows) as r:
             row = source + r * step
             parts = [e.var(e.real(start)) for _ in range(many)]
@@ -482,7 +485,7 @@ def after(
         high = PIECE // (4 * e.width)
         with e.loop(0, rows, high) as r:
             e.call_address(
-                a.chain, VOID, a.table, a.steps, first + r, e.smaller(rows - r, high), columns,
+                a.chain, e.void, a.table, a.steps, first + r, e.smaller(rows - r, high), columns,
                 row_bytes, column, 1, made + r * made_bytes, made_bytes, scratch,
             )  # fmt: skip
 
@@ -503,7 +506,7 @@ def elementwise(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
             columns = e.smaller(a.columns - column, PIECE)
             columns = e.smaller(a.numbers - row * a.columns - column, columns)
             e.call_address(
-                a.chain, VOID, a.table, a.steps, row, rows, columns, a.columns * 4, column * 4,
+                a.chain, e.void, a.table, a.steps, row, rows, columns, a.columns * 4, column * 4,
                 a.image, 0, 0, scratch,
             )  # fmt: skip
 

@@ -10,6 +10,7 @@ Addresses are integers of 64 bits, sizes and offsets are in bytes unless said ot
 from __future__ import annotations
 
 import contextlib
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -124,6 +125,9 @@ class Variable:
 class Emitter:
     """Emits one function.  `lanes` is 1 within a loop's remainder: the same body for one number."""
 
+    # Kernels do not import LLVM: most programs only run what was compiled before.
+    void, i64 = VOID, I64
+
     def __init__(
         self, module: ir.Module, function: ir.Function, width: int, registers: int
     ) -> None:
@@ -221,10 +225,40 @@ class Emitter:
     def as_float(self, n: Value) -> Value:
         return Value(self, self.builder.sitofp(n.ir, self.vector))
 
+    def real_of(self, n: Value) -> Value:
+        """A 64-bit integer as one float32 number."""
+        return Value(self, self.builder.sitofp(n.ir, F32))
+
     def shifted(self, n: Value, left: int) -> Value:
         """Integers times two to the power of `left`; if that is negative, rounded down."""
         shift = self.builder.shl if left >= 0 else self.builder.ashr
         return Value(self, shift(n.ir, self._constant(n.ir.type, abs(left))))
+
+    # ---- what several threads share -----------------------------------------------------------
+
+    def _word(self, address: Value, offset: int) -> ir.Value:
+        return self.builder.inttoptr((address + offset).ir, I64.as_pointer())
+
+    def load_atomic(self, address: Value, offset: int = 0) -> Value:
+        return Value(self, self.builder.load_atomic(self._word(address, offset), "seq_cst", 8))
+
+    def store_atomic(self, n: Any, address: Value, offset: int = 0) -> None:
+        word = self._word(address, offset)
+        self.builder.store_atomic(self.integer(n).ir, word, "seq_cst", 8)
+
+    def add_atomic(self, n: Any, address: Value, offset: int = 0) -> Value:
+        """Add to a number that all threads see; gives what it was."""
+        word = self._word(address, offset)
+        return Value(self, self.builder.atomic_rmw("add", word, self.integer(n).ir, "seq_cst"))
+
+    def pause(self) -> None:
+        """Tell the processor that this is a loop of waiting."""
+        if platform.machine().lower() in ("x86_64", "amd64"):
+            kind = ir.FunctionType(VOID, [])
+            self.builder.call(self.declared("llvm.x86.sse2.pause", kind), [])
+        elif platform.machine().lower() in ("aarch64", "arm64"):
+            hint = self.declared("llvm.aarch64.hint", ir.FunctionType(VOID, [I32]))
+            self.builder.call(hint, [ir.Constant(I32, 1)])
 
     # ---- memory -------------------------------------------------------------------------------
 

@@ -7,8 +7,11 @@ fits of the float64 function, rounded to float32.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from npforward.kernels.native.emit import Emitter, Value
+if TYPE_CHECKING:
+    from npforward.kernels.native.emit import Emitter, Value
+
 
 # ln 2 in two parts, the first of so few bits that its products with |n| < 256 are exact.
 LN2, LN2_REST = 0.693359375, -2.12194440054690583e-4

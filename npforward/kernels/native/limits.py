@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from npforward.kernels.native.emit import Emitter, Value
+from typing import TYPE_CHECKING
+
 from npforward.kernels.native.library import Arguments, compiled
+
+if TYPE_CHECKING:
+    from npforward.kernels.native.emit import Emitter, Value
 
 
 def sums(registers: int) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from npforward.kernels.native import functions, tile
 from npforward.kernels.native.conv import HIGHEST, LOWEST, tiles
-from npforward.kernels.native.emit import Emitter, Value
 from npforward.kernels.native.library import Arguments, compiled
+
+if TYPE_CHECKING:
+    from npforward.kernels.native.emit import Emitter, Value
 
 SAMPLES = 12  # of a task, at most: whole tiles of the widths that there are
 RECURRENT = (

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from npforward.kernels.native import functions
 from npforward.kernels.native.elementwise import after
-from npforward.kernels.native.emit import F32, Emitter, Value, Variable
 from npforward.kernels.native.library import Arguments, compiled
 
+if TYPE_CHECKING:
+    from npforward.kernels.native.emit import Emitter, Value, Variable
+
+    Sums = Sequence[Sequence[Variable]]
+
 PIXELS = 4  # of a depthwise convolution that are made at once
-Sums = Sequence[Sequence[Variable]]
 GEOMETRY = "row_length rows row_taps columns column_taps"
 
 
@@ -52,7 +56,7 @@ def pool(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
     with e.loop(first, e.smaller(first + a.band, a.pixels)) as pixel:
         count = taps(e, a, pixel, x, scratch)
         y = a.y + (image * a.pixels + pixel) * a.channels * 4
-        number = Value(e, e.builder.sitofp(count.ir, F32))
+        number = e.real_of(count)
 
         def passed(join, end, count=count, y=y) -> None:
             for at, many in groups_of_vectors(e, a.channels, 4):

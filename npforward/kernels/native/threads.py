@@ -11,17 +11,17 @@ from __future__ import annotations
 import atexit
 import ctypes
 import os
-import platform
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from llvmlite import ir
 
-from npforward.kernels.native.emit import I32, I64, VOID, Emitter, Value
 from npforward.kernels.native.library import Library, called
 from npforward.kernels.native.memory import LINE, aligned
+
+if TYPE_CHECKING:
+    from npforward.kernels.native.emit import Emitter, Value
 
 # An entry of a program: a kernel, the table of its arguments, its tasks, and two counters: of
 # tasks taken and tasks done.
@@ -41,32 +41,6 @@ def _at(name: str) -> int:
     return LINE * SHARED.index(name)
 
 
-def _atomic(e: Emitter, operation: str, address: Value, offset: int, n: int) -> Value:
-    """Change a number that all threads see; gives what it was."""
-    at = e.builder.inttoptr((address + offset).ir, I64.as_pointer())
-    return Value(e, e.builder.atomic_rmw(operation, at, e.integer(n).ir, "seq_cst"))
-
-
-def _read(e: Emitter, address: Value, offset: int) -> Value:
-    at = e.builder.inttoptr((address + offset).ir, I64.as_pointer())
-    return Value(e, e.builder.load_atomic(at, "seq_cst", 8))
-
-
-def _write(e: Emitter, n: Any, address: Value, offset: int) -> None:
-    at = e.builder.inttoptr((address + offset).ir, I64.as_pointer())
-    e.builder.store_atomic(e.integer(n).ir, at, "seq_cst", 8)
-
-
-def _pause(e: Emitter) -> None:
-    """Tell the processor that this is a loop of waiting."""
-    if platform.machine().lower() in ("x86_64", "amd64"):
-        kind = ir.FunctionType(VOID, [])
-        e.builder.call(e.declared("llvm.x86.sse2.pause", kind), [])
-    elif platform.machine().lower() in ("aarch64", "arm64"):
-        hint = e.declared("llvm.aarch64.hint", ir.FunctionType(VOID, [I32]))
-        e.builder.call(hint, [ir.Constant(I32, 1)])
-
-
 def _wait_until(e: Emitter, shared: Value, reached) -> None:
     looks = e.var(0)
     with e.forever() as leave_if:
@@ -74,9 +48,9 @@ def _wait_until(e: Emitter, shared: Value, reached) -> None:
         looks.set(looks.value + 1)
         with e.either(looks.value < SPINS) as (early, late):
             with early:
-                _pause(e)
+                e.pause()
             with late:
-                e.call_address(e.load_int(shared, _at("yield_")), I64)
+                e.call_address(e.load_int(shared, _at("yield_")), e.i64)
 
 
 @called(5)
@@ -90,19 +64,20 @@ def steps(e: Emitter, program, length, scratch, shared, helper) -> None:
             with many:
                 mine = e.var(0)
                 with e.forever() as leave_if:
-                    task = _atomic(e, "add", entry, taken, 1)
+                    task = e.add_atomic(1, entry, taken)
                     leave_if(task >= tasks)
-                    e.call_address(kernel, VOID, arguments, task, scratch)
+                    e.call_address(kernel, e.void, arguments, task, scratch)
                     mine.set(mine.value + 1)
-                at = e.builder.inttoptr((entry + done).ir, I64.as_pointer())
-                e.builder.atomic_rmw("add", at, mine.value.ir, "seq_cst")
+                e.add_atomic(mine.value, entry, done)
             with one, e.when(helper.equals(0) | helper.equals(2)):
                 with e.loop(0, tasks) as task:
-                    e.call_address(kernel, VOID, arguments, task, scratch)
+                    e.call_address(kernel, e.void, arguments, task, scratch)
                 with e.when(helper.equals(0)):
-                    _write(e, tasks, entry, done)
+                    e.store_atomic(tasks, entry, done)
         with e.when(helper < 2):
-            _wait_until(e, shared, lambda entry=entry, tasks=tasks: _read(e, entry, done) >= tasks)
+            _wait_until(
+                e, shared, lambda entry=entry, tasks=tasks: e.load_atomic(entry, done) >= tasks
+            )
 
 
 @called(5)
@@ -113,20 +88,20 @@ def run(e: Emitter, program, length, scratch, shared, walk) -> None:
         e.store_int(0, entry, 24)
         e.store_int(0, entry, 32)
     e.store_int(length, shared, _at("length"))
-    _write(e, program, shared, _at("program"))
-    _atomic(e, "add", shared, _at("turn"), 1)
-    with e.when(_read(e, shared, _at("sleeping")) > 0):
+    e.store_atomic(program, shared, _at("program"))
+    e.add_atomic(1, shared, _at("turn"))
+    with e.when(e.load_atomic(shared, _at("sleeping")) > 0):
         mutex, condition = (e.load_int(shared, _at(name)) for name in ("mutex", "condition"))
-        e.call_address(e.load_int(shared, _at("lock")), I64, mutex)
-        e.call_address(e.load_int(shared, _at("wake")), I64, condition)
-        e.call_address(e.load_int(shared, _at("unlock")), I64, mutex)
-    e.call_address(walk, VOID, program, length, scratch, shared, 0)
-    _write(e, 0, shared, _at("program"))
+        e.call_address(e.load_int(shared, _at("lock")), e.i64, mutex)
+        e.call_address(e.load_int(shared, _at("wake")), e.i64, condition)
+        e.call_address(e.load_int(shared, _at("unlock")), e.i64, mutex)
+    e.call_address(walk, e.void, program, length, scratch, shared, 0)
+    e.store_atomic(0, shared, _at("program"))
     # Whoever entered may still look at the program's counters.
     _wait_until(
         e,
         shared,
-        lambda: _read(e, shared, _at("left")) >= _read(e, shared, _at("entered")),
+        lambda: e.load_atomic(shared, _at("left")) >= e.load_atomic(shared, _at("entered")),
     )
 
 
@@ -138,33 +113,33 @@ def serve(e: Emitter, scratch, shared, walk, patience) -> None:
     with e.forever() as leave_if:
         looks = e.var(0)
         with e.forever() as go_on_if:
-            new = _read(e, shared, _at("turn"))
+            new = e.load_atomic(shared, _at("turn"))
             go_on_if(new > seen.value)
             looks.set(looks.value + 1)
             with e.either(looks.value < patience) as (early, late):
                 with early:
-                    _pause(e)
+                    e.pause()
                     with e.when((looks.value % SPINS).equals(0)):  # whoever waits goes first
-                        e.call_address(e.load_int(shared, _at("yield_")), I64)
+                        e.call_address(e.load_int(shared, _at("yield_")), e.i64)
                 with late:
-                    e.call_address(e.load_int(shared, _at("lock")), I64, mutex)
-                    _atomic(e, "add", shared, _at("sleeping"), 1)
+                    e.call_address(e.load_int(shared, _at("lock")), e.i64, mutex)
+                    e.add_atomic(1, shared, _at("sleeping"))
                     with e.forever() as awake_if:
-                        awake_if(_read(e, shared, _at("turn")) > seen.value)
+                        awake_if(e.load_atomic(shared, _at("turn")) > seen.value)
                         # Windows's own function has two arguments more.
                         e.call_address(
-                            e.load_int(shared, _at("wait")), I64, condition, mutex, 0xFFFFFFFF, 0
+                            e.load_int(shared, _at("wait")), e.i64, condition, mutex, 0xFFFFFFFF, 0
                         )
-                    _atomic(e, "sub", shared, _at("sleeping"), 1)
-                    e.call_address(e.load_int(shared, _at("unlock")), I64, mutex)
-        seen.set(_read(e, shared, _at("turn")))
-        leave_if(_read(e, shared, _at("ended")) > 0)
-        _atomic(e, "add", shared, _at("entered"), 1)
-        program = _read(e, shared, _at("program"))
+                    e.add_atomic(-1, shared, _at("sleeping"))
+                    e.call_address(e.load_int(shared, _at("unlock")), e.i64, mutex)
+        seen.set(e.load_atomic(shared, _at("turn")))
+        leave_if(e.load_atomic(shared, _at("ended")) > 0)
+        e.add_atomic(1, shared, _at("entered"))
+        program = e.load_atomic(shared, _at("program"))
         with e.when(program > 0):
             length = e.load_int(shared, _at("length"))
-            e.call_address(walk, VOID, program, length, scratch, shared, 1)
-        _atomic(e, "add", shared, _at("left"), 1)
+            e.call_address(walk, e.void, program, length, scratch, shared, 1)
+        e.add_atomic(1, shared, _at("left"))
 
 
 TEAM = (steps, run, serve)  # what programs are run by

@@ -16,10 +16,13 @@ multiply-adds, and needs no copy of the input.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from llvmlite import ir
+if TYPE_CHECKING:
+    from llvmlite import ir
 
-from npforward.kernels.native.emit import Emitter, Value
+    from npforward.kernels.native.emit import Emitter, Value
+
 
 UNROLL = 4
 

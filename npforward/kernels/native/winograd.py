@@ -20,15 +20,18 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from npforward.kernels.native import tile
 from npforward.kernels.native.conv import tiles
 from npforward.kernels.native.elementwise import SCRATCH_BYTES, after
-from npforward.kernels.native.emit import Emitter, Value
 from npforward.kernels.native.library import Arguments, compiled
 from npforward.kernels.native.memory import LINE
+
+if TYPE_CHECKING:
+    from npforward.kernels.native.emit import Emitter, Value
 
 # Points beside 0 and ∞, in pairs of opposite sign.  With 3/4 and 3/2 half is lost of what is lost
 # with 1 and 2.
