@@ -1049,7 +1049,8 @@ class Lowering:
         if plan.swapped:
             a, b = b, a
         rows, columns, depth = plan.rows, plan.columns, plan.depth
-        band = _even(rows, 8 * self.pixels, self.pixels)
+        # Each band lays out the second matrix anew: long bands where there are enough of them.
+        band = _even(rows, (8 if plan.count < TASKS else 32) * self.pixels, self.pixels)
         bands = -(-rows // band)
         wide = self.vectors * self.width
         self.add(
