@@ -1,0 +1,111 @@
+"""Loops over time that have a kernel of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from npforward import ops
+from npforward.kernels.native import recurrent as loops
+from npforward.kernels.native.memory import aligned
+from npforward.ops.scan import SCAN
+from npforward.run.fusion import recurrent
+from npforward.run.lowering.making import (
+    SERIAL,
+    Lowering,
+    Recorded,
+    Weight,
+    array_of,
+    rule,
+    strides_of,
+)
+from npforward.run.program import At, Constant
+from npforward.tape import Step
+
+TILES = 1  # of samples that go through a loop together
+
+
+# ---- for which steps the rules hold ----------------------------------------------------------
+
+
+def _fits_scan(r: Recorded, step: Step) -> bool:
+    keep = [out in r.wanted or bool(r.users.get(out)) for out in step.outs]
+    rule = recurrent(step, SCAN.keeping(step.options, keep))
+    if rule is None:
+        return False
+    n = len(step.options["program"].state)
+    captured = step.args[n + 1 :]
+    if not all(r.constant(a) for a in captured) or r.constant(step.args[n]):
+        return False
+    # Its kernel has samples first, as what the layer makes of the outputs.
+    outputs = step.out[n]
+    return outputs not in r.wanted and all(
+        (user.op is ops.transpose and tuple(user.options["axes"]) == (1, 0, 2))
+        or (user.op is ops.getitem and user.options["key"] == -1)
+        for user in r.users.get(outputs, [])
+    )
+
+
+# ---- rules -----------------------------------------------------------------------------------
+
+
+@rule(SCAN, fits=_fits_scan)
+def scan(low: Lowering, step: Step) -> None:
+    program = step.options["program"]
+    gates = 4 if len(program.state) == 2 else 3
+    lstm = gates == 4
+    n = len(program.state)
+    states, z, u = step.args[:n], step.args[n], step.args[n + 1]
+    times, samples = z.shape[:2]
+    units = u.shape[0]
+    source, strides = low.strided.get(z, (low.root(z), strides_of(z.shape)))
+    hs = step.out[n]
+    wide = low.vectors * low.width
+    blocks = -(-gates * units // wide)
+
+    def packed(weight: Weight) -> np.ndarray:
+        found = np.zeros((blocks * wide, units), np.float32)
+        found[: gates * units] = array_of(weight, u).T
+        to = aligned((blocks, units, wide))
+        to[...] = found.reshape(blocks, wide, units).transpose(0, 2, 1)
+        return to
+
+    def bias(weight: Weight) -> np.ndarray:
+        row = aligned((blocks * wide,))
+        row[:] = 0
+        if not lstm and len(step.args) > n + 2:
+            row[: gates * units] = array_of(weight, step.args[n + 2]).reshape(-1)
+        return row
+
+    each = min(samples, loops.SAMPLES)
+    work = 2 * samples * times * units * units * gates
+    if work >= SERIAL and samples > 1:
+        each = min(each, TILES * low.pixels)
+    last = list(step.out[:n])
+    arguments = {
+        "z": At(low.buffer(source)), "z_sample": strides[1], "z_time": strides[0],
+        "units": units, "blocks": blocks, "state": _state(low, states[0]),
+        "hs_sample": times * units * 4, "hs_time": units * 4, "samples": samples,
+        "times": times, "each": each, "u": low.held(packed, "gates", u, wide),
+        "bias": low.held(bias, "gates' bias", wide, gates, u, *step.args[n + 2 :]),
+    }  # fmt: skip
+    if lstm:
+        arguments["c"] = _state(low, states[1])
+    reads = [source, *(s for s in states if not low.constant(s))]
+    kernel = loops.lstm if lstm else loops.gru
+    low.add(
+        step, kernel, -(-samples // each), [*last, hs], reads, arguments, flops=work,
+        scratch=loops.scratch_bytes(units, gates, wide),
+    )  # fmt: skip
+    call = low.works[-1].call
+    call.arguments |= {"hs": low.at(hs), "h_last": low.at(last[0])}
+    if lstm:
+        call.arguments["c_last"] = low.at(last[1])
+
+
+def _state(low: Lowering, v: Any) -> Any:
+    """What a loop begins with: an array, or zeros."""
+    if not low.constant(v):
+        return low.at(v)
+    return Constant(lambda weight: np.array(array_of(weight, v), np.float32))
