@@ -222,6 +222,31 @@ def test_a_plan_is_of_the_squares_that_were_asked_for(monkeypatch):
     np.testing.assert_array_equal(model.predict(x), direct)
 
 
+def test_a_border_under_another_name_is_not_made():
+    """Layers that want no border say so with one of no width."""
+
+    def function(x, w, d):
+        x = ops.pad(x, widths=((0, 0), (0, 1), (2, 1), (0, 0)))
+        x = ops.pad(x, widths=((0, 0),) * 4)
+        y = ops.conv(x, w, strides=(2, 2), dilation=(1, 1))
+        z = ops.depthwise_conv(x, d, strides=(2, 2), dilation=(1, 1))
+        return y, z
+
+    given = normal(2, 8, 9, 5), normal(3, 3, 5, 7), normal(3, 3, 5, 1)
+    agree(function, *given, constants=(1, 2))
+    calls = lowered(function, *given, constants=(1, 2))
+    assert [call.kernel.name for call in calls] == ["conv", "depthwise"]
+
+    def seen(x, w, d):
+        x = ops.pad(x, widths=((0, 0), (0, 1), (2, 1), (0, 0)))
+        again = ops.pad(x, widths=((0, 0),) * 4)
+        flat = ops.reshape(x, shape=(2, -1))
+        return ops.conv(again, w, strides=(2, 2), dilation=(1, 1)), ops.exp(flat)
+
+    agree(seen, *given, constants=(1, 2))
+    assert "border" in [call.kernel.name for call in lowered(seen, *given, constants=(1, 2))]
+
+
 @settings(max_examples=120, deadline=None)
 @given(st.data())
 def test_transposed_convolutions_of_any_kind(data):

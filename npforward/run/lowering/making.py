@@ -679,6 +679,11 @@ class Recorded:
     def constant(self, a: Any) -> bool:
         return not isinstance(a, Var) or a in self.constants
 
+    def names(self, v: Var) -> set[Var]:
+        """The value itself, and what else it is called under the same shape."""
+        again = [s.out for s in self.users.get(v, []) if is_alias(s) and s.out.shape == v.shape]
+        return {v}.union(*map(self.names, again))
+
     def fits(self, step: Step) -> bool:
         """Whether a step can be a part of a program."""
         for v in (*step.ins, *step.outs):

@@ -44,15 +44,15 @@ class Part(NamedTuple):
 
 def _fits_pad(r: Recorded, step: Step) -> bool:
     widths = [tuple(pair) for pair in step.options["widths"]]
-    users = r.users.get(step.out, [])
     value = step.options.get("value", 0)
     if not is_number(value):
         return False
+    names = r.names(step.out)
+    users = [s for name in names for s in r.users.get(name, []) if s.out not in names]
     absorbed = (
-        step.out not in r.wanted and bool(users)
+        names.isdisjoint(r.wanted) and bool(users)
         and step.args[0].ndim in (3, 4, 5) and widths[0] == widths[-1] == (0, 0)
-        and all(absorbs(s, step.out, value) and r.holds(s)
-                for s in users)
+        and all(absorbs(s, value) and s.args[0] in names and r.holds(s) for s in users)
     )  # fmt: skip
     return absorbed or _in_space(widths, step.args[0].ndim) or fits_move(r, step)
 
@@ -146,7 +146,10 @@ def pad(low: Lowering, step: Step) -> None:
     out, x, widths = step.out, step.args[0], step.options["widths"]
     value = step.options.get("value", 0)
     users = low.users.get(out, [])
-    if out not in low.outside and users and all(absorbs(s, out, value) for s in users):
+    if out not in low.outside and users and all(
+        absorbs(s, value) and low.root(s.args[0]) is out and s.args[0].shape == out.shape
+        for s in users
+    ):  # fmt: skip
         low.borders[out] = (x, widths)
         return
     if not _in_space(widths, x.ndim):
@@ -322,9 +325,9 @@ def _in_space(widths: Sequence[tuple[int, int]], ndim: int) -> bool:
     return ndim in (3, 4) and tuple(widths[0]) == tuple(widths[-1]) == (0, 0)
 
 
-def absorbs(step: Step, padded: Var, value: float) -> bool:
-    """Whether a step can read past the edge instead of a border of `value`."""
-    if step.args[0] is not padded:
+def absorbs(step: Step, value: float) -> bool:
+    """Whether a step can read past the edge of its input instead of a border of `value`."""
+    if not isinstance(step.args[0], Var):
         return False
     if step.op in (ops.conv, ops.depthwise_conv, ops.average_pool):
         return value == 0

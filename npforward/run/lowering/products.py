@@ -354,7 +354,7 @@ def _winograd(low: Lowering, step: Step, m: int) -> None:
     (x, w), out = step.args, step.out
     inward, channels = w.shape[-2:]
     images, high, long = out.shape[:-1]
-    source, widths = low.borders.get(x, (x, ((0, 0),) * 4))
+    source, widths = low.borders.get(low.root(x), (x, ((0, 0),) * 4))
     down, across = -(-high // m), -(-long // m)
     begins = []
     for axis, count in ((1, down), (2, across)):

@@ -57,7 +57,7 @@ def _fits_pool(r: Recorded, step: Step) -> bool:
     return (
         border is not None and border.op is ops.pad and x not in r.wanted
         and [tuple(pair) for pair in border.options["widths"]] == widths
-        and all(absorbs(s, x, border.options.get("value", 0)) for s in r.users[x])
+        and all(s.args[0] is x and absorbs(s, border.options.get("value", 0)) for s in r.users[x])
         and border.args[0].dtype == np.float32
     )  # fmt: skip
 
@@ -93,7 +93,7 @@ def geometry_of(
 ) -> tuple[Var, dict[str, Any], int]:
     """Where the taps of each row and column of the output begin; with `runs`, whole rows of
     taps at once, if they lie one after another."""
-    source, widths = low.borders.get(x, (x, ((0, 0),) * len(x.shape)))
+    source, widths = low.borders.get(low.root(x), (x, ((0, 0),) * len(x.shape)))
     n = len(size)
     before = [widths[i + 1][0] for i in range(n)]
     joined = runs and dilation[-1] == 1 and widths[n] == (0, 0)
@@ -159,7 +159,7 @@ def depthwise(low: Lowering, step: Step) -> None:
         return row
 
     bands = -(-pixels // band)
-    _, widths = low.borders.get(x, (x, ((0, 0),) * x.ndim))
+    _, widths = low.borders.get(low.root(x), (x, ((0, 0),) * x.ndim))
     reach, before = (size[-1] - 1) * dilation[-1], widths[-2][0]
     inner_first = -(-before // strides[-1])
     inner_last = (source.shape[-2] + before - reach - 1) // strides[-1] + 1
