@@ -232,10 +232,15 @@ def test_a_border_under_another_name_is_not_made():
         z = ops.depthwise_conv(x, d, strides=(2, 2), dilation=(1, 1))
         return y, z
 
-    given = normal(2, 8, 9, 5), normal(3, 3, 5, 7), normal(3, 3, 5, 1)
+    given = normal(2, 8, 9, 24), normal(3, 3, 24, 7), normal(3, 3, 24, 1)
     agree(function, *given, constants=(1, 2))
     calls = lowered(function, *given, constants=(1, 2))
     assert [call.kernel.name for call in calls] == ["conv", "depthwise"]
+
+    thin = normal(2, 8, 9, 5), normal(3, 3, 5, 7), normal(3, 3, 5, 1)  # rows of taps as one
+    agree(function, *thin, constants=(1, 2))
+    calls = lowered(function, *thin, constants=(1, 2))
+    assert [call.kernel.name for call in calls] == ["border", "conv", "depthwise"]
 
     def seen(x, w, d):
         x = ops.pad(x, widths=((0, 0), (0, 1), (2, 1), (0, 0)))

@@ -7,7 +7,7 @@ from the rules together:
 recorded                              becomes
 ====================================  ============================================================
 reshape, cast to the same, no border  nothing: the same memory under another shape
-border, then convolution or pooling   one kernel: the border is not made
+border, then convolution or pooling   one kernel: the border is not made, unless channels are few
 x + c, x - c, x * c, x / c, of        one multiply-add with numbers computed in float64 from the
 constants for each channel            weights (a bias; a BatchNormalization)
 product, then such a multiply-add     the weights are scaled and the bias set instead, if nobody

@@ -26,6 +26,8 @@ from npforward.run.program import At, Call, Constant
 from npforward.tape import Step, Var
 
 MOVED = 2**13  # numbers that a task moves
+# Channels: of fewer, all taps of a row are read as one, for which the border must be there.
+THIN = 24
 
 
 class Part(NamedTuple):
@@ -329,6 +331,10 @@ def absorbs(step: Step, value: float) -> bool:
     """Whether a step can read past the edge of its input instead of a border of `value`."""
     if not isinstance(step.args[0], Var):
         return False
+    if step.op is ops.conv and step.options.get("groups", 1) == 1:
+        *_, taps, inward, _ = step.args[1].shape
+        if taps > 1 and inward < THIN:
+            return False
     if step.op in (ops.conv, ops.depthwise_conv, ops.average_pool):
         return value == 0
     return step.op is ops.max_pool and bool(value <= np.finfo(np.float32).min)
