@@ -100,9 +100,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("zzz", ["conv1", "dense"])
     "There are: 'conv1', 'dense'."
     """
-    known = [str(k) for k in known]
     import difflib  # late: it is wanted for misspelt names alone
 
+    known = [str(k) for k in known]
     close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.6)
     if close:
         return f"Did you mean {' or '.join(map(repr, close))}?"

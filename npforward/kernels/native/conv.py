@@ -83,8 +83,8 @@ def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
             with e.loop(0, taps_right, 8) as j:
                 right = e.load_int(right_from.value + j)
                 begin = e.select((down | right) < 0, a.zeros, x + down + right)
-                place = e.load_int(a.order + i * a.column_taps + j)
-                entry = scratch + q * 8 + place * a.pieces * next_run
+                order = e.load_int(a.order + i * a.column_taps + j)
+                entry = scratch + q * 8 + order * a.pieces * next_run
                 with e.loop(0, a.pieces) as piece:
                     e.store_int(begin + piece * (a.run * 4), entry + piece * next_run)
         further = right_from.value + taps_right
@@ -104,7 +104,8 @@ def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
         run_bytes = row_bytes * a.run
         row = image * a.image_rows
         direct = a.direct.equals(1) & channels.equals(vectors * e.width)
-        made = e.select(direct, a.y + (row + first) * a.y_pixel + channel, sums)
+        place = (row + first) * a.y_pixel + channel
+        made = e.select(direct, a.y + place, sums)
         made_bytes = e.select(direct, a.y_pixel, row_bytes)
         with e.loop(0, e.larger(runs, 1), a.runs_each) as run:
             some = e.smaller(runs - run, a.runs_each)
@@ -115,7 +116,6 @@ def conv(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
             low = e.select(last_runs, a.low, e.integer(LOWEST))
             high = e.select(last_runs, a.high, e.integer(HIGHEST))
             ahead = e.select(last_runs, a.ahead_count, 0) * 8
-            place = (row + first) * a.y_pixel + channel
 
             def block_of(n: int):
                 def act(function, p, pixels):

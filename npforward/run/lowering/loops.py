@@ -23,9 +23,6 @@ from npforward.run.lowering.making import (
 from npforward.run.program import At, Constant
 from npforward.tape import Step
 
-TILES = 1  # of samples that go through a loop together
-
-
 # ---- for which steps the rules hold ----------------------------------------------------------
 
 
@@ -81,7 +78,7 @@ def scan(low: Lowering, step: Step) -> None:
     each = min(samples, loops.SAMPLES)
     work = 2 * samples * times * units * units * gates
     if work >= SERIAL and samples > 1:
-        each = min(each, TILES * low.pixels)
+        each = min(each, low.pixels)
     last = list(step.out[:n])
     arguments = {
         "z": At(low.buffer(source)), "z_sample": strides[1], "z_time": strides[0],

@@ -110,12 +110,8 @@ class Row(Constant):
         if times == 1:
             return self
 
-        def make(weight: Weight) -> np.ndarray:
-            row = aligned((self.size * times,))
-            row[:] = np.tile(self.make(weight), times)
-            return row
-
-        return Row(make, size=self.size * times)
+        size = self.size * times
+        return Row(filled(size, lambda weight: np.tile(self.make(weight), times)), size=size)
 
 
 @dataclass(eq=False)
@@ -226,6 +222,10 @@ class Lowering:
     def constant(self, a: Any) -> bool:
         return not isinstance(a, Var) or a in self.constants
 
+    def bordered(self, x: Var) -> tuple[Var, Any]:
+        """Where to read a value, and the widths of the border around it that is not made."""
+        return self.borders.get(self.root(x), (x, ((0, 0),) * x.ndim))
+
     def alone(self, v: Var) -> Step | None:
         """The only step that uses a value, if nobody outside does."""
         users = self.users.get(v, [])
@@ -243,13 +243,6 @@ class Lowering:
             self.buffers[v] = made
             self.all_buffers.append(made)
         return self.buffers[v]
-
-    def output(self, out: Var) -> Buffer:
-        """Memory of what some calls make in parts."""
-        if out not in self.buffers:
-            made = self.buffers[out] = Buffer(out.size * 4, kept=out in self.outside)
-            self.all_buffers.append(made)
-        return self.buffers[out]
 
     def at(self, v: Var) -> At:
         return At(self.buffer(v))
@@ -320,23 +313,18 @@ class Lowering:
 
     def affine_row(self, affine: Affine, which: int, columns: int) -> Row:
         """The scales (0) or shifts (1) of a row as an array."""
-
-        def make(weight: Weight) -> np.ndarray:
-            row = aligned((columns,))
-            row[:] = affine.arrays(weight, columns)[which]
-            return row
-
-        return Row(make, size=columns)
+        values = filled(columns, lambda weight: affine.arrays(weight, columns)[which])
+        return Row(values, size=columns)
 
     def row(self, v: Any, columns: int) -> Row:
         """A constant as a row of so many numbers."""
+        values = filled(columns, lambda weight: array_of(weight, v).reshape(-1))
+        return Row(values, size=columns)
 
-        def make(weight: Weight) -> np.ndarray:
-            row = aligned((columns,))
-            row[:] = array_of(weight, v).reshape(-1)
-            return row
-
-        return Row(make, size=columns)
+    def bias(self, product: Product, columns: int) -> Constant:
+        """What of a later addition is folded into a product, as a row of so many numbers."""
+        values = filled(columns, lambda weight: product.shift(weight, columns))
+        return self.held(values, "bias", product)
 
     # ---- at the end ---------------------------------------------------------------------------
 
@@ -357,7 +345,7 @@ class Lowering:
         return Constant(make, lambda: tuple(map(known, key)))
 
     def program(self, kept: dict[Hashable, np.ndarray] | None = None) -> Program:
-
+        """The calls and their memory, when every step has its call."""
         place = {id(work): i for i, work in enumerate(self.works)}
         for work in self.works:
             n = place[id(work)]
@@ -606,6 +594,17 @@ def _kind(a: Any, out: Var) -> int:
 def array_of(weight: Weight, c: Any) -> np.ndarray:
     """A constant as an array."""
     return np.asarray(weight(c) if isinstance(c, Var) else c)
+
+
+def filled(columns: int, values: Callable[[Weight], Any]) -> Callable[[Weight], np.ndarray]:
+    """How to make a row of so many numbers: one value for all, or as many as there are."""
+
+    def make(weight: Weight) -> np.ndarray:
+        row = aligned((columns,))
+        row[:] = values(weight)
+        return row
+
+    return make
 
 
 def size_of(c: Any) -> int:

@@ -118,7 +118,6 @@ def arranged(low: Lowering, step: Step, parts: Sequence[Part]) -> None:
         arguments: dict[str, Any] = {
             "each": each,
             "x": At(low.buffer(x), x_offset) if isinstance(x, Var) else x,
-            "y": At(low.output(out), offset),
         }
         for i, (size, a, b) in enumerate(axes):
             arguments |= {f"size{i}": size, f"from{i}": a, f"to{i}": b}
@@ -130,6 +129,7 @@ def arranged(low: Lowering, step: Step, parts: Sequence[Part]) -> None:
         if first:
             low.maker[out] = work
             first = False
+        call.arguments["y"] = At(low.buffer(out), offset)
 
 
 @rule(ops.getitem, fits=_fits_getitem)

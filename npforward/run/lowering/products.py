@@ -108,15 +108,9 @@ def _fits_matrices(r: Recorded, step: Step) -> bool:
         return False
     if r.constant(a) or r.constant(b):
         return step.op is ops.einsum and r.constant(b) and bool(_dense_depth(step))
-    if step.op is ops.einsum:
-        parts = _equation(step)
-        if not parts[0]:
-            return False
-    else:
-        parts = _matmul_letters(step)
-        if not parts[0]:
-            return False
-    of_a, of_b, out = parts
+    of_a, of_b, out = _equation(step)
+    if not of_a:
+        return False
     plan = _as_matrices(of_a, a.shape, of_b, b.shape, out, step.out.shape)
     return plan is not None and plan.depth <= 2**14
 
@@ -149,12 +143,12 @@ def conv_transpose(low: Lowering, step: Step) -> None:
     user = low.alone(out)
     crop = None if user is None or user.args[0] is not out else crop_of(user)
     if crop is not None:
-        low.uncropped[out] = functools.partial(transposed, low, step)
+        low.uncropped[out] = functools.partial(_transposed, low, step)
         return
-    transposed(low, step, step, [0] * (out.ndim - 2))
+    _transposed(low, step, step, [0] * (out.ndim - 2))
 
 
-def transposed(low: Lowering, conv: Step, step: Step, before: Sequence[int]) -> None:
+def _transposed(low: Lowering, conv: Step, step: Step, before: Sequence[int]) -> None:
     """The output of `step` from a transposed convolution, without so many first pixels.
 
     Pixels of the output that are the stride apart, a phase, are a convolution of the input
@@ -354,7 +348,7 @@ def _winograd(low: Lowering, step: Step, m: int) -> None:
     (x, w), out = step.args, step.out
     inward, channels = w.shape[-2:]
     images, high, long = out.shape[:-1]
-    source, widths = low.borders.get(low.root(x), (x, ((0, 0),) * 4))
+    source, widths = low.bordered(x)
     down, across = -(-high // m), -(-long // m)
     begins = []
     for axis, count in ((1, down), (2, across)):
@@ -363,7 +357,7 @@ def _winograd(low: Lowering, step: Step, m: int) -> None:
         begins.append(np.where(inside, where * strides_of(source.shape)[axis], NOWHERE))
     product = Product(w, channels)
     wide = low.vectors * low.width
-    shape = [(0, i, min(wide, channels - i)) for i in range(0, channels, wide)]
+    shape = [(i, min(wide, channels - i)) for i in range(0, channels, wide)]
     depth = -(-inward // tile.UNROLL) * tile.UNROLL
     squares = down * across
     each = even(squares, SQUARES, low.pixels)
@@ -413,17 +407,12 @@ def _few_rows(
         matrix[...] = found if scale is None else found * scale
         return matrix
 
-    def bias(weight: Weight) -> np.ndarray:
-        row = aligned((channels,))
-        row[:] = product.shift(weight, channels)
-        return row
-
     sums = low.spare(parts * rows * channels * 4)
     partial = Call(
         products.few_rows,
         {
             "x": low.at(x), "x_row": depth * 4, "w": low.held(matrix, "matrix", product),
-            "bias": low.held(bias, "bias", product), "y": At(sums),
+            "bias": low.bias(product, channels), "y": At(sums),
             "y_row": channels * 4, "rows": rows,
             "depth": depth, "columns": channels, "part": part, "parts": parts,
         },
@@ -443,10 +432,7 @@ def _few_rows(
 def matrices(low: Lowering, step: Step) -> None:
     """Products of many matrices, of which neither is a constant."""
     a, b = step.args
-    if step.op is ops.matmul:
-        of_a, of_b, out = _matmul_letters(step)
-    else:
-        of_a, of_b, out = _equation(step)
+    of_a, of_b, out = _equation(step)
     plan = _as_matrices(of_a, a.shape, of_b, b.shape, out, step.out.shape)
     assert plan is not None, "fits() lets no other pass"
     if plan.swapped:
@@ -514,12 +500,10 @@ def _packed(
              columns // width, block.first * pieces, block.runs * pieces)
         )  # fmt: skip
         at += size
-    table = np.array(entries, np.int64).view(_Holding)
-    table.holds = memory
-    return table
+    return _Holding.of(entries, memory)
 
 
-def _transformed(product: Product, weight: Weight, shape: Sequence[tuple[int, int, int]],
+def _transformed(product: Product, weight: Weight, shape: Sequence[tuple[int, int]],
                  depth: int, m: int, width: int) -> np.ndarray:  # fmt: skip
     """The table of blocks of a convolution by squares, its weights transformed in float64."""
     w = array_of(weight, product.weights).astype(np.float64)
@@ -537,12 +521,12 @@ def _transformed(product: Product, weight: Weight, shape: Sequence[tuple[int, in
         for i, j in itertools.product(range(3), repeat=2):
             u[places[i], places[j]][:, lost] = w[i, j][:, lost] / (factors[i] * factors[j])
     u = u.reshape(-1, inward, channels)
-    wide = [-(-count // width) * width for _, _, count in shape]
+    wide = [-(-count // width) * width for _, count in shape]
     rows = len(u) * depth + 2
     memory = aligned((sum(wide) * rows,))
     memory[:] = 0
     entries, at = [], 0
-    for (_, first, count), columns in zip(shape, wide, strict=True):
+    for (first, count), columns in zip(shape, wide, strict=True):
         block = memory[at : at + columns * rows].reshape(rows, columns)
         here = slice(first, first + count)
         block[-2, :count], block[-1, :count] = shift[here], np.where(lost[here], np.nan, 0)
@@ -552,15 +536,19 @@ def _transformed(product: Product, weight: Weight, shape: Sequence[tuple[int, in
             (address, address + (rows - 2) * columns * 4, first * 4, count, columns // width)
         )
         at += columns * rows
-    table = np.array(entries, np.int64).view(_Holding)
-    table.holds = memory
-    return table
+    return _Holding.of(entries, memory)
 
 
 class _Holding(np.ndarray):
     """An array of addresses, which keeps what they point to."""
 
     holds: Any = None
+
+    @classmethod
+    def of(cls, entries: Sequence[Sequence[int]], memory: np.ndarray) -> np.ndarray:
+        table = np.array(entries, np.int64).view(cls)
+        table.holds = memory
+        return table
 
 
 def _phases(taps: int, stride: int, dilation: int, before: int) -> list[dict[int, int]]:
@@ -639,6 +627,8 @@ def _as_matrices(of_a: str, a_shape: Sequence[int], of_b: str, b_shape: Sequence
 
 def _equation(step: Step) -> tuple[str, str, str]:
     """The letters of an einsum's arguments and answer; empty where it has an ellipsis."""
+    if step.op is ops.matmul:
+        return _matmul_letters(step)
     equation = step.options["equation"].replace(" ", "")
     ins, _, out = equation.partition("->")
     parts = ins.split(",")

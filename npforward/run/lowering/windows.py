@@ -93,7 +93,7 @@ def geometry_of(
 ) -> tuple[Var, dict[str, Any], int]:
     """Where the taps of each row and column of the output begin; with `runs`, whole rows of
     taps at once, if they lie one after another."""
-    source, widths = low.borders.get(low.root(x), (x, ((0, 0),) * len(x.shape)))
+    source, widths = low.bordered(x)
     n = len(size)
     before = [widths[i + 1][0] for i in range(n)]
     joined = runs and dilation[-1] == 1 and widths[n] == (0, 0)
@@ -153,13 +153,8 @@ def depthwise(low: Lowering, step: Step) -> None:
             packed[...] = packed * scale
         return packed
 
-    def bias(weight: Weight) -> np.ndarray:
-        row = aligned((channels,))
-        row[:] = product.shift(weight, channels)
-        return row
-
     bands = -(-pixels // band)
-    _, widths = low.borders.get(low.root(x), (x, ((0, 0),) * x.ndim))
+    _, widths = low.bordered(x)
     reach, before = (size[-1] - 1) * dilation[-1], widths[-2][0]
     inner_first = -(-before // strides[-1])
     inner_last = (source.shape[-2] + before - reach - 1) // strides[-1] + 1
@@ -167,7 +162,7 @@ def depthwise(low: Lowering, step: Step) -> None:
         step, spatial.depthwise, images * bands, [step.out], [source],
         {
             **geometry, "weights": low.held(weights, "depthwise", product),
-            "bias": low.held(bias, "bias", product),
+            "bias": low.bias(product, channels),
             "channels": channels, "images": images, "pixels": pixels, "band": band,
             "bands": bands, "inner_first": inner_first, "inner_last": inner_last,
             "pixel_step": strides[-1] * channels * 4, "tap_step": dilation[-1] * channels * 4,
