@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from npforward.dtypes import differentiable
-from npforward.errors import UnsupportedOption
+from npforward.errors import NotDifferentiable, UnsupportedOption
 from npforward.limits import Limits
 
 OPS: dict[str, Any] = {}  # by name; an Op is made and entered by `ops.registry`
@@ -130,26 +130,30 @@ class Tape:
 
 
 def backward(
-    steps: Sequence[Step],
-    values: Mapping[Var, np.ndarray],
-    seeds: Mapping[Var, np.ndarray],
+    tape: Tape,
+    seeds: Mapping[Var, Any],
     wanted: Iterable[Var],
-) -> dict[Var, np.ndarray]:
-    """The gradients of sum(seed * value) for the `wanted` Vars, by walking `steps` backwards.
+    steps: Sequence[Step] | None = None,
+) -> tuple[dict[Var, Any], dict[Var, NotDifferentiable]]:
+    """Record the gradients of sum(seed * value), by walking what was recorded backwards.
+
+    What comes of it are more steps of the same tape: they are run, fused and freed like others.
 
     Parameters
     ----------
-    steps, values
-        What was recorded, in order, and the value of every Var in it.
+    tape
+        What they are recorded on.
     seeds, wanted
         Where the walk starts, with the gradient of the result for these Vars; and where to: only
         the paths to these are walked.
+    steps
+        What is walked; without it all steps of the tape.
 
     Returns
     -------
-    dict
-        Var -> gradient, of the Var's shape and dtype.  A wanted Var that the seeds do not depend
-        on gets zeros.
+    dict, dict
+        Var -> gradient, of the Var's shape and dtype, for all Vars on the paths; and Var -> why it
+        has none though the result depends on it: whole numbers lie between, or an op without.
 
     Examples
     --------
@@ -157,35 +161,42 @@ def backward(
     >>> tape = Tape()
     >>> x = tape.var((2,), "float64")
     >>> y = ops.square(x)
-    >>> a = np.array([1.0, 3.0])
-    >>> backward(tape.steps, {x: a, y: a * a}, {y: np.ones(2)}, [x])[x]
-    array([2., 6.])
+    >>> gradients, without = backward(tape, {y: np.ones(2)}, [x])
+    >>> gradients[x], [step.op.__name__ for step in tape.steps]
+    (Var(2 float64), ['square', 'multiply', 'multiply'])
     """
-    wanted = list(wanted)
-    leads = set(wanted)  # Vars that depend on a wanted one
+    steps = tuple(tape.steps if steps is None else steps)
+    goals = set(wanted)
+    leads = set(goals)  # Vars that depend on a wanted one
     for step in steps:
         if any(a in leads for a in step.ins):
             leads.update(step.outs)
-    grads = dict(seeds)
+    grads, without, scope = dict(seeds), dict[Var, NotDifferentiable](), tape.scope
+    broken: set[Var] = set()  # what a path to has no derivative, though there should be one
     for step in reversed(steps):
         gs = [grads.get(out) for out in step.outs]
-        if all(g is None for g in gs) or not any(a in leads for a in step.ins):
+        cut_off = next((without[out] for out in step.outs if out in without), None)
+        if cut_off is None and all(g is None for g in gs):
             continue
-        filled = tuple(
-            np.zeros(o.shape, o.dtype) if g is None else g
-            for g, o in zip(gs, step.outs, strict=True)
-        )
-        many = isinstance(step.out, tuple)
-        g = filled if many else filled[0]
-        y = tuple(values[o] for o in step.outs) if many else values[step.out]
-        args = tuple(values[a] if isinstance(a, Var) else a for a in step.args)
-        paths = [
-            i
-            for i, a in enumerate(step.args)
-            if isinstance(a, Var) and a in leads and differentiable(a.dtype)
-        ]
-        parts = step.op.pulls(paths, g, y, args, step.options)
-        for i, part in zip(paths, parts, strict=True):
-            a = step.args[i]
-            grads[a] = grads[a] + part if a in grads else part
-    return {v: grads[v] if v in grads else np.zeros(v.shape, v.dtype) for v in wanted}
+        tape.scope, paths = step.scope, []
+        smooth = any(differentiable(out.dtype) for out in step.outs)
+        for i, a in enumerate(step.args):
+            if not (isinstance(a, Var) and a in leads):
+                continue
+            why = step.op.without(step, i)
+            if why is None:
+                paths.append(i)
+            if why is not None and (cut_off is None or differentiable(a.dtype)):
+                where = f"layer {step.scope!r}: " if step.scope else ""
+                without.setdefault(a, NotDifferentiable(where + why))
+            elif cut_off is not None:
+                without.setdefault(a, cut_off)
+            if differentiable(a.dtype) and (broken & set(step.outs) or (why and smooth)):
+                broken.add(a)
+        if any(g is not None for g in gs):
+            for a, part in step.op.back(step, paths, gs, goals):
+                whole = a in {*step.outs} or a not in grads  # of an inner value, or a first part
+                grads[a] = part if whole else grads[a] + part
+    tape.scope = scope
+    found = {v: g for v, g in grads.items() if v not in broken}
+    return found, {v: why for v, why in without.items() if v not in found}

@@ -5,13 +5,14 @@ import re
 import numpy as np
 import pytest
 from cases import Case, case_names
+from walking import replayed, walked_back
 
 import npforward as npf
 from npforward.addresses import layer_part
 from npforward.dtypes import floating
 from npforward.errors import NotDifferentiable
 from npforward.model import Model
-from npforward.tape import Var, backward
+from npforward.tape import Var
 from npforward.verify import difference
 
 CASES = case_names()
@@ -87,9 +88,9 @@ def test_gradient_of_layer_is_that_of_finite_differences(name):
     given = [*wanted, *(first for first, _ in recording.tape.states.values())]
     if WITHOUT.search(name):
         with pytest.raises(NotDifferentiable):
-            backward(recording.tape.steps, values, {y: seed}, wanted)
+            walked_back(recording.tape, values, {y: seed}, wanted)
         return
-    grads = backward(recording.tape.steps, values, {y: seed}, wanted)
+    grads = walked_back(recording.tape, values, {y: seed}, wanted)
     moving = [v for v in wanted if floating(v.dtype) and not _numbers_groups(model, recording, v)]
     along = {v: rng.normal(size=v.shape) for v in moving}
 
@@ -123,10 +124,4 @@ def _values(model, recording, inputs):
 
 
 def _replay(recording, start):
-    values = dict(start)
-    with np.errstate(all="ignore"):
-        for step in recording.tape.steps:
-            args = [values[a] if isinstance(a, Var) else a for a in step.args]
-            y = step.op.value(*args)(*args, **step.options)
-            values.update(zip(step.outs, y if isinstance(step.out, tuple) else (y,), strict=True))
-    return values
+    return replayed(recording.tape.steps, start)

@@ -5,11 +5,12 @@ import sys
 
 import numpy as np
 import pytest
+from walking import walked_back
 
 from npforward import ops
 from npforward.dtypes import differentiable, floating
 from npforward.errors import NotDifferentiable, UnsupportedOption
-from npforward.tape import OPS, Tape, Var, backward
+from npforward.tape import OPS, Tape, Var
 
 rng = np.random.default_rng(7)
 
@@ -60,6 +61,10 @@ EXAMPLES = {
     "logical_or": [c(x(3) > 0, x(3, 1) > 0)],
     "logical_not": [c(x(3) > 0)],
     "any": [c(x(3, 4) > 1.9, axis=-1), c(x(3, 4) > 1.9, axis=0, keepdims=True)],
+    "take_dx": [
+        c(x(2, 2, 3), np.array([[0, 3], [3, 1]]), axis=0, size=4),
+        c(x(2, 3), np.array([2, 0, 2]), axis=1, size=4),
+    ],
     "take": [c(x(4, 3), np.array([[0, 3], [3, 1]]), axis=0), c(x(2, 4), np.array([2]), axis=1)],
     "einsum": [
         c(x(2, 3, 4), x(4, 5), equation="abc,cd->abd"),
@@ -87,10 +92,15 @@ EXAMPLES = {
     "squeeze": [c(x(2, 1, 3, 1)), c(x(2, 1, 3, 1), axis=-1), c(x(1, 1, 3), axis=(0, 1))],
     "concatenate": [c(x(2, 3), x(2, 1), axis=-1), c(x(2, 3), x(1, 3), x(2, 3), axis=0)],
     "pad": [c(x(2, 3), widths=((1, 0), (2, 1))), c(x(2, 3), widths=((0, 0), (0, 1)), value=-1.0)],
+    "put_back": [
+        c(x(2), key=(slice(1, None, 2), 3), shape=(4, 5)),
+        c(x(3, 5), key=np.array([0, 0, 2]), shape=(4, 5)),
+    ],
     "getitem": [c(x(4, 5), key=(slice(1, None, 2), 3)), c(x(4, 5), key=np.array([0, 0, 2]))],
     "repeat": [c(x(2, 3), repeats=3, axis=1)],
     "flip": [c(x(2, 3), axis=1)],
     "matmul": [c(x(2, 3, 4), x(4, 5)), c(x(2, 3, 4), x(2, 4, 5))],
+    "dense_dw": [c(x(3, 4), x(3, 2)), c(x(2, 3, 4), x(2, 3, 5))],
     "dense": [c(x(3, 4), x(4, 2)), c(x(2, 3, 4), x(4, 2))],
     "interpolate": [c(x(2, 4, 3), axis=1, before=BEFORE, after=AFTER, share=SHARE)],
     "frames": [c(x(2, 9), length=4, step=2), c(x(7), length=7, step=3)],
@@ -101,6 +111,10 @@ EXAMPLES = {
     "round": [c(x(3, 4))],
     "resample": [c(x(2, 4, 3), axis=1, index=INDEX, weight=WEIGHT)],
     "arctan2": [c(x(3, 4), x(4))],
+    "conv_dw": [
+        c(x(2, 5, 6, 4), x(2, 2, 4, 6), size=(2, 2), strides=(2, 1), dilation=(2, 2), groups=2),
+        c(x(1, 4, 3), x(1, 3, 2), size=(2,), strides=(1,), dilation=(1,)),
+    ],
     "conv": [
         c(x(2, 6, 5, 3), x(3, 2, 3, 4), strides=ONES, dilation=ONES),
         c(x(1, 9, 4), x(3, 2, 6), strides=(2,), dilation=(2,), groups=2),
@@ -116,6 +130,12 @@ EXAMPLES = {
         c(x(2, 6, 5, 3), x(3, 2, 3, 2), strides=(2, 1), dilation=(1, 2)),
         c(x(1, 7, 4), x(3, 4, 1), strides=(1,), dilation=(1,)),
     ],
+    "max_pool_dx": [c(x(1, 2, 3), x(1, 2, 3), x(1, 4, 3), size=(2,), strides=(2,))],
+    "sum_pool": [
+        c(x(2, 5, 4, 3), size=(2, 2), strides=(2, 1)),
+        c(x(1, 5, 2), size=(3,), strides=(2,)),
+    ],
+    "sum_pool_dx": [c(x(2, 2, 3, 3), shape=(2, 5, 4, 3), size=(2, 2), strides=(2, 1))],
     "max_pool": [
         c(x(2, 6, 5, 3), size=(2, 3), strides=(2, 1)),
         c(x(1, 7, 2), size=(3,), strides=(2,)),
@@ -132,6 +152,10 @@ EXAMPLES = {
         c(x(3, 4), negative_slope=0.2),
     ],
     "relu6": [c(x(3, 4, low=-1.0, high=8.0))],
+    "relu_dx": [
+        c(x(3, 4), x(3, 4)),
+        c(x(3, 4), x(3, 4), negative_slope=0.2, max_value=1.5, threshold=0.3),
+    ],
     "leaky_relu": [c(x(3, 4)), c(x(3, 4), negative_slope=0.5)],
     "elu": [c(x(3, 4)), c(x(3, 4), alpha=0.3)],
     "celu": [c(x(3, 4)), c(x(3, 4), alpha=0.3)],
@@ -317,7 +341,8 @@ def several(y):
 
 
 OWN_DTYPE = {"cast", "complex_parts", "ctc_loss", "ctc_greedy", "ctc_beam_search"}
-UNDIFFERENTIABLE = {"eig", "lu_factor", "placing", "ctc_greedy", "ctc_beam_search"}
+UNDIFFERENTIABLE = {"eig", "lu_factor", "placing", "ctc_greedy", "ctc_beam_search",
+                    "max_pool_dx"}  # fmt: skip
 CONSTANT = {"stop_gradient", "finite_or_zero"}  # differentiated as if they did not depend on x
 
 
@@ -411,7 +436,7 @@ def test_vjp_agrees_with_finite_differences(name, i):
     rng = np.random.default_rng(i)
     seeds = {out: normal(out, rng) for out in several(y)}
     values = zip(several(y), several(op(*args, **options)), strict=True)
-    grads = backward(tape.steps, {**arrays, **dict(values)}, seeds, wanted)
+    grads = walked_back(tape, {**arrays, **dict(values)}, seeds, wanted)
     along = {v: normal(v, rng) for v in wanted}
 
     def moved(step):
@@ -442,7 +467,7 @@ def test_gradients_keep_the_dtype(name, i, dtype):
     values = zip(several(y), several(op(*args, **options)), strict=True)
     wanted = [v for v in arrays if floating(v.dtype)]
     seeds = {out: np.ones(out.shape, dtype) for out in several(y)}
-    grads = backward(tape.steps, {**arrays, **dict(values)}, seeds, wanted)
+    grads = walked_back(tape, {**arrays, **dict(values)}, seeds, wanted)
     for v in wanted:
         assert grads[v].dtype == dtype
         assert grads[v].shape == v.shape

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 from cases import Case, case_names
+from walking import walked_back
 
 from npforward.errors import BadFile, UnsupportedOption, WeightMismatch
 from npforward.formats import keras_config, keras_policies
 from npforward.model import Model
-from npforward.tape import backward
 
 QUANTIZED = [name for name in case_names() if "-int8-" in name or "-int4-" in name]
 
@@ -141,7 +141,7 @@ def test_quantised_layers_pass_gradients_through_the_kernel_they_stand_for():
         args = [values.get(a, a) if not isinstance(a, np.ndarray) else a for a in step.args]
         values[step.out] = step.op.value(*args)(*args, **step.options)
     seed = np.random.default_rng(0).standard_normal(y.shape, "float32")
-    (found,) = backward(recording.tape.steps, values, {y: seed}, [recording.inputs[0]]).values()
+    (found,) = walked_back(recording.tape, values, {y: seed}, [recording.inputs[0]]).values()
     kernel, scale = (model.weights[f"layer/{name}"] for name in ("kernel", "kernel_scale"))
     np.testing.assert_allclose(found, seed @ (kernel / scale).T, rtol=1e-5, atol=1e-6)
 

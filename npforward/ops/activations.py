@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from npforward import kernels
+from npforward import kernels, ops
 from npforward.ops.reduction import axes_of
 from npforward.ops.registry import op
 
@@ -28,15 +28,13 @@ def linear(x):
     return x
 
 
-def _relu_vjp(g, y, x, *, negative_slope=0.0, max_value=None, threshold=0.0):
-    inside = x > threshold
-    if max_value is not None:
-        inside &= x < max_value
-    slope = np.where(x < threshold, negative_slope, 0)
-    return (g * np.where(inside, 1, slope)).astype(g.dtype)
+def _relu_vjp(g, y, x, **options):
+    # The answer says as much as x, and is kept anyway.
+    said = not options.get("threshold") and options.get("negative_slope", 0.0) >= 0
+    return relu_dx(g, y if said else x, **options)
 
 
-@op(_relu_vjp, shape=_same)
+@op(_relu_vjp, shape=_same, in_ops=True)
 def relu(x, *, negative_slope=0.0, max_value=None, threshold=0.0):
     """max(x, 0), with Keras's slope below `threshold` and cap at `max_value`.
 
@@ -54,7 +52,22 @@ def relu(x, *, negative_slope=0.0, max_value=None, threshold=0.0):
     return y
 
 
-@op(lambda g, y, x: g * ((x > 0) & (x < 6)), shape=_same)
+@op(
+    lambda d, z, g, x, **options: relu_dx(d, x, **options),
+    lambda d, z, g, x, **options: np.zeros(x.shape, x.dtype),
+    shape=lambda g, x, **options: x.shape,
+    in_ops=True,
+)
+def relu_dx(g, x, *, negative_slope=0.0, max_value=None, threshold=0.0):
+    """The gradient of `relu`: g where x is above `threshold` and below `max_value`."""
+    inside = x > threshold
+    if max_value is not None:
+        inside = inside & (x < max_value)
+    slope = np.where(x < threshold, negative_slope, 0) if negative_slope else 0
+    return (g * np.where(inside, 1, slope)).astype(g.dtype)
+
+
+@op(lambda g, y, x: relu_dx(g, y, max_value=6.0), shape=_same, in_ops=True)
 def relu6(x):
     """min(max(x, 0), 6)"""
     return np.minimum(np.maximum(x, 0), 6)
@@ -70,7 +83,7 @@ def leaky_relu(x, *, negative_slope=0.2):
     return np.where(x > 0, x, x.dtype.type(negative_slope) * x)
 
 
-@op(lambda g, y, x: g * y * (1 - y), shape=_same, floats=True, wide=True)
+@op(lambda g, y, x: g * (y * (1 - y)), shape=_same, floats=True, wide=True, in_ops=True)
 def sigmoid(x):
     """1 / (1 + exp(-x))
 
@@ -82,13 +95,13 @@ def sigmoid(x):
     return kernels.sigmoid(x)
 
 
-@op(lambda g, y, x: g * (1 - y * y), shape=_same, floats=True, wide=True)
+@op(lambda g, y, x: g * (1 - ops.square(y)), shape=_same, floats=True, wide=True, in_ops=True)
 def tanh(x):
     """The hyperbolic tangent."""
     return np.tanh(x)
 
 
-@op(lambda g, y, x: g * kernels.sigmoid(x), shape=_same, floats=True, wide=True)
+@op(lambda g, y, x: g * sigmoid(x), shape=_same, floats=True, wide=True, in_ops=True)
 def softplus(x):
     """log(1 + exp(x))"""
     return kernels.softplus(x)
@@ -119,11 +132,11 @@ def tanh_shrink(x):
 
 
 def _silu_vjp(g, y, x):
-    s = kernels.sigmoid(x)
+    s = sigmoid(x)
     return g * (s + y * (1 - s))
 
 
-@op(_silu_vjp, shape=_same, floats=True, wide=True)
+@op(_silu_vjp, shape=_same, floats=True, wide=True, in_ops=True)
 def silu(x):
     """x sigmoid(x), also called swish"""
     return x * kernels.sigmoid(x)
@@ -173,14 +186,15 @@ def celu(x, *, alpha=1.0):
 
 def _gelu_vjp(g, y, x, *, approximate=False):
     if approximate:
-        t = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
-        slope = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
-        return g * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * slope)
-    density = np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
-    return g * (0.5 * (1 + kernels.erf(x / math.sqrt(2))) + x * density)
+        x2 = ops.square(x)
+        t = tanh(x * (x2 * (0.044715 * math.sqrt(2 / math.pi)) + math.sqrt(2 / math.pi)))
+        slope = x2 * (3 * 0.044715 * math.sqrt(2 / math.pi)) + math.sqrt(2 / math.pi)
+        return g * (0.5 * (1 + t) + 0.5 * (x * (1 - ops.square(t)) * slope))
+    density = ops.exp(ops.square(x) * -0.5) * (1 / math.sqrt(2 * math.pi))
+    return g * (0.5 * ops.erf(x * math.sqrt(0.5)) + 0.5 + x * density)
 
 
-@op(_gelu_vjp, shape=_same, floats=True, wide=True)
+@op(_gelu_vjp, shape=_same, floats=True, wide=True, in_ops=True)
 def gelu(x, *, approximate=False):
     """x Φ(x), with the normal distribution's Φ by erf, or by tanh if `approximate`"""
     kind = x.dtype.type
@@ -303,10 +317,11 @@ def _axis(axis):
 
 
 @op(
-    lambda g, y, x, *, axis=-1: y * (g - np.sum(g * y, axis=_axis(axis), keepdims=True)),
+    lambda g, y, x, *, axis=-1: y * (g - ops.sum(g * y, axis=axis, keepdims=True)),
     shape=_along_axis,
     floats=True,
     wide=True,
+    in_ops=True,
 )
 def softmax(x, *, axis=-1):
     """exp(x) / Σ exp(x) over an axis, or over several together; None is all.
@@ -324,10 +339,11 @@ def softmax(x, *, axis=-1):
 
 
 @op(
-    lambda g, y, x, *, axis=-1: g - np.exp(y) * np.sum(g, axis=_axis(axis), keepdims=True),
+    lambda g, y, x, *, axis=-1: g - ops.exp(y) * ops.sum(g, axis=axis, keepdims=True),
     shape=_along_axis,
     floats=True,
     wide=True,
+    in_ops=True,
 )
 def log_softmax(x, *, axis=-1):
     """log(softmax(x))"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from npforward import ops
 from npforward.dtypes import arithmetic, exact, floating, known, promote
 from npforward.errors import BadInput
 from npforward.ops.registry import op
@@ -17,10 +18,12 @@ def unbroadcast(g, like):
     >>> unbroadcast(np.ones((4, 3)), np.ones(3))
     array([4., 4., 4.])
     """
-    shape = np.shape(like)
-    g = g.sum(axis=tuple(range(g.ndim - len(shape))))
-    stretched = tuple(i for i, n in enumerate(shape) if n == 1 != g.shape[i])
-    return g.sum(axis=stretched, keepdims=True)
+    shape, more = np.shape(like), len(g.shape) - len(np.shape(like))
+    stretched = [i for i, n in enumerate(g.shape) if i < more or n != shape[i - more]]
+    if not stretched:
+        return g
+    total = ops.sum(g, axis=tuple(stretched))
+    return total if total.shape == shape else ops.reshape(total, shape=shape)
 
 
 def _binary(to_a, to_b, **rules):
@@ -42,28 +45,38 @@ def _binary(to_a, to_b, **rules):
     return decorate
 
 
-@op(lambda g, y, a, b: unbroadcast(g, a), lambda g, y, a, b: unbroadcast(g, b))
+@op(lambda g, y, a, b: unbroadcast(g, a), lambda g, y, a, b: unbroadcast(g, b), in_ops=True)
 def add(a, b):
     """a + b"""
     return np.add(a, b)
 
 
-@op(lambda g, y, a, b: unbroadcast(g, a), lambda g, y, a, b: unbroadcast(-g, b))
+@op(lambda g, y, a, b: unbroadcast(g, a), lambda g, y, a, b: -unbroadcast(g, b), in_ops=True)
 def subtract(a, b):
     """a - b"""
     return np.subtract(a, b)
 
 
-@op(lambda g, y, a, b: unbroadcast(g * b, a), lambda g, y, a, b: unbroadcast(g * a, b))
+@op(
+    lambda g, y, a, b: unbroadcast(g * b, a),
+    lambda g, y, a, b: unbroadcast(g * a, b),
+    in_ops=True,
+)
 def multiply(a, b):
     """a * b"""
     return np.multiply(a, b)
 
 
-@_binary(lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b, floats=True)
+@op(
+    lambda g, y, a, b: unbroadcast(g / b, a),
+    lambda g, y, a, b: -unbroadcast(g * (y / b), b),
+    floats=True,
+    in_ops=True,
+)
 def divide(a, b):
     """a / b"""
-    return np.divide(a, b)
+    with np.errstate(all="ignore"):
+        return np.divide(a, b)
 
 
 def _unless_zero(a, b):
@@ -270,7 +283,11 @@ def where(condition, a, b):
     return np.where(condition, a, b).astype(promote(a, b), copy=False)
 
 
-@op(lambda g, y, x, *, dtype: g.astype(x.dtype), dtype=lambda x, *, dtype: known(dtype))
+@op(
+    lambda g, y, x, *, dtype: cast(g, dtype=x.dtype),
+    dtype=lambda x, *, dtype: known(dtype),
+    in_ops=True,
+)
 def cast(x, *, dtype):
     """x in another dtype; a value that the dtype cannot hold becomes infinite or wraps"""
     with np.errstate(over="ignore", invalid="ignore"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from npforward import kernels
+from npforward import kernels, ops
 from npforward.ops.registry import op
 
 
@@ -23,11 +23,12 @@ def _conv_shape(x, w, *, strides, dilation, groups=1):
 
 
 @op(
-    lambda g, y, x, w, **o: kernels.conv_dx(g, w, shape=x.shape, **o),
-    lambda g, y, x, w, **o: kernels.conv_dw(x, g, size=w.shape[:-2], **o),
+    lambda g, y, x, w, **o: conv_transpose(g, w, shape=x.shape, **o),
+    lambda g, y, x, w, **o: conv_dw(x, g, size=w.shape[:-2], **o),
     shape=_conv_shape,
     floats=True,
     wide=True,
+    in_ops=True,
 )
 def conv(x, w, *, strides, dilation, groups=1):
     """Cross-correlate x with w.  (N, *space, C), (*size, C / groups, F) -> (N, *out, F)"""
@@ -35,34 +36,54 @@ def conv(x, w, *, strides, dilation, groups=1):
 
 
 @op(
-    lambda g, y, x, w, *, shape, **o: kernels.conv(g, w, **o),
-    lambda g, y, x, w, *, shape, **o: kernels.conv_dw(g, x, size=w.shape[:-2], **o),
-    shape=lambda x, w, *, shape, strides, dilation: shape,
+    lambda g, y, x, w, *, shape, **o: conv(g, w, **o),
+    lambda g, y, x, w, *, shape, **o: conv_dw(g, x, size=w.shape[:-2], **o),
+    shape=lambda x, w, *, shape, strides, dilation, groups=1: shape,
     floats=True,
     wide=True,
+    in_ops=True,
 )
-def conv_transpose(x, w, *, shape, strides, dilation):
-    """The gradient of `conv` for its input.  (N, *in, C), (*size, F, C) -> (N, *space, F)"""
-    return kernels.conv_dx(x, w, shape=shape, strides=strides, dilation=dilation)
+def conv_transpose(x, w, *, shape, strides, dilation, groups=1):
+    """The gradient of `conv` for its input.
+
+    (N, *in, C), (*size, F / groups, C) -> (N, *space, F)
+    """
+    return kernels.conv_dx(x, w, shape=shape, strides=strides, dilation=dilation, groups=groups)
 
 
-def _as_grouped(w):
-    """A depthwise kernel as that of a convolution in groups of one channel."""
-    return w.reshape(*w.shape[:-2], 1, -1)
+@op(
+    lambda d, y, x, g, *, size, **o: conv_transpose(g, d, shape=x.shape, **o),
+    lambda d, y, x, g, *, size, **o: conv(x, d, **o),
+    shape=lambda x, g, *, size, strides, dilation, groups=1: (
+        *size, x.shape[-1] // groups, g.shape[-1]
+    ),
+    floats=True,
+    wide=True,
+    in_ops=True,
+)  # fmt: skip
+def conv_dw(x, g, *, size, strides, dilation, groups=1):
+    """The gradient of `conv` for its kernel.
+
+    (N, *space, C), (N, *out, F) -> (*size, C / groups, F)
+    """
+    return kernels.conv_dw(x, g, size=size, strides=strides, dilation=dilation, groups=groups)
 
 
 def _depthwise_dx(g, y, x, w, **o):
-    return kernels.conv_dx(g, _as_grouped(w), shape=x.shape, groups=x.shape[-1], **o)
+    # As a convolution in groups of one channel.
+    grouped = ops.reshape(w, shape=(*w.shape[:-2], 1, w.shape[-2] * w.shape[-1]))
+    return conv_transpose(g, grouped, shape=x.shape, groups=x.shape[-1], **o)
 
 
 def _depthwise_dw(g, y, x, w, **o):
-    dw = kernels.conv_dw(x, g, size=w.shape[:-2], groups=x.shape[-1], **o)
-    return dw.reshape(w.shape)
+    dw = conv_dw(x, g, size=w.shape[:-2], groups=x.shape[-1], **o)
+    return ops.reshape(dw, shape=w.shape)
 
 
 @op(
     _depthwise_dx,
     _depthwise_dw,
+    in_ops=True,
     shape=lambda x, w, *, strides, dilation: (
         *_conv_shape(x, w, strides=strides, dilation=dilation)[:-1],
         w.shape[-2] * w.shape[-1],

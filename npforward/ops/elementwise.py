@@ -23,9 +23,9 @@ def _flat(g, y, x):
     return np.zeros_like(g)
 
 
-def _keeping(value, vjp, doc, name=""):
+def _keeping(value, vjp, doc, name="", **rules):
     """An op that leaves integers integers."""
-    return _unary(value, vjp, doc, name=name, floats=False)
+    return _unary(value, vjp, doc, name=name, floats=False, **rules)
 
 
 def _asking(value, doc, name=""):
@@ -40,19 +40,21 @@ def _real(x):
 
 # ------------------------------------------------------------------------ exponentials and roots
 
-exp = _unary(np.exp, lambda g, y, x: g * y, "eˣ; infinite where that overflows")
+exp = _unary(np.exp, lambda g, y, x: g * y, "eˣ; infinite where that overflows", in_ops=True)
 exp2 = _unary(np.exp2, lambda g, y, x: g * y * np.log(2).astype(g.dtype), "2ˣ")
-expm1 = _unary(np.expm1, lambda g, y, x: g * (y + 1), "eˣ - 1, exact near 0")
-log = _unary(np.log, lambda g, y, x: g / x, "The natural logarithm; -inf at 0, NaN below")
+expm1 = _unary(np.expm1, lambda g, y, x: g * (y + 1), "eˣ - 1, exact near 0", in_ops=True)
+log = _unary(
+    np.log, lambda g, y, x: g / x, "The natural logarithm; -inf at 0, NaN below", in_ops=True
+)
 log2 = _unary(np.log2, lambda g, y, x: g / (x * np.log(2).astype(x.dtype)), "log₂ x")
 log10 = _unary(np.log10, lambda g, y, x: g / (x * np.log(10).astype(x.dtype)), "log₁₀ x")
-log1p = _unary(np.log1p, lambda g, y, x: g / (1 + x), "log(1 + x), exact near 0")
-sqrt = _unary(np.sqrt, lambda g, y, x: g / (2 * y), "√x; NaN for negative numbers")
+log1p = _unary(np.log1p, lambda g, y, x: g / (1 + x), "log(1 + x), exact near 0", in_ops=True)
+sqrt = _unary(np.sqrt, lambda g, y, x: g / (2 * y), "√x; NaN for negative numbers", in_ops=True)
 cbrt = _unary(np.cbrt, lambda g, y, x: g / (3 * y * y), "The cube root", floats=False, dtype=exact)
 square = _unary(
-    np.square, lambda g, y, x: 2 * g * x, "x²", floats=False, wide=False, dtype=arithmetic
-)
-reciprocal = _unary(np.reciprocal, lambda g, y, x: -g * y * y, "1 / x")
+    np.square, lambda g, y, x: g * (2 * x), "x²", floats=False, wide=False, dtype=arithmetic,
+    in_ops=True)  # fmt: skip
+reciprocal = _unary(np.reciprocal, lambda g, y, x: -g * y * y, "1 / x", in_ops=True)
 i0 = _unary(
     lambda x: np.i0(x).astype(x.dtype),
     lambda g, y, x: g * _i1(x),
@@ -100,7 +102,7 @@ sinc = _unary(lambda x: np.sinc(x).astype(x.dtype), _sinc_vjp, "sin(πx) / (πx)
 
 # ----------------------------------------------------------------------------- signs and rounding
 
-negative = _keeping(np.negative, lambda g, y, x: -g, "-x")
+negative = _keeping(np.negative, lambda g, y, x: -g, "-x", in_ops=True)
 absolute = _unary(
     np.absolute, lambda g, y, x: g * np.sign(x), "|x|", floats=False, wide=False, dtype=_real
 )

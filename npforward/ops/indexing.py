@@ -13,35 +13,65 @@ def _sliced(x, *, key):
     return np.broadcast_to(np.empty((), bool), x.shape)[key].shape
 
 
-def _getitem_vjp(g, y, x, *, key):
-    dx = np.zeros(x.shape, g.dtype)
-    np.add.at(dx, key, g)
-    return dx
-
-
-@op(_getitem_vjp, shape=_sliced)
+@op(
+    lambda g, y, x, *, key: put_back(g, key=key, shape=x.shape),
+    shape=_sliced,
+    in_ops=True,
+)
 def getitem(x, *, key):
     """x[key], for slices, integers, None and integer arrays."""
     return x[key]
+
+
+@op(
+    lambda d, y, g, *, key, shape: getitem(d, key=key),
+    shape=lambda g, *, key, shape: shape,
+    in_ops=True,
+)
+def put_back(g, *, key, shape):
+    """The gradient of `getitem`: zeros of this shape, with g added at the key."""
+    dx = np.zeros(shape, g.dtype)
+    if any(isinstance(k, (np.ndarray, list)) for k in (key if isinstance(key, tuple) else [key])):
+        np.add.at(dx, key, g)  # a place may be named twice
+    else:
+        dx[key] = g
+    return dx
 
 
 def _taken(x, index, *, axis):
     return (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
 
 
-def _take_vjp(g, y, x, index, *, axis):
-    dx = np.zeros(x.shape, g.dtype)
-    np.add.at(dx, (slice(None),) * axis + (index,), g)
-    return dx
-
-
-@op(_take_vjp, None, shape=_taken, dtype=lambda x, index, *, axis: x.dtype)
+@op(
+    lambda g, y, x, index, *, axis: take_dx(g, index, axis=axis, size=x.shape[axis]),
+    None,
+    shape=_taken,
+    dtype=lambda x, index, *, axis: x.dtype,
+    in_ops=True,
+)
 def take(x, index, *, axis):
     """Slices of x along `axis` (counted from 0) by whole numbers; outside, an error says which."""
     if index.size and not (index.min() >= 0 and index.max() < x.shape[axis]):
         wrong = index[(index < 0) | (index >= x.shape[axis])].ravel()[0]
         raise BadInput(f"index {wrong} is not in 0 to {x.shape[axis] - 1}")
     return np.take(x, index, axis=axis)
+
+
+@op(
+    lambda d, y, g, index, *, axis, size: take(d, index, axis=axis),
+    None,
+    shape=lambda g, index, *, axis, size: (
+        *g.shape[:axis], size, *g.shape[axis + len(index.shape) :]
+    ),
+    dtype=lambda g, index, *, axis, size: g.dtype,
+    in_ops=True,
+)  # fmt: skip
+def take_dx(g, index, *, axis, size):
+    """The gradient of `take`: g added up at the places that it came from."""
+    before, after = g.shape[:axis], g.shape[axis + index.ndim :]
+    dx = np.zeros((*before, size, *after), g.dtype)
+    np.add.at(dx, (slice(None),) * axis + (index,), g)
+    return dx
 
 
 def _picked(x, index, *, axis):

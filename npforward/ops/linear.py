@@ -6,6 +6,7 @@ import string
 
 import numpy as np
 
+from npforward import ops
 from npforward.ops.arithmetic import unbroadcast
 from npforward.ops.registry import op
 
@@ -16,12 +17,23 @@ def _product(a, b):
     return (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
 
 
+def _turned(x):
+    return ops.swapaxes(x, axis1=-1, axis2=-2)
+
+
+def _matmul_vjp_b(g, y, a, b):
+    if len(b.shape) == 2:
+        return dense_dw(a, g)
+    return unbroadcast(matmul(_turned(a), g), b)
+
+
 @op(
-    lambda g, y, a, b: unbroadcast(g @ np.swapaxes(b, -1, -2), a),
-    lambda g, y, a, b: unbroadcast(np.swapaxes(a, -1, -2) @ g, b),
+    lambda g, y, a, b: unbroadcast(matmul(g, _turned(b)), a),
+    _matmul_vjp_b,
     shape=_product,
     floats=True,
     wide=True,
+    in_ops=True,
 )
 def matmul(a, b):
     """Matrix product over the last two axes, the others broadcast.  (..., I, K), (..., K, J)"""
@@ -91,21 +103,19 @@ def _einsum_vjp(i, g, y, a, b, *, equation):
     of_a, of_b, out = _einsum_parts(equation, a, b)
     mine, x, other, o = (of_a, a, of_b, b) if i == 0 else (of_b, b, of_a, a)
     seen = "".join(letter for letter in mine if letter in out or letter in other)
-    found = _contracted(out, g, other, o, seen)
+    found = einsum(g, o, equation=f"{out},{other}->{seen}")
+    if seen == mine:
+        return found
     # An axis that only this argument has was summed away: its gradient is the same all along.
-    missing = tuple(k for k, letter in enumerate(mine) if letter not in seen)
-    return np.broadcast_to(np.expand_dims(found, missing), x.shape).astype(x.dtype)
+    shape = tuple(n if letter in seen else 1 for letter, n in zip(mine, x.shape, strict=True))
+    return ops.broadcast_to(ops.reshape(found, shape=shape), shape=x.shape)
 
 
-@op(each=_einsum_vjp, shape=_einsum_shape, floats=True, wide=True)
+@op(each=_einsum_vjp, shape=_einsum_shape, floats=True, wide=True, in_ops=True)
 def einsum(a, b, *, equation):
     """Sums of products of two arrays over the axes that the answer lacks: "abc,cd->abd"."""
     of_a, of_b, out = _einsum_parts(equation, a, b)
     return np.asarray(_contracted(of_a, a, of_b, b, out), order="C")
-
-
-def _dense_vjp_w(g, y, x, w):
-    return x.reshape(-1, x.shape[-1]).T @ g.reshape(-1, g.shape[-1])
 
 
 def _dense_shape(x, w):
@@ -115,16 +125,30 @@ def _dense_shape(x, w):
 
 
 @op(
-    lambda g, y, x, w: g @ w.T,
-    _dense_vjp_w,
+    lambda g, y, x, w: dense(g, ops.transpose(w)),
+    lambda g, y, x, w: dense_dw(x, g),
     shape=_dense_shape,
     floats=True,
     wide=True,
+    in_ops=True,
 )
 def dense(x, w):
     """The last axis of x times a matrix.  (..., C), (C, F) -> (..., F)"""
     rows = x.reshape(-1, x.shape[-1]) if x.size else np.zeros((int(np.prod(x.shape[:-1])), len(w)))
     return np.matmul(rows.astype(x.dtype, copy=False), w).reshape(*x.shape[:-1], w.shape[1])
+
+
+@op(
+    lambda d, y, x, g: dense(g, ops.transpose(d)),
+    lambda d, y, x, g: dense(x, d),
+    shape=lambda x, g: (x.shape[-1], g.shape[-1]),
+    floats=True,
+    wide=True,
+    in_ops=True,
+)
+def dense_dw(x, g):
+    """The gradient of `dense` for its matrix: Σ xᵀ g.  (..., C), (..., F) -> (C, F)"""
+    return x.reshape(-1, x.shape[-1]).T @ g.reshape(-1, g.shape[-1])
 
 
 def _slogdet_vjp(g, y, x):

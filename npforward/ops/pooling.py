@@ -16,10 +16,36 @@ def _pooled_shape(x, *, size, strides, widths=None):
     return (x.shape[0], *out, x.shape[-1])
 
 
-@op(lambda g, y, x, **o: kernels.max_pool_dx(g, y, x, **o), shape=_pooled_shape)
+@op(lambda g, y, x, **o: max_pool_dx(g, y, x, **o), shape=_pooled_shape, in_ops=True)
 def max_pool(x, *, size, strides):
     """The largest value in each window.  (N, *space, C) -> (N, *out, C)"""
     return kernels.max_pool(x, size=size, strides=strides)
+
+
+@op(None, None, None, shape=lambda g, y, x, *, size, strides: x.shape)
+def max_pool_dx(g, y, x, *, size, strides):
+    """The gradient of `max_pool`: to the first largest of each window.  -> (N, *space, C)"""
+    return kernels.max_pool_dx(g, y, x, size=size, strides=strides)
+
+
+@op(
+    lambda d, y, g, *, shape, size, strides: sum_pool(d, size=size, strides=strides),
+    shape=lambda g, *, shape, size, strides: shape,
+    in_ops=True,
+)
+def sum_pool_dx(g, *, shape, size, strides):
+    """The gradient of `sum_pool`: to every value of a window.  (N, *out, C) -> (N, *space, C)"""
+    return kernels.sum_pool_dx(g, shape=shape, size=size, strides=strides)
+
+
+@op(
+    lambda g, y, x, **o: sum_pool_dx(g, shape=x.shape, **o),
+    shape=_pooled_shape,
+    in_ops=True,
+)
+def sum_pool(x, *, size, strides):
+    """The sum over each window.  (N, *space, C) -> (N, *out, C)"""
+    return kernels.sum_pool(x, size=size, strides=strides)
 
 
 def _counts(x, size, strides, widths):
@@ -30,12 +56,13 @@ def _counts(x, size, strides, widths):
 
 
 @op(
-    lambda g, y, x, *, size, strides, widths: kernels.sum_pool_dx(
+    lambda g, y, x, *, size, strides, widths: sum_pool_dx(
         g / _counts(x, size, strides, widths), shape=x.shape, size=size, strides=strides
     ),
     shape=_pooled_shape,
     floats=True,
     wide=True,
+    in_ops=True,
 )
 def average_pool(x, *, size, strides, widths):
     """The mean over each window of the values that are not padding.  (N, *space, C) -> (N, *out, C)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from npforward import ops
 from npforward.dtypes import arithmetic, floating, summed
 from npforward.ops.registry import op
 
@@ -51,6 +52,13 @@ def _spread(g, x, axis, keepdims):
     return g if keepdims else np.expand_dims(g, axes_of(x, axis))
 
 
+def _spread_in_ops(g, x, axis):
+    """A gradient of a sum, for everything that was summed."""
+    axes = axes_of(x, axis)
+    one = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    return ops.broadcast_to(g if g.shape == one else ops.reshape(g, shape=one), shape=x.shape)
+
+
 def _total(x, axes):
     """The sum over axes, which stay as axes of size 1.
 
@@ -89,12 +97,11 @@ def _rows_added(x, axis):
 
 
 @op(
-    lambda g, y, x, *, axis=None, keepdims=False: np.broadcast_to(
-        _spread(g, x, axis, keepdims), x.shape
-    ),
+    lambda g, y, x, *, axis=None, keepdims=False: _spread_in_ops(g, x, axis),
     shape=_reduced,
     dtype=summed,
     wide=True,
+    in_ops=True,
 )
 def sum(x, *, axis=None, keepdims=False):
     """The sum over axes; of small integers in 32 bits."""
@@ -104,11 +111,10 @@ def sum(x, *, axis=None, keepdims=False):
 
 
 def _mean_vjp(g, y, x, *, axis=None, keepdims=False):
-    count = x.size // (np.size(y) or 1)
-    return np.broadcast_to(_spread(g, x, axis, keepdims) / count, x.shape).astype(x.dtype)
+    return _spread_in_ops(g / (x.size // (y.size or 1) or 1), x, axis)
 
 
-@op(_mean_vjp, shape=_reduced, floats=True, wide=True)
+@op(_mean_vjp, shape=_reduced, floats=True, wide=True, in_ops=True)
 def mean(x, *, axis=None, keepdims=False):
     """The mean over axes; NaN over nothing."""
     axes = axes_of(x, axis)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from npforward.dtypes import COMPUTED_IN, HALF, cast, floating, promote, widened
+from npforward.dtypes import (
+    COMPUTED_IN,
+    HALF,
+    cast,
+    differentiable,
+    floating,
+    promote,
+    widened,
+)
 from npforward.errors import NotDifferentiable
-from npforward.tape import OPS, Var
+from npforward.tape import OPS, Step, Var
 
 
 def broadcast(*args: Any, **options: Any) -> tuple[int, ...]:
@@ -37,6 +45,7 @@ class Op:
     wide: bool  # half types are computed in float32
     by_value: bool = False  # the shape rule needs arrays with data
     answer: str | None = None  # the dtype of the answer, where it is not that of the computation
+    in_ops: bool = False  # its vjps are made of ops, and recorded as those
 
     def __post_init__(self) -> None:
         functools.update_wrapper(self, self.fn)
@@ -70,6 +79,40 @@ class Op:
             return self.fn
         return lambda *arrays, **options: self.fn(*(cast(a, found) for a in arrays), **options)
 
+    def without(self, step: Step, i: int) -> str | None:
+        """Why there is no gradient for argument `i` of a step; None where there is one."""
+        name = self.fn.__name__
+        if not any(differentiable(out.dtype) for out in step.outs):
+            return f"op {name} gives {step.outs[0].dtype} numbers, which have no derivative"
+        if not differentiable(step.args[i].dtype):
+            return f"op {name} takes {step.args[i].dtype} numbers, which have no derivative"
+        if not callable(self.vjps) and (i >= len(self.vjps) or self.vjps[i] is None):
+            return f"op {name} has no derivative for its argument number {i}"
+        return None
+
+    def back(
+        self, step: Step, wanted: Sequence[int], gs: Sequence[Any], goals: Collection[Var]
+    ) -> Iterator[tuple[Var, Any]]:
+        """Record the gradients for the arguments `wanted` of a step, given those of its answers."""
+        tape, many = step.outs[0].tape, isinstance(step.out, tuple)
+        found = self.computed_in(*step.args) if self.promotes else promote(*step.args)
+        if self.in_ops and found.name not in HALF:
+            for i in wanted:
+                vjp = functools.partial(self.vjps, i) if callable(self.vjps) else self.vjps[i]
+                part = vjp(gs if many else gs[0], step.out, *step.args, **step.options)
+                if part.dtype != step.args[i].dtype:
+                    part = OPS["cast"](part, dtype=step.args[i].dtype)
+                yield step.args[i], part
+            return
+        filled = [
+            np.zeros(out.shape, out.dtype) if g is None else g
+            for g, out in zip(gs, step.outs, strict=True)
+        ]
+        for i in wanted:
+            op = Derivative(self, i, len(filled), many)
+            args = (*filled, *step.outs, *step.args)
+            yield step.args[i], tape.record(op, args, step.options)
+
     def pulls(
         self, wanted: Sequence[int], g: Any, y: Any, args: tuple, options: Mapping[str, Any]
     ) -> list[np.ndarray]:
@@ -95,6 +138,45 @@ class Op:
         return np.asarray(vjp(g, y, *arrays, **options)).astype(args[i].dtype, copy=False)
 
 
+@dataclass(frozen=True)
+class Derivative:
+    """The vjp of an op for one argument, as an op of gradients, answers and arguments."""
+
+    of: Op
+    i: int
+    outs: int
+    many: bool
+    by_value = False
+
+    @property
+    def __name__(self) -> str:
+        return f"derivative of {self.of.fn.__name__}"
+
+    def _argument(self, args: tuple) -> Any:
+        return args[2 * self.outs + self.i]
+
+    def shape(self, *args: Any, **options: Any) -> tuple[int, ...]:
+        return self._argument(args).shape
+
+    def dtype(self, *args: Any, **options: Any) -> np.dtype:
+        return self._argument(args).dtype
+
+    def value(self, *args: Any) -> Callable[..., Any]:
+        """The function to call on arrays of the dtypes that `args` have."""
+        return self._run
+
+    def _run(self, *args: Any, **options: Any) -> np.ndarray:
+        n = self.outs
+        g, y, arrays = args[:n], args[n : 2 * n], args[2 * n :]
+        if not self.many:
+            g, y = g[0], y[0]
+        return self.of.pull(self.i, g, y, arrays, options)
+
+    def without(self, step: Step, i: int) -> str | None:
+        """Why there is no gradient of this gradient."""
+        return f"the {self.__name__} has no derivative of its own"
+
+
 def op(
     *vjps: Callable[..., Any] | None,
     shape: Callable[..., Any] = broadcast,
@@ -103,6 +185,7 @@ def op(
     wide: bool = False,
     by_value: bool = False,
     answer: str | None = None,
+    in_ops: bool = False,
     each: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Op]:
     """Make a numpy function an op: recordable and differentiable.
@@ -123,6 +206,9 @@ def op(
         The answer's shape depends on what the arrays hold: the shape rule is called with data.
     answer
         The dtype of the answer, where it is not the one in which it is computed.
+    in_ops
+        The vjps are made of ops and Python's operators alone: they are recorded as such, so that
+        they are compiled and fused like those, and nothing is kept for them that they do not read.
     each
         Instead of `vjps` for ops of any number of arrays: ``each(i, g, y, *args, **options)``.
 
@@ -137,7 +223,7 @@ def op(
     """
 
     def decorate(fn: Callable[..., Any]) -> Op:
-        made = Op(fn, each or vjps, shape, dtype, floats, wide, by_value, answer)
+        made = Op(fn, each or vjps, shape, dtype, floats, wide, by_value, answer, in_ops)
         OPS[fn.__name__] = made
         return made
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from npforward.dtypes import differentiable
 from npforward.graph import leaves, map_leaves
+from npforward.ops.linear import dense_dw
 from npforward.ops.shaping import transpose
 from npforward.tape import Step, Tape, Var, backward
 
@@ -26,6 +28,8 @@ class Program:
     y: tuple[Any, ...]
     taps: tuple[Var, ...]
     keep: tuple[bool, ...] | None = None  # which of (final states, ys, taps) are wanted
+    backwards: bool = False  # from the last time to the first
+    length: int | None = None  # how many times, where there is nothing that goes into each
 
     @property
     def ins(self) -> tuple[Var, ...]:
@@ -47,38 +51,138 @@ class Scan:
         """The same options for a caller who wants some of the outputs only."""
         return {"program": replace(options["program"], keep=tuple(keep))}
 
-    def pulls(
-        self, wanted: Sequence[int], g: Any, y: Any, args: tuple, options: Mapping[str, Any]
-    ) -> list[np.ndarray]:
-        """The gradients for the arguments `wanted`, walking through time from the last step."""
-        program: Program = options["program"]
-        n, m = len(program.state), len(program.x)
-        states, xs, captured = args[:n], args[n : n + m], args[n + m :]
-        length = len(xs[0])
-        histories = []  # the values of every step
-        state = states
-        for t in range(length):
-            values = dict(zip(program.ins, (*state, *(x[t] for x in xs), *captured), strict=True))
-            state, _, _ = _step(program, values)
-            histories.append(values)
-        g_state, g_y, g_taps = g[:n], g[n : n + len(program.y)], g[n + len(program.y) :]
-        grads = [np.zeros(np.shape(a), getattr(a, "dtype", None)) for a in args]
-        carried = list(g_state)
-        for t in reversed(range(length)):
-            seeds: dict[Var, np.ndarray] = {}
-            ends = [*program.new_state, *program.y, *program.taps]
-            parts = [*carried, *(part[t] for part in (*g_y, *g_taps))]
-            for end, part in zip(ends, parts, strict=True):
-                if isinstance(end, Var):
-                    seeds[end] = seeds[end] + part if end in seeds else part
-            found = backward(program.steps, histories[t], seeds, program.ins)
-            carried = [found[v] for v in program.state]
-            for i, v in enumerate(program.x):
-                grads[n + i][t] = found[v]
-            for i, v in enumerate(program.captured):
-                grads[n + m + i] = grads[n + m + i] + found[v]
-        grads[:n] = carried
-        return [grads[i] for i in wanted]
+    def without(self, step: Step, i: int) -> str | None:
+        """Why there is no gradient for argument `i`: never, but of what is in the loop."""
+        dtype = step.args[i].dtype
+        if differentiable(dtype):
+            return None
+        return f"a loop takes {dtype} numbers, which have no derivative"
+
+    def back(
+        self, step: Step, wanted: Sequence[int], gs: Sequence[Any], goals: Collection[Var]
+    ) -> Iterator[tuple[Var, Any]]:
+        """Record the gradients for the arguments `wanted`: a loop from the last time to the first.
+
+        Also those of inner values among the `goals`.
+        """
+        program: Program = step.options["program"]
+        outer, inner = step.outs[0].tape, program.x[0].tape
+        n, m, count = len(program.state), len(program.y), len(inner.steps)
+        ends = (*program.new_state, *program.y, *program.taps)
+        # Gradients that come in: of the state, from the step after; of what is given out.
+        entering = [
+            inner.var(v.shape, v.dtype) if isinstance(v, Var) and (i < n or gs[i] is not None)
+            else None for i, v in enumerate(ends)
+        ]  # fmt: skip
+        seeds: dict[Var, Any] = {}
+        for end, g in zip(ends, entering, strict=True):
+            if g is not None and differentiable(end.dtype):
+                seeds[end] = seeds[end] + g if end in seeds else g
+        asked = [(out, v) for out, v in zip(step.outs[n + m :], program.taps, strict=True)
+                 if out in goals]  # fmt: skip
+        goals_inside = [program.ins[i] for i in wanted] + [v for _, v in asked]
+        floats = [v for v in program.state if differentiable(v.dtype)]
+        found, without = backward(inner, seeds, [*goals_inside, *floats], program.steps)
+        for v in program.ins:
+            if v in without and differentiable(v.dtype):
+                raise without[v]
+        steps = _invariant(program, inner.steps[count:]) + inner.steps[count:]
+        forward = tuple(inner.steps[:count])
+        del inner.steps[count:]
+
+        def gradient(v: Var) -> Any:
+            return found.get(v, np.zeros(v.shape, v.dtype))
+
+        # Sums over the time of products over the batch are one product over both.
+        made = {out: s for s in steps for out in s.outs}
+        captured = [i for i in wanted if i >= n + len(program.x)]
+        whole = {
+            i: made[g] for i in captured
+            if (g := found.get(program.ins[i])) in made and made[g].op is dense_dw
+        }  # fmt: skip
+        added = [i for i in captured if i not in whole and program.ins[i] in found]
+        sums = {i: inner.var(program.ins[i].shape, program.ins[i].dtype) for i in added}
+        totals = [sums[i] + found[program.ins[i]] for i in added]
+        steps += inner.steps[count:]
+        del inner.steps[count:]
+        of_x = [i for i in wanted if n <= i < n + len(program.x)]
+        pairs = [a for i in whole for a in whole[i].args]
+        ys = [gradient(program.ins[i]) for i in of_x] + [gradient(v) for _, v in asked] + pairs
+
+        read = {v for s in steps for v in s.ins} | {v for v in [*ys, *totals] if isinstance(v, Var)}
+        own = {out for s in steps for out in s.outs} | set(sums.values())
+        own |= {g for g in entering if g is not None}
+        # What a step computed is kept for the way back; what goes into the loop is there already.
+        kept = [v for v in dict.fromkeys([*program.state, *(o for s in forward for o in s.outs)])
+                if v in read and v not in own]  # fmt: skip
+        length = next(len(a) for a in step.args[n : n + len(program.x)])
+        stacked = [outer.var((length, *v.shape), v.dtype) for v in kept]
+        again = replace(program, steps=forward, y=(*program.y, *kept))
+        outs = (*step.outs[: n + m], *stacked, *step.outs[n + m :])
+        place = next(i for i, s in enumerate(outer.steps) if s is step)
+        outer.steps[place] = step._replace(out=outs, options={"program": again})
+
+        carried = [g for g in entering[:n] if g is not None]
+        given = [(g, gs[n + i]) for i, g in enumerate(entering[n:]) if g is not None]
+        given += zip(kept, stacked, strict=True)
+        given += [(v, a) for v, a in zip(program.x, step.args[n:], strict=False) if v in read]
+        own |= {v for v, _ in given}
+        used = [
+            v for v in dict.fromkeys([v for s in steps for v in s.ins] + list(read)) if v not in own
+        ]
+        back = Program(
+            tuple(steps),
+            (*carried, *sums.values()),
+            tuple(v for v, _ in given),
+            tuple(used),
+            (*(gradient(v) for v, g in zip(program.state, entering[:n], strict=True)
+               if g is not None), *totals),
+            tuple(ys),
+            (),
+            backwards=True,
+            length=length,
+        )  # fmt: skip
+        starts = [np.zeros(v.shape, v.dtype) if g is None else g
+                  for v, g, e in zip(step.outs[:n], gs[:n], entering[:n], strict=True)
+                  if e is not None]  # fmt: skip
+        starts += [np.zeros(v.shape, v.dtype) for v in sums.values()]
+        args = (*starts, *(a for _, a in given), *used)
+        finals = [outer.var(v.shape, v.dtype) for v in back.state]
+        over_time = [outer.var((length, *np.shape(y)), y.dtype) for y in ys]
+        outer.steps.append(Step(SCAN, args, {"program": back}, (*finals, *over_time), outer.scope))
+
+        firsts = dict(zip((v for v, g in zip(program.state, entering[:n], strict=True)
+                           if g is not None), finals, strict=False))  # fmt: skip
+        for i in wanted:
+            if i < n and program.ins[i] in firsts:
+                yield step.args[i], firsts[program.ins[i]]
+        ends_of = iter(over_time)
+        for i in of_x:
+            yield step.args[i], next(ends_of)
+        for out, _ in asked:
+            yield out, next(ends_of)
+        for i, s in whole.items():
+            a, b = next(ends_of), next(ends_of)
+            yield step.args[i], outer.record(s.op, (a, b), s.options)
+        for i, total in zip(added, finals[len(carried) :], strict=True):
+            yield step.args[i], total
+
+
+def _invariant(program: Program, steps: Sequence[Step]) -> list[Step]:
+    """The steps whose answers are the same at every time, as far as the others read them."""
+    fixed = set(program.captured)
+    same = []
+    for step in program.steps:
+        if step.ins and all(v in fixed for v in step.ins):
+            fixed.update(step.outs)
+            same.append(step)
+    read = {v for step in steps for v in step.ins}
+    found = []
+    for step in reversed(same):
+        if any(out in read for out in step.outs):
+            read.update(step.ins)
+            found.append(step)
+    return found[::-1]
 
 
 SCAN = Scan()
@@ -168,22 +272,6 @@ def _at(t: int, x: Any) -> Any:
     return x[t]
 
 
-def _step(program: Program, values: dict[Var, Any]) -> tuple[tuple, tuple, tuple]:
-    """Run one step on `values` of what goes into it; they are added to."""
-    for step in program.steps:
-        args = [values[a] if isinstance(a, Var) else a for a in step.args]
-        found = step.op.value(*args)(*args, **step.options)
-        if isinstance(step.out, tuple):
-            values.update(zip(step.out, found, strict=True))
-        else:
-            values[step.out] = found
-
-    def ends(vars_: tuple) -> tuple:
-        return tuple(values[v] if isinstance(v, Var) else v for v in vars_)
-
-    return ends(program.new_state), ends(program.y), ends(program.taps)
-
-
 def run(*args: Any, program: Program) -> tuple[Any, ...]:
     """The loop itself; outputs that are not wanted come out as None."""
     n, m = len(program.state), len(program.x)
@@ -211,7 +299,7 @@ def run(*args: Any, program: Program) -> tuple[Any, ...]:
         for step in program.steps
     ]
     new_state = [slot(v) for v in program.new_state]
-    length = len(xs[0])
+    length = len(xs[0]) if xs else program.length or 0
     stacked: list[Any] = []
     kept: list[tuple[np.ndarray, int]] = []  # what is stacked over time, and from where
     for i, v in enumerate((*program.y, *program.taps)):
@@ -219,7 +307,7 @@ def run(*args: Any, program: Program) -> tuple[Any, ...]:
         stacked.append(np.empty((length, *np.shape(v)), v.dtype) if wanted else None)
         if wanted:
             kept.append((stacked[-1], slot(v)))
-    for t in range(length):
+    for t in reversed(range(length)) if program.backwards else range(length):
         slots[n : n + m] = [x[t] for x in xs]
         for function, ins, options, outs, many in code:
             found = function(*[slots[a] for a in ins], **options)
@@ -228,7 +316,7 @@ def run(*args: Any, program: Program) -> tuple[Any, ...]:
                     slots[out] = array
             else:
                 slots[outs[0]] = found
-        slots[:n] = [slots[a] for a in new_state]
         for into, a in kept:
             into[t] = slots[a]
+        slots[:n] = [slots[a] for a in new_state]
     return (*slots[:n], *stacked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from npforward import ops
 from npforward.dtypes import known, promote
 from npforward.ops.arithmetic import unbroadcast
 from npforward.ops.reduction import axes_of
@@ -19,7 +20,7 @@ def _reshaped(x, *, shape):
     return tuple(size // known if n == -1 else n for n in shape)
 
 
-@op(lambda g, y, x, *, shape: g.reshape(x.shape), shape=_reshaped)
+@op(lambda g, y, x, *, shape: reshape(g, shape=x.shape), shape=_reshaped, in_ops=True)
 def reshape(x, *, shape):
     """The same numbers in row-major order under another shape; one axis may be -1."""
     return np.reshape(x, shape)
@@ -45,8 +46,11 @@ def _transposed(x, *, axes=None):
 
 
 @op(
-    lambda g, y, x, *, axes=None: g.transpose(axes and np.argsort(axes_of(x, axes))),
+    lambda g, y, x, *, axes=None: transpose(
+        g, axes=axes and tuple(np.argsort(axes_of(x, axes)).tolist())
+    ),
     shape=lambda x, *, axes=None: x.shape[::-1] if axes is None else _transposed(x, axes=axes),
+    in_ops=True,
 )
 def transpose(x, *, axes=None):
     """The axes in another order, or in reverse order."""
@@ -58,7 +62,7 @@ def _expanded(x, *, axis):
     return (*x.shape[:at], 1, *x.shape[at:])
 
 
-@op(lambda g, y, x, *, axis: g.reshape(x.shape), shape=_expanded)
+@op(lambda g, y, x, *, axis: reshape(g, shape=x.shape), shape=_expanded, in_ops=True)
 def expand_dims(x, *, axis):
     """A new axis of size 1."""
     return np.expand_dims(x, axis)
@@ -73,7 +77,7 @@ def _squeezed(x, *, axis=None):
     return tuple(n for a, n in enumerate(x.shape) if a not in axes)
 
 
-@op(lambda g, y, x, *, axis=None: g.reshape(x.shape), shape=_squeezed)
+@op(lambda g, y, x, *, axis=None: reshape(g, shape=x.shape), shape=_squeezed, in_ops=True)
 def squeeze(x, *, axis=None):
     """x without axes of size 1: those that `axis` names, or all."""
     return x.reshape(_squeezed(x, axis=axis))
@@ -92,11 +96,12 @@ def _concatenated(*xs, axis):
 
 
 def _concatenate_vjp(i, g, y, *xs, axis):
-    ends = np.cumsum([x.shape[axis] for x in xs])
-    return np.moveaxis(np.moveaxis(g, axis, 0)[ends[i] - xs[i].shape[axis] : ends[i]], 0, axis)
+    at = axes_of(y, axis)[0]
+    end = int(np.sum([x.shape[at] for x in xs[: i + 1]]))
+    return ops.getitem(g, key=(*(slice(None),) * at, slice(end - xs[i].shape[at], end)))
 
 
-@op(each=_concatenate_vjp, shape=_concatenated)
+@op(each=_concatenate_vjp, shape=_concatenated, in_ops=True)
 def concatenate(*xs, axis):
     """Arrays joined along an axis."""
     return np.concatenate(xs, axis=axis, dtype=promote(*xs))
@@ -110,10 +115,11 @@ def _padded(x, *, widths, value=0):
 
 
 @op(
-    lambda g, y, x, *, widths, value=0: g[
-        tuple(slice(a, a + n) for (a, _), n in zip(widths, x.shape, strict=True))
-    ],
+    lambda g, y, x, *, widths, value=0: ops.getitem(
+        g, key=tuple(slice(a, a + n) for (a, _), n in zip(widths, x.shape, strict=True))
+    ),
     shape=_padded,
+    in_ops=True,
 )
 def pad(x, *, widths, value=0):
     """A border of `value`: (before, after) for each axis."""
@@ -123,8 +129,9 @@ def pad(x, *, widths, value=0):
 
 
 @op(
-    lambda g, y, x, *, axis=None: np.flip(g, axis),
+    lambda g, y, x, *, axis=None: flip(g, axis=axis),
     shape=lambda x, *, axis=None: x.shape,
+    in_ops=True,
 )
 def flip(x, *, axis=None):
     """The slices along `axis`, or along all, in reverse order."""
@@ -146,7 +153,7 @@ def _broadcast_shape(x, *, shape):
     return tuple(shape)
 
 
-@op(lambda g, y, x, *, shape: unbroadcast(g, x), shape=_broadcast_shape)
+@op(lambda g, y, x, *, shape: unbroadcast(g, x), shape=_broadcast_shape, in_ops=True)
 def broadcast_to(x, *, shape):
     """x repeated along new axes and those of size 1."""
     return np.broadcast_to(x, tuple(shape))
