@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from npforward.tape import Var
 from npforward.weights import bind, parameters, parts
 
 if TYPE_CHECKING:
+    from npforward.gradients import Gradients
     from npforward.profile import Profile
 
 Selection = str | Iterable[str] | Callable[["SavedLayer"], bool] | None
@@ -564,6 +565,80 @@ class Model:
         wanted = self._selected(recording, layers, until, inner)
         yield from self._run(self._plan(recording, wanted, apart=True), feeds)
 
+    def gradients(
+        self,
+        x: Any,
+        of: Any = None,
+        y: Any = None,
+        *,
+        layers: Selection = None,
+        inner: bool = False,
+        sample_weight: Any = None,
+        **options: Any,
+    ) -> Gradients:
+        """The gradient of one number for every value, weight and input: one walk backwards.
+
+        Parameters
+        ----------
+        x
+            As for `predict`.
+        of
+            What to differentiate, summed over the samples, each of which depends on itself alone:
+            a loss with `y` (any name in `keras.losses`, one for each output as a list or dict, a
+            function of (y_true, y_pred), or a loss as Keras writes it into files; without it the
+            one that the file was compiled with);
+            a class (``of=3``, or an integer for each sample): that entry of the only output;
+            a value by its address (``of="conv1"``, inner ones too), or with a channel, a place in
+            a sample or a function made of `npforward.ops`: ``of=("conv1", 5)``,
+            ``of=("conv1", (2, 3, 5))``, ``of=("conv1", lambda a: ops.sum(a * a))``;
+            or the gradient to begin with: an array like the output, a list or dict of them, or
+            ``of=("conv1", array)``.
+        y
+            The targets of a loss, as Keras's `fit` takes them.
+        layers
+            As for `trace`: only the gradients of these values.  One that is not on the path is an
+            error.
+        inner
+            Also those of the values inside layers, such as ``lstm:cell``.
+        sample_weight
+            Of a loss: a weight for each sample.
+        **options
+            Of a loss, by Keras's names: ``from_logits=True``, ``reduction="sum"``, ``delta=2.0``.
+
+        Returns
+        -------
+        Gradients
+            `.value`, and by address `.activations`, `.weights`; `.inputs` by name.  The gradients
+            have the shapes and dtypes of what they belong to.
+
+        Raises
+        ------
+        BadInput
+            `x`, `y` or `of` does not fit the model.
+        UnknownName
+            There is no such layer, value or loss.
+        NotDifferentiable
+            Something on the path has no derivative; the message names it.
+
+        Notes
+        -----
+        What `tf.GradientTape` gives in Keras with ``training=False``: losses of a softmax or
+        sigmoid go by way of its logits, as there; the gradient for that output itself, which the
+        tape leaves out, is that of the loss as a function of the probabilities.
+
+        Examples
+        --------
+        >>> model = load_model("weights_fixtures/models/mlp/model.keras")
+        >>> gradients = model.gradients(np.ones((1, 13)), of=2)
+        >>> gradients.inputs["row"].shape, gradients.weights["dense1/kernel"].shape
+        ((1, 13), (13, 32))
+        """
+        from npforward.gradients import gradients
+
+        return gradients(
+            self, x, of, y, layers=layers, inner=inner, sample_weight=sample_weight, **options
+        )
+
     def profile(self, x: Any = None, repeats: int = 5, *, batch: int = 1) -> Profile:
         """Where the time of a forward pass goes, kernel by kernel, and how near to the limits.
 
@@ -649,12 +724,21 @@ class Model:
             raise BadInput(f"no array for the input {missing[0]!r}; the model takes {names}")
         return [x[name] for name in names]
 
-    def _record(self, feeds: list[np.ndarray]) -> Recording:
-        """The model recorded on inputs of these shapes; kept, unless it hangs on what they hold."""
+    def _record(
+        self,
+        feeds: list[np.ndarray],
+        more: Hashable = (),
+        extend: Callable[[Recording], Any] | None = None,
+    ) -> Recording:
+        """The model recorded on inputs of these shapes; kept, unless it hangs on what they hold.
+
+        `extend` records `more` behind it: what it gives is `beside` the recording.  Without a name
+        (None) it is not kept.
+        """
         # Strings of any length are of one dtype.
         shapes = [(x.shape, np.dtype(str) if x.dtype.kind == "U" else x.dtype) for x in feeds]
-        key = tuple((shape, dtype.str) for shape, dtype in shapes)
-        if key in self._recordings:
+        key = (tuple((shape, dtype.str) for shape, dtype in shapes), more)
+        if more is not None and key in self._recordings:
             return self._recordings[key]
 
         def evaluate(recording: Recording, wanted: list[Var]) -> list[Any]:
@@ -671,8 +755,10 @@ class Model:
             evaluate,
             self._limits,
         )
+        if extend is not None:
+            recording.beside = extend(recording)
         recording.tape.evaluate = None  # it holds the inputs, which may be large
-        if not recording.tape.by_value:
+        if not recording.tape.by_value and more is not None:
             while len(self._recordings) >= 16:  # many shapes in a loop must not fill memory
                 self._recordings.pop(next(iter(self._recordings)))
             self._recordings[key] = recording
@@ -681,11 +767,12 @@ class Model:
     def _plan(
         self,
         recording: Recording,
-        wanted: tuple[str, ...],
+        wanted: tuple[str, ...] | tuple[tuple[Any, Var], ...],
         keep_states: bool = False,
         apart: bool = False,
     ) -> Plan:
-        """What to run for these values; kept, unless it hangs on what the inputs hold.
+        """What to run for these values, by address or under names of their own; kept, unless it
+        hangs on what the inputs hold.
 
         The kernels that a model began with stay its own: they are chosen once.
         """
@@ -693,7 +780,10 @@ class Model:
         key = (recording, wanted, keep_states, apart, library, kernels.winograd())
         chosen = self._plans.get(key)
         if chosen is None:
-            chosen = plan(recording, wanted, keep_states, library, apart, self._laid_out)
+            goals: Any = wanted
+            if wanted and isinstance(wanted[0], tuple):
+                goals = dict(wanted)  # type: ignore[arg-type]
+            chosen = plan(recording, goals, keep_states, library, apart, self._laid_out)
             if library is not None and self._compiled is None and chosen.programs:
                 self._compiled = worth_compiling(chosen, library)
                 if not self._compiled:

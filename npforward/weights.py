@@ -39,7 +39,9 @@ class Parameter:
     address: str  # "encoder/conv1/kernel"
     stored: Stored
     layer: Layer | Graph
-    trainable: bool
+    trainable: bool  # by training now
+    learned: bool  # by training at all, frozen or not
+    path: str  # what Keras calls it: "lstm/lstm_cell/kernel"
 
 
 def bind(
@@ -307,15 +309,18 @@ def parameters(root: Graph, bounds: Mapping[Layer | Graph, Bound]) -> list[Param
     seen: set[Layer | Graph] = set()
     taken: set[str] = set()
 
-    def add(at: str, names: Sequence[str], stored: Stored, owner: Any, trainable: bool) -> None:
+    def add(
+        at: str, path: str, names: Sequence[str], stored: Stored, owner: Any, now: bool, ever: bool
+    ) -> None:
         address, n = addresses.join(at, *names), 1
         while address in taken:
             n += 1
             address = addresses.join(at, *names) + f"@{n}"
         taken.add(address)
-        found.append(Parameter(address, stored, owner, trainable))
+        path = addresses.join(path, *map(addresses.unescape, names))
+        found.append(Parameter(address, stored, owner, now and ever, ever, path))
 
-    def visit(part: Layer | Graph, at: str, trainable: bool) -> None:
+    def visit(part: Layer | Graph, at: str, path: str, trainable: bool) -> None:
         if part in seen:
             return
         seen.add(part)
@@ -325,17 +330,19 @@ def parameters(root: Graph, bounds: Mapping[Layer | Graph, Bound]) -> list[Param
             if weight.of_child:
                 continue
             names = [*([weight.path] if weight.path else []), weight.name]
-            add(at, names, stored, part, trainable and weight.trainable)
+            add(at, path, names, stored, part, trainable, weight.trainable)
         for stored in bound.unnamed:
-            add(at, [addresses.escape(stored.name)], stored, part, trainable)
+            add(at, path, [addresses.escape(stored.name)], stored, part, trainable, True)
         if isinstance(part, Graph):
             for node in part.nodes:
-                visit(node.layer, addresses.join(at, node.address), trainable)
+                below = addresses.join(path, node.layer.name)
+                visit(node.layer, addresses.join(at, node.address), below, trainable)
         else:
             for name, child in part.children.items():
-                visit(child, addresses.join(at, name), trainable)
+                below = addresses.join(path, child.name)
+                visit(child, addresses.join(at, name), below, trainable)
 
-    visit(root, "", True)
+    visit(root, "", "", True)
     return found
 
 

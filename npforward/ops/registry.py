@@ -98,7 +98,7 @@ class Op:
         found = self.computed_in(*step.args) if self.promotes else promote(*step.args)
         if self.in_ops and found.name not in HALF:
             for i in wanted:
-                vjp = functools.partial(self.vjps, i) if callable(self.vjps) else self.vjps[i]
+                vjp: Any = functools.partial(self.vjps, i) if callable(self.vjps) else self.vjps[i]
                 part = vjp(gs if many else gs[0], step.out, *step.args, **step.options)
                 if part.dtype != step.args[i].dtype:
                     part = OPS["cast"](part, dtype=step.args[i].dtype)

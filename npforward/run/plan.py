@@ -131,6 +131,7 @@ class Recording:
     weights: dict[Var, tuple[Layer, int]] = field(default_factory=dict)
     absent: bool = False  # whether there are no arrays yet: each is as its layer needs it
     masks: dict[str, dict[str, Any]] = field(default_factory=dict)  # of each call
+    beside: Any = None  # what was recorded behind it, for whoever did
     _vars: dict[tuple[Layer, int], Var] = field(default_factory=dict)
     _within: int = 0  # layers that are being called by layers
     _scope: str | None = None  # what a layer of a mixed policy has its weights cast to, if in one
