@@ -27,6 +27,7 @@ ALLOWED = {
     "tape": set(),
     "ops": {"kernels", "tape", "graph"},
     "inner": {"tape"},
+    "losses": {"ops", "tape"},
     "layers": {"ops", "tape", "inner", "graph"},
     "weights": {"layers", "tape", "graph"},
     "run": {"weights", "layers", "ops", "kernels", "tape", "graph"},

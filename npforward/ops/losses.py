@@ -11,7 +11,7 @@ from npforward.tape import Var
 EPSILON = 1e-7  # Keras's own: keeps logarithms of probabilities finite
 
 
-def _logits(output, from_logits):
+def logits_of(output, from_logits):
     """The logits that `output` is, or was made of: Keras remembers those of softmax and sigmoid."""
     steps = output.tape.steps if isinstance(output, Var) else ()
     made = next((step for step in reversed(steps) if step.out is output), None)
@@ -32,9 +32,10 @@ def _alike(target, output):
 def binary_crossentropy(target, output, *, from_logits=False):
     """-t ops.log(p) - (1 - t) ops.log(1 - p) of each number."""
     _alike(target, output)
-    logits = _logits(output, from_logits)
+    logits = logits_of(output, from_logits)
     if logits is not None:
-        return ops.softplus(logits) - logits * target
+        # softplus(x) - x is 0 for a large x, where -log p is small but not that.
+        return target * ops.softplus(-logits) + (1 - target) * ops.softplus(logits)
     p = _clipped(output)
     return -(target * ops.log(p) + (1 - target) * ops.log(1 - p))
 
@@ -42,7 +43,7 @@ def binary_crossentropy(target, output, *, from_logits=False):
 def categorical_crossentropy(target, output, *, from_logits=False, axis=-1):
     """-Σ t ops.log(p) over the classes."""
     _alike(target, output)
-    logits = _logits(output, from_logits)
+    logits = logits_of(output, from_logits)
     if logits is not None:
         return -ops.sum(target * ops.log_softmax(logits, axis=axis), axis=axis)
     p = _clipped(output / ops.sum(output, axis=axis, keepdims=True))
@@ -53,7 +54,7 @@ def sparse_categorical_crossentropy(target, output, *, from_logits=False, axis=-
     """-ops.log(p) of the class that the target says."""
     if axis not in (-1, output.ndim - 1):
         raise UnsupportedOption(f"axis={axis}, expected the last one, as in Keras on TensorFlow")
-    logits = _logits(output, from_logits)
+    logits = logits_of(output, from_logits)
     target = ops.cast(target, dtype="int64")
     if target.ndim == output.ndim and target.shape[-1] == 1:
         target = ops.squeeze(target, axis=-1)

@@ -135,7 +135,8 @@ class Op:
             arrays = tuple(cast(a, found) for a in args)
         if found.name in HALF:
             g, y, arrays = _map(widened, g), _map(widened, y), tuple(map(widened, arrays))
-        return np.asarray(vjp(g, y, *arrays, **options)).astype(args[i].dtype, copy=False)
+        with np.errstate(all="ignore"):  # 0 / 0 is NaN, as in the value; a later `where` drops it
+            return np.asarray(vjp(g, y, *arrays, **options)).astype(args[i].dtype, copy=False)
 
 
 @dataclass(frozen=True)
