@@ -120,8 +120,8 @@ class Part:
 
     scalar: Any
     seeds: Mapping[Var, Any]
-    # A value that a loss goes past by way of its logits, and the loss made of the value itself.
-    past: tuple[Var, Any] | None = None
+    # A value that a loss may go past by way of its logits, and what records it by the value itself.
+    direct: tuple[Var, Callable[[], Any]] | None = None
 
 
 @dataclass
@@ -200,9 +200,7 @@ def gradients(
 # ---- the walk ---------------------------------------------------------------------------------
 
 
-def recorded(
-    model: Model, feeds: list[np.ndarray], target: Target
-) -> tuple[Recording, WayBack]:
+def recorded(model: Model, feeds: list[np.ndarray], target: Target) -> tuple[Recording, WayBack]:
     """The model recorded on inputs like these, and behind it the way back from a target."""
     shapes = tuple((a.shape, a.dtype.str) for a in target.arrays)
 
@@ -231,10 +229,11 @@ def _walked(recording: Recording, parts: Sequence[Part]) -> WayBack:
             seeds[v] = seeds[v] + g if v in seeds else g
     found, without = backward(tape, seeds, goals)
     for part in parts:
-        if part.past is not None and part.past[0] not in found:
-            value, scalar = part.past
-            direct, _ = backward(tape, {scalar: np.ones((), scalar.dtype)}, [value], forward)
-            found[value] = direct[value]
+        if part.direct is not None and part.direct[0] not in found:
+            value, start = part.direct[0], len(tape.steps)
+            scalar = part.direct[1]()
+            again = tape.steps[start:]
+            found |= backward(tape, {scalar: np.ones((), scalar.dtype)}, [value], again)[0]
     scalar = functools.reduce(lambda a, b: a + b, [part.scalar for part in parts])
     way = WayBack(scalar, found, without)
     for v, (base, moves) in taps.items():
@@ -300,8 +299,8 @@ def _chosen(
             return value.error
         if not differentiable(value.dtype):
             return NotDifferentiable(
-                f"{found[0]!r} holds {value.dtype} numbers, which have no gradient. Ask for that of "
-                "what is made of them, such as an Embedding"
+                f"{found[0]!r} holds {value.dtype} numbers, which have no gradient. Ask for that "
+                "of what is made of them, such as an Embedding"
             )
         if value in way.without:
             return type(way.without[value])(f"{way.without[value]}. {found[0]!r} comes before it")
@@ -367,7 +366,9 @@ def targeted(
         pairs = [(a, s) for a, s in zip(model.outputs, given, strict=True) if s is not None]
         if not pairs:
             raise BadInput("of has no array for any output")
-        return _seeded(recording, [(a, _seed(recording, a, s)) for a, s in pairs], "given gradients")
+        return _seeded(
+            recording, [(a, _seed(recording, a, s)) for a, s in pairs], "given gradients"
+        )
     if len(model.outputs) > 1:
         raise BadInput(
             f"the model has the outputs {', '.join(map(repr, model.outputs))}: say of which, as in "
@@ -398,7 +399,7 @@ def _of_value(model: Model, recording: Recording, address: str, what: Any) -> Ta
     address, value = _value(recording, address)
     if callable(what):
         return _of_function(address, what)
-    if isinstance(what, np.ndarray) and what.dtype.kind == "f" or what is None:
+    if (isinstance(what, np.ndarray) and what.dtype.kind == "f") or what is None:
         seed = _seed(recording, address, np.ones(value.shape) if what is None else what)
         said = address if what is None else f"{address} with given gradients"
         return _seeded(recording, [(address, seed)], said)
@@ -456,7 +457,7 @@ class _Recorded(Mapping[str, Any]):
 
 def _check_class(address: str, found: int, count: int) -> None:
     if not 0 <= found < count:
-        raise BadInput(f"of: {address!r} has no class or channel {found}, expected 0 to {count - 1}")
+        raise BadInput(f"of: {address!r} has no channel {found}, expected 0 to {count - 1}")
 
 
 def _seed(recording: Recording, address: str, array: Any) -> np.ndarray:
@@ -514,37 +515,95 @@ def _loss(
     if of is None:
         raise BadInput(f"y is given but no loss: of=... one of {', '.join(losses.LOSSES)}")
     names = model.outputs
-    of_each = _for_outputs(model, of, "of") if isinstance(of, (list, tuple)) or (
-        isinstance(of, Mapping) and "class_name" not in of) else [of] * len(names)  # fmt: skip
+    many = isinstance(of, (list, tuple)) or (isinstance(of, Mapping) and "class_name" not in of)
+    of_each = _for_outputs(model, of, "of") if many else [of] * len(names)
     targets = _for_outputs(model, y, "y") if len(names) > 1 else [_single(y)]
     weights = _for_outputs(model, weight, "sample_weight") if len(names) > 1 and isinstance(
         weight, (list, tuple, Mapping)) else [weight] * len(names)  # fmt: skip
-    chosen, arrays = [], []
-    for address, loss, true, each in zip(names, of_each, targets, weights, strict=True):
-        if loss is None or true is None:
+    chosen: list[tuple[str, int, _Loss, int]] = []
+    arrays: list[np.ndarray] = []
+    each = zip(names, of_each, targets, weights, strict=True)
+    for i, (address, spec, true, weighting) in enumerate(each):
+        if spec is None or true is None:
             continue
         address, value = _value(recording, address)
-        made = losses.prepared(loss, true, value, each, options, f"output {address!r}")
-        chosen.append((address, made, len(made.arrays)))
-        arrays += made.arrays
+        try:
+            loss = _Loss.of(spec, options)
+            given = loss.checked(true, weighting, value)
+        except (BadInput, UnknownName) as error:
+            raise type(error)(f"output {address!r}: {error}") from None
+        chosen.append((address, i, loss, len(given)))
+        arrays += given
     if not chosen:
         raise BadInput("no output has both a loss and targets")
 
     def record(recording: Recording, given: Sequence[Var]) -> list[Part]:
         parts, rest = [], iter(given)
-        for address, made, count in chosen:
+        for address, i, loss, count in chosen:
             value = recording_value(recording, address)
             beside = [next(rest) for _ in range(count)]
-            scalar = made.scalar(value, *beside)
-            past = None
-            if made.by_logits(value):
-                past = value, made.scalar(ops.reshape(value, shape=value.shape), *beside)
-            parts.append(Part(scalar, {scalar: np.ones((), scalar.dtype)}, past))
+            scalar_of = functools.partial(loss.scalar, beside, mask=recording.outputs[i].mask)
+            scalar = scalar_of(value)
+            seeds = {scalar: np.ones((), scalar.dtype)}
+            parts.append(Part(scalar, seeds, (value, functools.partial(_direct, scalar_of, value))))
         return parts
 
-    keys = [made.key for _, made, _ in chosen]
-    key = None if None in keys else ("loss", tuple(zip((a for a, *_ in chosen), keys, strict=True)))
-    return Target(" + ".join(made.name for _, made, _ in chosen), key, arrays, record)
+    of_losses = [(address, loss.key) for address, _, loss, _ in chosen]
+    key = None if None in [k for _, k in of_losses] else ("loss", *of_losses)
+    said = " + ".join(f"{loss.name} of {address}" for address, _, loss, _ in chosen)
+    return Target(said, key, arrays, record)
+
+
+def _direct(scalar_of: Callable[[Any], Any], value: Var) -> Any:
+    """The loss of a value under another name, so that nobody sees what it was made of."""
+    return scalar_of(ops.reshape(value, shape=value.shape))
+
+
+@dataclass(frozen=True)
+class _Loss:
+    """A loss with its options; of a caller's own function only that."""
+
+    name: str
+    options: Mapping[str, Any]
+    function: Callable[[Any, Any], Any] | None = None
+
+    @classmethod
+    def of(cls, spec: Any, options: Mapping[str, Any]) -> _Loss:
+        if callable(spec):
+            if options:
+                raise BadInput(
+                    f"{next(iter(options))}=... is for losses of Keras, not for functions"
+                )
+            return cls(getattr(spec, "__name__", "loss"), {}, spec)
+        name, stored, reduction = losses.parse(spec)
+        return cls(name, {"reduction": reduction, **stored, **options})
+
+    @property
+    def key(self) -> Hashable:
+        """What tells it from others; None where only the function itself could."""
+        return (self.name, repr(sorted(self.options.items()))) if self.function is None else None
+
+    def checked(self, y: Any, weight: Any, value: Var) -> list[np.ndarray]:
+        """The targets, and the weights if there are any, as arrays that fit a value."""
+        arrays = [np.asarray(y)] + ([] if weight is None else [np.asarray(weight)])
+        if self.function is None:  # a run on predictions that are none finds what does not fit
+            at = np.full(value.shape, 0.5, value.dtype)
+            with np.errstate(all="ignore"):
+                losses.loss(self.name, y, at, sample_weight=weight, **self.options)
+        elif weight is not None:
+            raise BadInput("sample_weight=... is for Keras's losses: weigh in your function")
+        return arrays
+
+    def scalar(self, beside: Sequence[Var], value: Any, mask: Any = None) -> Any:
+        """Recorded on a value; what has not been reduced is summed."""
+        if self.function is not None:
+            found = ops.own(self.function)(beside[0], value)
+        else:
+            weight = beside[1] if len(beside) > 1 else None
+            found = losses.loss(
+                self.name, beside[0], value, sample_weight=weight, mask=mask, **self.options
+            )
+        return found if found.shape == () else ops.sum(found)
 
 
 def _single(y: Any) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 from npforward import ops
 from npforward.dtypes import HALF, floating
 from npforward.errors import BadInput, NpforwardError, UnknownName, nearest
-from npforward.ops.losses import EPSILON, logits_of
+from npforward.ops.losses import EPSILON
 from npforward.tape import Var
 
 LOSSES: dict[str, Loss] = {}
@@ -126,7 +126,8 @@ def loss(
         other names of Keras 2, and "crossentropy" of `compile`.
     y_true
         The targets: numbers of the shape of `y_pred`, or whole numbers of the shape that the loss
-        takes.  Cast to the dtype of `y_pred`.
+        takes.  Cast to the dtype of `y_pred`.  A recorded Var is taken for one whose numbers have
+        been looked at, by a call on arrays.
     y_pred
         The predictions, (N, ...): an array, or a recorded Var.  Half types are computed in
         float32, as in Keras, and whole numbers count as float32.
@@ -178,7 +179,7 @@ def loss(
         if not found.of_labels:
             _check_alike(y_true, y_pred)
             y_true = ops.cast(y_true, dtype=y_pred.dtype)
-        if mask is not None and not isinstance(mask, Var):
+        if mask is not None:
             mask = _numbers("mask", mask)
         values = found.fn(y_true, y_pred, **options)
         if isinstance(values, tuple):
@@ -270,7 +271,9 @@ def _found(name):
 
 
 def _numbers(what, given):
-    """A plain array of numbers or truth values."""
+    """A plain array of numbers or truth values; what is recorded has been one."""
+    if isinstance(given, Var):
+        return given
     try:
         array = np.asarray(given)
     except (TypeError, ValueError) as error:
@@ -282,8 +285,7 @@ def _numbers(what, given):
 
 def _predictions(y_pred):
     """`y_pred` in the dtype in which it is computed, and the dtype of the answer."""
-    if not isinstance(y_pred, Var):
-        y_pred = _numbers("the output", y_pred)
+    y_pred = _numbers("the output", y_pred)
     dtype = y_pred.dtype
     if dtype.kind not in "biuf" and not floating(dtype):
         raise BadInput(f"the output holds {dtype}, expected real numbers")
@@ -305,11 +307,6 @@ def _check_options(options, y_pred):
     for each in () if axis is None else axis if isinstance(axis, (list, tuple)) else (axis,):
         if not -y_pred.ndim <= each < y_pred.ndim:
             raise BadInput(f"axis={axis}, but the output of shape {y_pred.shape} has not that axis")
-    if options.get("from_logits") and logits_of(y_pred, False) is not None:
-        raise BadInput(
-            "from_logits=True, but the output is that of a softmax or sigmoid: no logits. Leave "
-            "it out: where it can, Keras then takes the logits before that function by itself"
-        )
 
 
 def _same_rank(a, b):
@@ -334,6 +331,8 @@ def _labels(y_true, *shapes, classes=None, ignored=None):
     """Whole numbers in one of these shapes, from 0 to the number of classes."""
     if y_true.shape not in shapes:
         raise BadInput(f"y has shape {y_true.shape}, expected {' or '.join(map(str, shapes))}")
+    if isinstance(y_true, Var):  # what it holds was looked at before
+        return y_true if classes is None else ops.cast(y_true, dtype="int64")
     if floating(y_true.dtype):
         broken = y_true[~(np.isfinite(y_true) & (y_true == np.floor(y_true)))]
         if broken.size:
@@ -460,7 +459,7 @@ def log_cosh(y_true, y_pred):
 def _signs(y_true):
     """Labels 0 and 1 as -1 and 1; others are taken as they are."""
     binary = ops.all(ops.logical_or(y_true == 0, y_true == 1))
-    return 2.0 * y_true - 1.0 if binary else y_true
+    return ops.where(binary, 2.0 * y_true - 1.0, y_true)
 
 
 @named("Hinge")
@@ -589,7 +588,8 @@ def sparse_categorical_crossentropy(
         raise BadInput(f"y has shape {y_true.shape}, expected {tuple(places)}: a label for each. "
                        "One number for each class is for categorical_crossentropy")  # fmt: skip
     shapes = dict.fromkeys([tuple(places), (*places, 1)])
-    labels = _labels(y_true, *shapes, classes=classes, ignored=ignore_class).reshape(places)
+    labels = _labels(y_true, *shapes, classes=classes, ignored=ignore_class)
+    labels = ops.reshape(labels, shape=tuple(places))
     if ignore_class is None:
         return ops.sparse_categorical_crossentropy(
             labels, y_pred, from_logits=from_logits, axis=axis
@@ -666,8 +666,8 @@ def circle(
     if y_pred.ndim != 2:
         raise BadInput(f"the output has shape {y_pred.shape}, expected (N, D): vectors of norm 1")
     n = y_pred.shape[0]
-    labels = _labels(y_true, (n,), (n, 1)).reshape(n, 1)
-    same = labels == labels.T
+    labels = ops.reshape(_labels(y_true, (n,), (n, 1)), shape=(n, 1))
+    same = labels == ops.transpose(labels)
     other = ~same
     if remove_diagonal:
         same = ops.logical_and(same, ~np.eye(n, dtype=bool))
@@ -695,5 +695,5 @@ def ctc(y_true, y_pred):
     if y_true.ndim != 2 or len(y_true) != n:
         raise BadInput(f"y has shape {y_true.shape}, expected ({n}, L): labels of each sequence")
     labels = _labels(y_true, y_true.shape, classes=classes)
-    lengths = np.sum(labels != 0, axis=-1)
+    lengths = ops.sum(ops.cast(labels != 0, dtype="int64"), axis=-1)
     return ops.ctc_loss(y_pred, labels, lengths, np.full(n, steps), blank=0)

@@ -328,6 +328,11 @@ class Model:
         nodes = {node.address: node for node in self.graph.nodes}
         return tuple(self._input(nodes[at].layer) for at in leaves(self.graph.inputs))
 
+    @property
+    def loss(self) -> Any:
+        """What the file says that the model was compiled with: a name, or one for each output."""
+        return self.graph.config.get("loss")
+
     def _input(self, layer: Layer | Graph) -> InputSpec:
         try:
             dtype = np.dtype(compute_dtype(layer.config, self._precision))

@@ -126,6 +126,7 @@ class Recording:
     given: Mapping[str, Callable[..., Any]] = field(default_factory=dict)  # the caller's functions
     tape: Tape = field(default_factory=Tape)
     inputs: list[Var] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)  # with their masks
     values: dict[str, Var | Failed] = field(default_factory=dict)  # in execution order
     layers: dict[str, Layer | Graph] = field(default_factory=dict)
     weights: dict[Var, tuple[Layer, int]] = field(default_factory=dict)
@@ -159,7 +160,7 @@ class Recording:
             self.tape.evaluate = functools.partial(evaluate, self)
         self.inputs = [self.tape.var(shape, dtype) for shape, dtype in shapes]
         with self.tape.limits.in_force():
-            self._graph(graph, "", [Value(x) for x in self.inputs])
+            self.outputs = self._graph(graph, "", [Value(x) for x in self.inputs])
         return self
 
     @functools.cached_property
