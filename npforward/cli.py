@@ -277,12 +277,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_inputs(profile, "*")
     group = profile.add_argument_group("what to time")
-    group.add_argument(
-        "--batch",
-        type=int,
-        metavar="N",
-        help="random samples, where there is no INPUT (default: 1)",
-    )
+    add_batch(group, "random samples, where there is no INPUT (default: 1)")
     group.add_argument(
         "--repeats", type=int, default=5, metavar="N", help="the median counts (%(default)s)"
     )
@@ -290,6 +285,16 @@ def parser() -> argparse.ArgumentParser:
         "--threads", type=int, metavar="N", help="for compiled kernels (default: all CPUs)"
     )
     add_json(profile)
+
+    costs = of_model(
+        "costs",
+        run_costs,
+        "Count parameters, operations and bytes of every layer, without running anything.",
+        "npforward costs cnn.keras --batch 16\n  npforward costs cnn.keras cat.png --json",
+    )
+    add_inputs(costs, "*")
+    add_batch(costs, "samples, where there is no INPUT (default: 1)")
+    add_json(costs)
 
     warmup = verb(
         "warmup",
@@ -303,6 +308,10 @@ def parser() -> argparse.ArgumentParser:
 
 def add_json(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def add_batch(group: Any, about: str) -> None:
+    group.add_argument("--batch", type=int, metavar="N", help=about)
 
 
 def add_inputs(verb: argparse.ArgumentParser, count: str) -> None:
@@ -452,14 +461,33 @@ def run_profile(arguments: argparse.Namespace) -> None:
         count = getattr(arguments, option)
         if count is not None and count < 1:
             raise BadInput(f"--{option} {count}: give 1 or more.")
-    model, limits = opened(arguments)
-    x, lines = None, list[str]()
-    if arguments.inputs or arguments.input:
-        if arguments.batch is not None:
-            raise BadInput(f"--batch {arguments.batch}: it is for random input; leave it out.")
-        x, lines, _ = fed(model, arguments, limits)
+    model, x, lines = fed_or_drawn(arguments)
     with threads_set(arguments.threads):
         found = model.profile(x, arguments.repeats, batch=arguments.batch or 1)
+    answered(arguments, found, lines)
+
+
+def fed_or_drawn(arguments: argparse.Namespace) -> tuple[Model, Any, list[str]]:
+    """The model, what files give for its inputs (None without any), and a line on each file."""
+    model, limits = opened(arguments)
+    if not (arguments.inputs or arguments.input):
+        return model, None, []
+    if arguments.batch is not None:
+        raise BadInput(f"--batch {arguments.batch}: it is for random input; leave it out.")
+    x, lines, _ = fed(model, arguments, limits)
+    return model, x, lines
+
+
+def run_costs(arguments: argparse.Namespace) -> None:
+    if arguments.batch is not None and arguments.batch < 1:
+        raise BadInput(f"--batch {arguments.batch}: give 1 or more.")
+    model, x, lines = fed_or_drawn(arguments)
+    found = model.costs(x, batch=arguments.batch or 1)
+    answered(arguments, found, lines)
+
+
+def answered(arguments: argparse.Namespace, found: Any, lines: list[str]) -> None:
+    """Print what was found, as a table below a line on each file, or as JSON."""
     if arguments.json:
         say(dumped({"model": str(arguments.model), "files": lines, **found.to_dict()}))
         return
