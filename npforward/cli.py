@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from npforward.model import Model, Trace, Weights
 
 INTERRUPTED, BROKEN_PIPE, NO_MEMORY = 130, 141, 4
+DIFFERS = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code.
 
-    0 fine, 1 differs, 2 bad input, 3 unsupported layer, 4 a limit was hit.
+    0 fine, 1 differs or found, 2 bad input, 3 unsupported layer, 4 a limit was hit.
 
     Examples
     --------
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = parsed(argv)
         with shown_while_compiling():
-            arguments.run(arguments)
+            code = arguments.run(arguments)
         sys.stdout.flush()
     except SystemExit as stop:  # argparse: --help, or a usage error that it has printed
         return stop.code if isinstance(stop.code, int) else 2
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return failed(
             "not enough memory. Ask for fewer values (--layers, --until) or samples.", NO_MEMORY
         )
-    return 0
+    return code or 0
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -296,6 +297,36 @@ def parser() -> argparse.ArgumentParser:
     add_batch(costs, "samples, where there is no INPUT (default: 1)")
     add_json(costs)
 
+    dead = of_model(
+        "dead",
+        run_dead,
+        "Find channels that are never active over a data set, or always at their bounds.",
+        "npforward dead cnn.keras pictures/*.png --layers 'conv*'\n"
+        "  npforward dead mlp.keras rows.npy --threshold 1e-6",
+    )
+    add_inputs(dead, "*")
+    dead.add_argument(
+        "--layers", action="append", metavar="GLOB", help="only these, as 'conv*'; may be repeated"
+    )
+    dead.add_argument(
+        "--threshold",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="what an active number exceeds in absolute value (%(default)s)",
+    )
+    add_batch(dead, "files or samples at a time (default: 32)")
+    add_json(dead)
+
+    nonfinite = of_model(
+        "nonfinite",
+        run_nonfinite,
+        "Find where the first NaN or infinity arises; exit code 1 if there is one.",
+        "npforward nonfinite cnn.keras cat.png --scale 1/255",
+    )
+    add_inputs(nonfinite, "*")
+    add_json(nonfinite)
+
     warmup = verb(
         "warmup",
         run_warmup,
@@ -494,6 +525,50 @@ def answered(arguments: argparse.Namespace, found: Any, lines: list[str]) -> Non
     for line in [*lines, ""] if lines else []:
         say(line)
     say(found)
+
+
+def run_dead(arguments: argparse.Namespace) -> None:
+    from npforward.activity import dead_units
+
+    if arguments.batch is not None and arguments.batch < 1:
+        raise BadInput(f"--batch {arguments.batch}: give 1 or more.")
+    size = arguments.batch or 32
+    model, limits = opened(arguments)
+    files, lines = list(arguments.inputs), list[str]()
+
+    def batches() -> Iterator[dict[str, np.ndarray]]:
+        """The samples of so many files at a time: they need not be in memory together."""
+        for i in range(0, max(len(files), 1), size):
+            arguments.inputs = files[i : i + size]
+            feeds, said, _ = fed(model, arguments, limits)
+            lines.extend(said)
+            for j in range(0, len(next(iter(feeds.values()), ())), size):
+                yield {name: feed[j : j + size] for name, feed in feeds.items()}
+
+    found = dead_units(
+        model,
+        batches(),
+        arguments.layers,
+        threshold=arguments.threshold,
+        progress=lambda done: show(f"{done} samples"),
+    )
+    answered(arguments, found, lines)
+
+
+def run_nonfinite(arguments: argparse.Namespace) -> int:
+    from npforward.nonfinite import first_nonfinite
+
+    model, limits = opened(arguments)
+    feeds, lines, _ = fed(model, arguments, limits)
+    found = first_nonfinite(model, feeds)
+    if arguments.json:
+        first = None if found is None else found.to_dict()
+        say(dumped({"model": str(arguments.model), "files": lines, "first": first}))
+    else:
+        for line in lines:
+            say(line)
+        say("no NaN and no infinity" if found is None else found)
+    return 0 if found is None else DIFFERS
 
 
 @contextlib.contextmanager

@@ -39,6 +39,8 @@ ALLOWED = {
     "summary": {"run", "weights", "graph", "tables"},
     "profile": {"run", "kernels", "tables", "graph"},
     "costs": {"run", "weights", "ops", "tables", "tape", "graph"},
+    "nonfinite": {"model", "run", "weights", "ops", "statistics", "tape", "graph"},
+    "activity": {"model", "run", "statistics", "tables", "tape", "graph"},
     "verify": {"model", "graph", "tables"},
     "model": {"run", "weights", "formats", "pairing", "kernels", "summary", "profile",
               "costs", "statistics", "tape", "graph"},
@@ -49,7 +51,8 @@ ALLOWED = {
     "plots": {"model", "statistics", "classes", "writing", "graph", "tables"},
     "keract": {"model", "plots", "graph", "statistics", "classes", "writing"},
     "cli": {"model", "conversion", "plots", "statistics", "inputs", "arrays", "formats", "tables",
-            "classes", "verify", "keract", "graph", "writing", "kernels"},
+            "classes", "verify", "keract", "graph", "writing", "kernels", "nonfinite",
+            "activity"},
     "__main__": {"cli"},
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from cases import FIXTURES
+from made import chain
 
 import npforward as npf
 from npforward import ops
@@ -28,29 +29,29 @@ def unread():
     raise AssertionError("a weight is read")
 
 
-def chain(shape, *layers):
-    """Layers one after another; each is (type, config, shapes of weights).  None can be read."""
-    nodes = [Node("x", Layer("x", "InputLayer", {"batch_shape": [None, *shape]}))]
-    for i, (kind, config, *weights) in enumerate(layers):
-        stored = tuple(Stored("w", tuple(w), np.dtype("float32"), unread) for w in weights)
-        layer = Layer(f"{kind}_{i}".lower(), kind, config, stored)
-        nodes.append(Node(layer.name, layer, (Ref(nodes[-1].address),)))
-    return Model(Graph("chain", "Functional", tuple(nodes), "x", Ref(nodes[-1].address)))
+def unread_layer(kind, config, *weights, name=None):
+    """A layer with weights of these shapes, none of which can be read."""
+    stored = tuple(Stored("w", tuple(w), np.dtype("float32"), unread) for w in weights)
+    return Layer(name or kind.lower(), kind, config, stored)
 
 
 def vgg16():
     layers, inward = [], 3
+
+    def add(kind, config, *weights):
+        layers.append(unread_layer(kind, config, *weights, name=f"layer{len(layers)}"))
+
     for filters, times in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
         for _ in range(times):
             config = {"filters": filters, "kernel_size": [3, 3], "padding": "same",
                       "activation": "relu"}  # fmt: skip
-            layers.append(("Conv2D", config, (3, 3, inward, filters), (filters,)))
+            add("Conv2D", config, (3, 3, inward, filters), (filters,))
             inward = filters
-        layers.append(("MaxPooling2D", {"pool_size": [2, 2], "strides": [2, 2]}))
-    layers.append(("Flatten", {}))
+        add("MaxPooling2D", {"pool_size": [2, 2], "strides": [2, 2]})
+    add("Flatten", {})
     inward *= 7 * 7
     for units in (4096, 4096, 1000):
-        layers.append(("Dense", {"units": units}, (inward, units), (units,)))
+        add("Dense", {"units": units}, (inward, units), (units,))
         inward = units
     return chain((224, 224, 3), *layers)
 
@@ -100,7 +101,9 @@ def test_a_loop_costs_its_step_as_often_as_it_runs():
     units, features, steps = 3, 5, 7
     model = chain(
         (None, features),
-        ("LSTM", {"units": units}, (features, 4 * units), (units, 4 * units), (4 * units,)),
+        unread_layer(
+            "LSTM", {"units": units}, (features, 4 * units), (units, 4 * units), (4 * units,)
+        ),
     )
     row = model.costs(np.zeros((1, steps, features))).rows[-1]
     assert row.macs == steps * 4 * units * (features + units)

@@ -13,7 +13,7 @@ from npforward.run.plan import (
     plan,
     worth_compiling,
 )
-from npforward.run.run import Weight, carry_out, laid_out, run, taken
+from npforward.run.run import Weight, called, carry_out, laid_out, run, taken
 
 __all__ = [
     "FUNCTIONS_BY_NAME",
@@ -23,6 +23,7 @@ __all__ = [
     "Recording",
     "Segment",
     "Weight",
+    "called",
     "carry_out",
     "compute_dtype",
     "laid_out",
