@@ -25,6 +25,7 @@ _HOME = {
     "convert": "conversion",
     "dead_units": "activity",
     "first_nonfinite": "nonfinite",
+    "receptive_field": "receptive",
     "numpy_only": "kernels",
     "get_activations": "keract",
     "display_activations": "keract",
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from npforward.limits import Limits
     from npforward.model import Model, Trace, load_model
     from npforward.nonfinite import first_nonfinite
+    from npforward.receptive import receptive_field
 
 
 def __getattr__(name: str) -> Any:

@@ -297,6 +297,20 @@ def parser() -> argparse.ArgumentParser:
     add_batch(costs, "samples, where there is no INPUT (default: 1)")
     add_json(costs)
 
+    field = of_model(
+        "receptive-field",
+        run_receptive_field,
+        "Tell which part of the inputs can influence one position of a value.",
+        "npforward receptive-field cnn.keras block3_conv1 --position 7,7",
+    )
+    field.add_argument("address", metavar="ADDRESS", help="of the value, as conv1 or lstm:cell")
+    field.add_argument(
+        "--position",
+        metavar="I[,J...]",
+        help="an index for each axis after the samples, without channels (default: the centre)",
+    )
+    add_json(field)
+
     dead = of_model(
         "dead",
         run_dead,
@@ -525,6 +539,19 @@ def answered(arguments: argparse.Namespace, found: Any, lines: list[str]) -> Non
     for line in [*lines, ""] if lines else []:
         say(line)
     say(found)
+
+
+def run_receptive_field(arguments: argparse.Namespace) -> None:
+    from npforward.receptive import receptive_field
+
+    position = None
+    if arguments.position is not None:
+        try:
+            position = [int(i) for i in arguments.position.split(",")]
+        except ValueError:
+            raise BadInput(f"--position {arguments.position}: give whole numbers, as 7,7") from None
+    model, _ = opened(arguments)
+    answered(arguments, receptive_field(model, arguments.address, position), [])
 
 
 def run_dead(arguments: argparse.Namespace) -> None:

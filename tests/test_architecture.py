@@ -41,6 +41,7 @@ ALLOWED = {
     "costs": {"run", "weights", "ops", "tables", "tape", "graph"},
     "nonfinite": {"model", "run", "weights", "ops", "statistics", "tape", "graph"},
     "activity": {"model", "run", "statistics", "tables", "tape", "graph"},
+    "receptive": {"model", "run", "ops", "statistics", "tables", "tape", "profile"},
     "verify": {"model", "graph", "tables"},
     "model": {"run", "weights", "formats", "pairing", "kernels", "summary", "profile",
               "costs", "statistics", "tape", "graph"},
@@ -52,7 +53,7 @@ ALLOWED = {
     "keract": {"model", "plots", "graph", "statistics", "classes", "writing"},
     "cli": {"model", "conversion", "plots", "statistics", "inputs", "arrays", "formats", "tables",
             "classes", "verify", "keract", "graph", "writing", "kernels", "nonfinite",
-            "activity"},
+            "activity", "receptive"},
     "__main__": {"cli"},
 }  # fmt: skip
 
