@@ -650,6 +650,13 @@ def _interpolate(y: Region, step: Step) -> Regions:
     return [(*y[:at], seen, *y[at + 1 :])]
 
 
+@rule("unpack_int4")
+def _unpacked(y: Region, step: Step) -> Regions:
+    """Two numbers to a byte."""
+    at = step.options["axis"] % len(y)
+    return [(*y[:at], np.unique(y[at] // 2), *y[at + 1 :])]
+
+
 @rule("getitem")
 def _getitem(y: Region, step: Step) -> Regions:
     x, key = step.args[0], step.options["key"]

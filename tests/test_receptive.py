@@ -1,10 +1,11 @@
 """Receptive fields: against changing inputs one by one, and against published figures."""
 
+import gzip
 import json
 
 import numpy as np
 import pytest
-from cases import FIXTURES
+from cases import FIXTURES, Case, case_names
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from made import chain, layer
@@ -13,7 +14,9 @@ from test_costs import vgg16
 
 import npforward as npf
 from npforward.cli import main
+from npforward.dtypes import floating
 from npforward.errors import BadInput, NpforwardError, UnknownName
+from npforward.model import Model
 from npforward.profile import samples
 
 MODELS = FIXTURES / "models"
@@ -177,6 +180,30 @@ def test_nothing_outside_of_the_box_changes_a_value(name, address):
             assert all(a < b.stop for a, b in zip(high, box, strict=True)), array.shape
 
 
+@pytest.mark.parametrize("name", case_names()[::17])
+def test_nothing_outside_of_the_box_changes_what_a_layer_gives(name):
+    case = Case(name)
+    model = Model(case.graph)
+    feeds = model.feeds(case.inputs)
+    before = model.trace(case.inputs)
+    for address in case.addresses:
+        value = before[address]
+        whole = value.ndim and value.size and feeds and all(x.ndim > 1 and x.size for x in feeds)
+        if not whole or value.shape[0] != feeds[0].shape[0]:
+            continue
+        found = npf.receptive_field(model, address, x=feeds)
+        at = (0, *(slice(None) if i is None else i for i in found.position))
+        for number, (spec, x) in enumerate(zip(model.inputs, feeds, strict=True)):
+            if not floating(x.dtype):  # whole numbers may be indices
+                continue
+            changed = [a.copy() for a in feeds]
+            inside = np.zeros(x.shape[1:], bool)
+            inside[found.box(spec.name)] = found.inputs[spec.name] is not None
+            changed[number][0][~inside] += np.asarray(3.5, x.dtype)
+            after = model.trace(changed, address)[address]
+            assert after[at].tobytes() == value[at].tobytes()  # NaN too
+
+
 # ---- published and plain figures ---------------------------------------------------------------
 
 
@@ -195,8 +222,6 @@ def test_vgg16_is_as_published(address, size, stride, padding):
     [("MobileNet", "conv_pw_13_relu", 315), ("MobileNetV2", "out_relu", 491)],
 )
 def test_mobilenets_reach_further_than_the_picture(name, address, size):
-    import gzip
-
     path = FIXTURES / "applications" / f"{name}.json.gz"
     model = opened(json.loads(gzip.decompress(path.read_bytes())), name)
     found = npf.receptive_field(model, address)
@@ -250,7 +275,7 @@ def test_channels_first():
 
 def test_an_op_without_a_rule_takes_all_and_says_so():
     graph = chain((6,), layer("Lambda", name="own")).graph
-    model = npf.Model(graph, custom_layers={"own": lambda x: np.sort(np.asarray(x), axis=1)})
+    model = Model(graph, custom_layers={"own": lambda x: np.sort(np.asarray(x), axis=1)})
     found = npf.receptive_field(model, "own", (2,))
     assert not found.exact and found.box("x") == (slice(0, 6),)
     assert "or on less: everything is taken of" in str(found) and "'own'" in found.guessed[0]
