@@ -23,6 +23,9 @@ _HOME = {
     "read_idx": "formats.idx",
     "write_idx": "formats.idx",
     "convert": "conversion",
+    "dead_units": "activity",
+    "first_nonfinite": "nonfinite",
+    "receptive_field": "receptive",
     "numpy_only": "kernels",
     "get_activations": "keract",
     "display_activations": "keract",
@@ -44,6 +47,7 @@ __all__ = [*_HOME, *_MODULES]
 
 if TYPE_CHECKING:
     from npforward import addresses, errors, keract, kernels, layers, ops, plots, statistics, verify
+    from npforward.activity import dead_units
     from npforward.conversion import convert
     from npforward.errors import NpforwardError
     from npforward.formats.idx import read_idx, write_idx
@@ -51,6 +55,8 @@ if TYPE_CHECKING:
     from npforward.kernels import numpy_only
     from npforward.limits import Limits
     from npforward.model import Model, Trace, load_model
+    from npforward.nonfinite import first_nonfinite
+    from npforward.receptive import receptive_field
 
 
 def __getattr__(name: str) -> Any:

@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from npforward.model import Model, Trace, Weights
 
 INTERRUPTED, BROKEN_PIPE, NO_MEMORY = 130, 141, 4
+DIFFERS = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code.
 
-    0 fine, 1 differs, 2 bad input, 3 unsupported layer, 4 a limit was hit.
+    0 fine, 1 differs or found, 2 bad input, 3 unsupported layer, 4 a limit was hit.
 
     Examples
     --------
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = parsed(argv)
         with shown_while_compiling():
-            arguments.run(arguments)
+            code = arguments.run(arguments)
         sys.stdout.flush()
     except SystemExit as stop:  # argparse: --help, or a usage error that it has printed
         return stop.code if isinstance(stop.code, int) else 2
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return failed(
             "not enough memory. Ask for fewer values (--layers, --until) or samples.", NO_MEMORY
         )
-    return 0
+    return code or 0
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -277,12 +278,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_inputs(profile, "*")
     group = profile.add_argument_group("what to time")
-    group.add_argument(
-        "--batch",
-        type=int,
-        metavar="N",
-        help="random samples, where there is no INPUT (default: 1)",
-    )
+    add_batch(group, "random samples, where there is no INPUT (default: 1)")
     group.add_argument(
         "--repeats", type=int, default=5, metavar="N", help="the median counts (%(default)s)"
     )
@@ -290,6 +286,60 @@ def parser() -> argparse.ArgumentParser:
         "--threads", type=int, metavar="N", help="for compiled kernels (default: all CPUs)"
     )
     add_json(profile)
+
+    costs = of_model(
+        "costs",
+        run_costs,
+        "Count parameters, operations and bytes of every layer, without running anything.",
+        "npforward costs cnn.keras --batch 16\n  npforward costs cnn.keras cat.png --json",
+    )
+    add_inputs(costs, "*")
+    add_batch(costs, "samples, where there is no INPUT (default: 1)")
+    add_json(costs)
+
+    field = of_model(
+        "receptive-field",
+        run_receptive_field,
+        "Tell which part of the inputs can influence one position of a value.",
+        "npforward receptive-field cnn.keras block3_conv1 --position 7,7",
+    )
+    field.add_argument("address", metavar="ADDRESS", help="of the value, as conv1 or lstm:cell")
+    field.add_argument(
+        "--position",
+        metavar="I[,J...]",
+        help="an index for each axis after the samples, without channels (default: the centre)",
+    )
+    add_json(field)
+
+    dead = of_model(
+        "dead",
+        run_dead,
+        "Find channels that are never active over a data set, or always at their bounds.",
+        "npforward dead cnn.keras pictures/*.png --layers 'conv*'\n"
+        "  npforward dead mlp.keras rows.npy --threshold 1e-6",
+    )
+    add_inputs(dead, "*")
+    dead.add_argument(
+        "--layers", action="append", metavar="GLOB", help="only these, as 'conv*'; may be repeated"
+    )
+    dead.add_argument(
+        "--threshold",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="what an active number exceeds in absolute value (%(default)s)",
+    )
+    add_batch(dead, "files or samples at a time (default: 32)")
+    add_json(dead)
+
+    nonfinite = of_model(
+        "nonfinite",
+        run_nonfinite,
+        "Find where the first NaN or infinity arises; exit code 1 if there is one.",
+        "npforward nonfinite cnn.keras cat.png --scale 1/255",
+    )
+    add_inputs(nonfinite, "*")
+    add_json(nonfinite)
 
     warmup = verb(
         "warmup",
@@ -303,6 +353,10 @@ def parser() -> argparse.ArgumentParser:
 
 def add_json(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def add_batch(group: Any, about: str) -> None:
+    group.add_argument("--batch", type=int, metavar="N", help=about)
 
 
 def add_inputs(verb: argparse.ArgumentParser, count: str) -> None:
@@ -452,20 +506,96 @@ def run_profile(arguments: argparse.Namespace) -> None:
         count = getattr(arguments, option)
         if count is not None and count < 1:
             raise BadInput(f"--{option} {count}: give 1 or more.")
-    model, limits = opened(arguments)
-    x, lines = None, list[str]()
-    if arguments.inputs or arguments.input:
-        if arguments.batch is not None:
-            raise BadInput(f"--batch {arguments.batch}: it is for random input; leave it out.")
-        x, lines, _ = fed(model, arguments, limits)
+    model, x, lines = fed_or_drawn(arguments)
     with threads_set(arguments.threads):
         found = model.profile(x, arguments.repeats, batch=arguments.batch or 1)
+    answered(arguments, found, lines)
+
+
+def fed_or_drawn(arguments: argparse.Namespace) -> tuple[Model, Any, list[str]]:
+    """The model, what files give for its inputs (None without any), and a line on each file."""
+    model, limits = opened(arguments)
+    if not (arguments.inputs or arguments.input):
+        return model, None, []
+    if arguments.batch is not None:
+        raise BadInput(f"--batch {arguments.batch}: it is for random input; leave it out.")
+    x, lines, _ = fed(model, arguments, limits)
+    return model, x, lines
+
+
+def run_costs(arguments: argparse.Namespace) -> None:
+    if arguments.batch is not None and arguments.batch < 1:
+        raise BadInput(f"--batch {arguments.batch}: give 1 or more.")
+    model, x, lines = fed_or_drawn(arguments)
+    found = model.costs(x, batch=arguments.batch or 1)
+    answered(arguments, found, lines)
+
+
+def answered(arguments: argparse.Namespace, found: Any, lines: list[str]) -> None:
+    """Print what was found, as a table below a line on each file, or as JSON."""
     if arguments.json:
         say(dumped({"model": str(arguments.model), "files": lines, **found.to_dict()}))
         return
     for line in [*lines, ""] if lines else []:
         say(line)
     say(found)
+
+
+def run_receptive_field(arguments: argparse.Namespace) -> None:
+    from npforward.receptive import receptive_field
+
+    position = None
+    if arguments.position is not None:
+        try:
+            position = [int(i) for i in arguments.position.split(",")]
+        except ValueError:
+            raise BadInput(f"--position {arguments.position}: give whole numbers, as 7,7") from None
+    model, _ = opened(arguments)
+    answered(arguments, receptive_field(model, arguments.address, position), [])
+
+
+def run_dead(arguments: argparse.Namespace) -> None:
+    from npforward.activity import dead_units
+
+    if arguments.batch is not None and arguments.batch < 1:
+        raise BadInput(f"--batch {arguments.batch}: give 1 or more.")
+    size = arguments.batch or 32
+    model, limits = opened(arguments)
+    files, lines = list(arguments.inputs), list[str]()
+
+    def batches() -> Iterator[dict[str, np.ndarray]]:
+        """The samples of so many files at a time: they need not be in memory together."""
+        for i in range(0, max(len(files), 1), size):
+            arguments.inputs = files[i : i + size]
+            feeds, said, _ = fed(model, arguments, limits)
+            lines.extend(said)
+            for j in range(0, len(next(iter(feeds.values()), ())), size):
+                yield {name: feed[j : j + size] for name, feed in feeds.items()}
+
+    found = dead_units(
+        model,
+        batches(),
+        arguments.layers,
+        threshold=arguments.threshold,
+        progress=lambda done: show(f"{done} samples"),
+    )
+    answered(arguments, found, lines)
+
+
+def run_nonfinite(arguments: argparse.Namespace) -> int:
+    from npforward.nonfinite import first_nonfinite
+
+    model, limits = opened(arguments)
+    feeds, lines, _ = fed(model, arguments, limits)
+    found = first_nonfinite(model, feeds)
+    if arguments.json:
+        first = None if found is None else found.to_dict()
+        say(dumped({"model": str(arguments.model), "files": lines, "first": first}))
+    else:
+        for line in lines:
+            say(line)
+        say("no NaN and no infinity" if found is None else found)
+    return 0 if found is None else DIFFERS
 
 
 @contextlib.contextmanager

@@ -33,6 +33,7 @@ from npforward.tape import Var
 from npforward.weights import bind, parameters, parts
 
 if TYPE_CHECKING:
+    from npforward.costs import Costs
     from npforward.gradients import Gradients
     from npforward.profile import Profile
 
@@ -682,6 +683,56 @@ class Model:
         weight = functools.partial(self._weight, recording)
         names = [spec.name for spec in self.inputs]
         return profile(self.name, chosen, feeds, names, weight, repeats)
+
+    def costs(self, x: Any = None, *, batch: int = 1) -> Costs:
+        """Parameters, operations and bytes of every layer, without running or reading weights.
+
+        Parameters
+        ----------
+        x
+            As for `predict`: its shape counts; without it that of the inputs, with `batch`
+            samples, and 224 for every axis that may have any size.
+        batch
+            How many samples.
+
+        Returns
+        -------
+        Costs
+            One row for each call of a layer, and the totals.  A multiply-add of a product is two
+            operations, any function of a number one, a sum one for each of its numbers; moves
+            are none.  Padding counts as it is computed, and what depends on weights alone does not.
+
+        Raises
+        ------
+        BadInput
+            `x` does not fit the model, or the file does not say the shape of an input.
+        UnsupportedLayer
+            A layer cannot be replayed.
+
+        Examples
+        --------
+        >>> found = load_model("weights_fixtures/models/mlp/model.keras").costs()
+        >>> found.rows[1].address, found.rows[1].macs == 13 * 32
+        ('dense1', True)
+        """
+        from npforward.costs import costs
+        from npforward.profile import samples
+
+        recording = self.recording(samples(self.inputs, batch) if x is None else x)
+        return costs(recording, [spec.name for spec in self.inputs], self.outputs)
+
+    def recording(self, x: Any) -> Recording:
+        """Every op of a forward pass on an input like `x`, recorded: nothing is run.
+
+        Examples
+        --------
+        >>> recording = load_model("weights_fixtures/models/mlp/model.keras").recording(
+        ...     np.ones((1, 13))
+        ... )
+        >>> recording.values["dense1"]
+        Var(1x32 float32)
+        """
+        return self._record(self.feeds(x))
 
     def feeds(self, x: Any) -> list[np.ndarray]:
         """`x` as one checked array for each input, in the model's order and dtypes.

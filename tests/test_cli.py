@@ -222,7 +222,10 @@ def test_sample_and_cmap_are_checked_before_anything_is_drawn(run, tmp_path):
     assert code == 2 and "'viridis'" in err and not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize("verb", ["summary", "activations", "plot", "weights"])
+@pytest.mark.parametrize(
+    "verb",
+    ["summary", "activations", "plot", "weights", "costs", "receptive-field", "dead", "nonfinite"],
+)
 def test_help_shows_an_example(run, verb):
     code, out, _ = run(verb, "--help")
     assert code == 0 and f"npforward {verb} " in out.split("example:")[1]

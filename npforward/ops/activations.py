@@ -14,10 +14,6 @@ from npforward.ops.registry import op
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
-def _same(x, **options):
-    return x.shape
-
-
 def _along_axis(x, *, axis=-1):
     axes_of(x, axis)
     return x.shape
@@ -34,7 +30,7 @@ def _relu_vjp(g, y, x, **options):
     return relu_dx(g, y if said else x, **options)
 
 
-@op(_relu_vjp, shape=_same, in_ops=True)
+@op(_relu_vjp, in_ops=True)
 def relu(x, *, negative_slope=0.0, max_value=None, threshold=0.0):
     """max(x, 0), with Keras's slope below `threshold` and cap at `max_value`.
 
@@ -67,7 +63,7 @@ def relu_dx(g, x, *, negative_slope=0.0, max_value=None, threshold=0.0):
     return (g * np.where(inside, 1, slope)).astype(g.dtype)
 
 
-@op(lambda g, y, x: relu_dx(g, y, max_value=6.0), shape=_same, in_ops=True)
+@op(lambda g, y, x: relu_dx(g, y, max_value=6.0), in_ops=True)
 def relu6(x):
     """min(max(x, 0), 6)"""
     return np.minimum(np.maximum(x, 0), 6)
@@ -75,7 +71,6 @@ def relu6(x):
 
 @op(
     lambda g, y, x, *, negative_slope=0.2: np.where(x > 0, g, g * g.dtype.type(negative_slope)),
-    shape=_same,
     floats=True,
 )
 def leaky_relu(x, *, negative_slope=0.2):
@@ -83,7 +78,7 @@ def leaky_relu(x, *, negative_slope=0.2):
     return np.where(x > 0, x, x.dtype.type(negative_slope) * x)
 
 
-@op(lambda g, y, x: g * (y * (1 - y)), shape=_same, floats=True, wide=True, in_ops=True)
+@op(lambda g, y, x: g * (y * (1 - y)), floats=True, wide=True, in_ops=True)
 def sigmoid(x):
     """1 / (1 + exp(-x))
 
@@ -95,37 +90,37 @@ def sigmoid(x):
     return kernels.sigmoid(x)
 
 
-@op(lambda g, y, x: g * (1 - ops.square(y)), shape=_same, floats=True, wide=True, in_ops=True)
+@op(lambda g, y, x: g * (1 - ops.square(y)), floats=True, wide=True, in_ops=True)
 def tanh(x):
     """The hyperbolic tangent."""
     return np.tanh(x)
 
 
-@op(lambda g, y, x: g * sigmoid(x), shape=_same, floats=True, wide=True, in_ops=True)
+@op(lambda g, y, x: g * sigmoid(x), floats=True, wide=True, in_ops=True)
 def softplus(x):
     """log(1 + exp(x))"""
     return kernels.softplus(x)
 
 
-@op(lambda g, y, x: g / (1 + np.abs(x)) ** 2, shape=_same, floats=True)
+@op(lambda g, y, x: g / (1 + np.abs(x)) ** 2, floats=True)
 def softsign(x):
     """x / (1 + |x|)"""
     return x / (1 + np.abs(x))
 
 
-@op(lambda g, y, x, *, b=4: g * 0.5 * (1 + x / np.sqrt(x * x + b)), shape=_same, floats=True)
+@op(lambda g, y, x, *, b=4: g * 0.5 * (1 + x / np.sqrt(x * x + b)), floats=True)
 def squareplus(x, *, b=4):
     """(x + √(x² + b)) / 2"""
     return (x + np.sqrt(x * x + x.dtype.type(b))) / 2
 
 
-@op(lambda g, y, x: g * kernels.sigmoid(-x), shape=_same, floats=True, wide=True)
+@op(lambda g, y, x: g * kernels.sigmoid(-x), floats=True, wide=True)
 def log_sigmoid(x):
     """log(sigmoid(x)) = -softplus(-x)"""
     return -kernels.softplus(-x)
 
 
-@op(lambda g, y, x: g * np.tanh(x) ** 2, shape=_same, floats=True, wide=True)
+@op(lambda g, y, x: g * np.tanh(x) ** 2, floats=True, wide=True)
 def tanh_shrink(x):
     """x - tanh(x)"""
     return x - np.tanh(x)
@@ -136,7 +131,7 @@ def _silu_vjp(g, y, x):
     return g * (s + y * (1 - s))
 
 
-@op(_silu_vjp, shape=_same, floats=True, wide=True, in_ops=True)
+@op(_silu_vjp, floats=True, wide=True, in_ops=True)
 def silu(x):
     """x sigmoid(x), also called swish"""
     return x * kernels.sigmoid(x)
@@ -150,7 +145,6 @@ def _elu(x, alpha, scale=1.0):
 
 @op(
     lambda g, y, x, *, alpha=1.0: np.where(x > 0, g, g * (y + g.dtype.type(alpha))),
-    shape=_same,
     floats=True,
     wide=True,
 )
@@ -163,7 +157,6 @@ def elu(x, *, alpha=1.0):
     lambda g, y, x: np.where(
         x > 0, g * g.dtype.type(SELU_SCALE), g * (y + g.dtype.type(SELU_SCALE * SELU_ALPHA))
     ),
-    shape=_same,
     floats=True,
     wide=True,
 )
@@ -174,7 +167,6 @@ def selu(x):
 
 @op(
     lambda g, y, x, *, alpha=1.0: np.where(x > 0, g, g * np.exp(np.minimum(x, 0) / alpha)),
-    shape=_same,
     floats=True,
     wide=True,
 )
@@ -194,7 +186,7 @@ def _gelu_vjp(g, y, x, *, approximate=False):
     return g * (0.5 * ops.erf(x * math.sqrt(0.5)) + 0.5 + x * density)
 
 
-@op(_gelu_vjp, shape=_same, floats=True, wide=True, in_ops=True)
+@op(_gelu_vjp, floats=True, wide=True, in_ops=True)
 def gelu(x, *, approximate=False):
     """x Φ(x), with the normal distribution's Φ by erf, or by tanh if `approximate`"""
     kind = x.dtype.type
@@ -225,13 +217,13 @@ def glu(x, *, axis=-1):
     return a * kernels.sigmoid(b)
 
 
-@op(lambda g, y, x: g * ((x > -1) & (x < 1)), shape=_same)
+@op(lambda g, y, x: g * ((x > -1) & (x < 1)))
 def hard_tanh(x):
     """x clipped to [-1, 1]"""
     return np.minimum(np.maximum(x, -1), 1)
 
 
-@op(lambda g, y, x: g * ((x > -3) & (x < 3)) / g.dtype.type(6), shape=_same, floats=True)
+@op(lambda g, y, x: g * ((x > -3) & (x < 3)) / g.dtype.type(6), floats=True)
 def hard_sigmoid(x):
     """relu6(x + 3) / 6, as Keras 3 has it"""
     return np.minimum(np.maximum(x + 3, 0), 6) / 6
@@ -239,7 +231,6 @@ def hard_sigmoid(x):
 
 @op(
     lambda g, y, x: g * ((x > -2.5) & (x < 2.5)) * g.dtype.type(0.2),
-    shape=_same,
     floats=True,
 )
 def hard_sigmoid_keras2(x):
@@ -252,7 +243,7 @@ def _hard_silu_vjp(g, y, x):
     return g * (np.minimum(np.maximum(x + 3, 0), 6) + x * inside) / 6
 
 
-@op(_hard_silu_vjp, shape=_same, floats=True)
+@op(_hard_silu_vjp, floats=True)
 def hard_silu(x):
     """x relu6(x + 3) / 6"""
     return x * (np.minimum(np.maximum(x + 3, 0), 6) / 6)
@@ -260,7 +251,6 @@ def hard_silu(x):
 
 @op(
     lambda g, y, x, *, threshold=0.5: g * (np.abs(x) > threshold),
-    shape=_same,
 )
 def soft_shrink(x, *, threshold=0.5):
     """x moved towards 0 by `threshold`; 0 within it"""
@@ -268,7 +258,7 @@ def soft_shrink(x, *, threshold=0.5):
     return np.where(x > t, x - t, np.where(x < -t, x + t, x.dtype.type(0)))
 
 
-@op(lambda g, y, x, *, threshold=0.5: g * (np.abs(x) > threshold), shape=_same)
+@op(lambda g, y, x, *, threshold=0.5: g * (np.abs(x) > threshold))
 def hard_shrink(x, *, threshold=0.5):
     """x, but 0 where |x| <= threshold"""
     return np.where(np.abs(x) > threshold, x, x.dtype.type(0))
@@ -276,7 +266,6 @@ def hard_shrink(x, *, threshold=0.5):
 
 @op(
     lambda g, y, x, *, threshold, default_value: g * (x > threshold),
-    shape=_same,
 )
 def threshold(x, *, threshold, default_value):
     """x above `threshold`, else `default_value`"""
@@ -285,7 +274,6 @@ def threshold(x, *, threshold, default_value):
 
 @op(
     lambda g, y, x: g * np.where(x <= -1, 0, np.where(x < 1, (x + 1) / 2, 1)),
-    shape=_same,
     floats=True,
 )
 def sparse_plus(x):
@@ -294,7 +282,7 @@ def sparse_plus(x):
     return np.where(x <= -1, kind(0), np.where(x < 1, kind(0.25) * np.square(x + 1), x))
 
 
-@op(lambda g, y, x: g * ((x > -1) & (x < 1)) / g.dtype.type(2), shape=_same, floats=True)
+@op(lambda g, y, x: g * ((x > -1) & (x < 1)) / g.dtype.type(2), floats=True)
 def sparse_sigmoid(x):
     """(x + 1) / 2 clipped to [0, 1]"""
     kind = x.dtype.type
@@ -306,7 +294,7 @@ def _mish_vjp(g, y, x):
     return g * (t + x * s * (1 - t * t))
 
 
-@op(_mish_vjp, shape=_same, floats=True, wide=True)
+@op(_mish_vjp, floats=True, wide=True)
 def mish(x):
     """x tanh(softplus(x))"""
     return x * np.tanh(kernels.softplus(x))

@@ -7,6 +7,10 @@ import numpy as np
 from npforward.ops.registry import op
 
 
+def _as_it_is(x, **options):
+    return x.shape  # each number depends on many: this is not `broadcast`
+
+
 def _channels(x):
     return np.moveaxis(x, -1, 0)
 
@@ -29,7 +33,7 @@ def _equalize_vjp(g, y, x, *, bins):
     return np.where(flat, g, np.zeros((), g.dtype))
 
 
-@op(_equalize_vjp, floats=True)
+@op(_equalize_vjp, shape=_as_it_is, floats=True)
 def equalize(x, *, bins):
     """Each channel of a batch with values from 0 to 255 whose histogram is as even as can be.
 
@@ -83,7 +87,7 @@ def _between(length, tiles):
     return ends[0], ends[1], place - before
 
 
-@op(lambda g, y, x, *, grid, clip_limit: np.zeros_like(g), floats=True)
+@op(lambda g, y, x, *, grid, clip_limit: np.zeros_like(g), shape=_as_it_is, floats=True)
 def equalize_tiles(x, *, grid, clip_limit):
     """Values from 0 to 255 equalised within each tile of a grid, blended between tiles.
 

@@ -40,8 +40,14 @@ def matmul(a, b):
     return np.matmul(a, b)
 
 
-def _einsum_parts(equation, a, b):
-    """(of a, of b, of the answer) with "..." written out in letters."""
+def einsum_parts(equation, a, b):
+    """(of a, of b, of the answer) with "..." written out in letters.
+
+    Examples
+    --------
+    >>> einsum_parts("...b,bc->...c", np.ones((2, 5, 3)), np.ones((3, 4)))
+    ('adb', 'bc', 'adc')
+    """
     ins, arrow, out = equation.replace(" ", "").partition("->")
     parts = ins.split(",")
     if len(parts) != 2 or not arrow:
@@ -62,8 +68,15 @@ def _einsum_parts(equation, a, b):
     return (*(part.replace("...", letters) for part in parts), out.replace("...", letters))
 
 
-def _einsum_shape(a, b, *, equation):
-    of_a, of_b, out = _einsum_parts(equation, a, b)
+def einsum_sizes(equation, a, b):
+    """The size of each letter's axis.
+
+    Examples
+    --------
+    >>> einsum_sizes("ab,bc->ac", np.ones((2, 3)), np.ones((3, 4)))
+    {'a': 2, 'b': 3, 'c': 4}
+    """
+    of_a, of_b, _ = einsum_parts(equation, a, b)
     sizes: dict[str, int] = {}
     for part, x in ((of_a, a), (of_b, b)):
         if len(part) != len(x.shape):
@@ -71,7 +84,12 @@ def _einsum_shape(a, b, *, equation):
         for letter, n in zip(part, x.shape, strict=True):
             if sizes.setdefault(letter, n) != n:
                 raise ValueError(f"{equation!r}: axis {letter} is {sizes[letter]} and {n}")
-    return tuple(sizes[letter] for letter in out)
+    return sizes
+
+
+def _einsum_shape(a, b, *, equation):
+    sizes = einsum_sizes(equation, a, b)
+    return tuple(sizes[letter] for letter in einsum_parts(equation, a, b)[2])
 
 
 def _contracted(of_a, a, of_b, b, out):
@@ -100,7 +118,7 @@ def _contracted(of_a, a, of_b, b, out):
 
 
 def _einsum_vjp(i, g, y, a, b, *, equation):
-    of_a, of_b, out = _einsum_parts(equation, a, b)
+    of_a, of_b, out = einsum_parts(equation, a, b)
     mine, x, other, o = (of_a, a, of_b, b) if i == 0 else (of_b, b, of_a, a)
     seen = "".join(letter for letter in mine if letter in out or letter in other)
     found = einsum(g, o, equation=f"{out},{other}->{seen}")
@@ -114,7 +132,7 @@ def _einsum_vjp(i, g, y, a, b, *, equation):
 @op(each=_einsum_vjp, shape=_einsum_shape, floats=True, wide=True, in_ops=True)
 def einsum(a, b, *, equation):
     """Sums of products of two arrays over the axes that the answer lacks: "abc,cd->abd"."""
-    of_a, of_b, out = _einsum_parts(equation, a, b)
+    of_a, of_b, out = einsum_parts(equation, a, b)
     return np.asarray(_contracted(of_a, a, of_b, b, out), order="C")
 
 

@@ -23,7 +23,7 @@ from npforward.tape import OPS, Step, Var
 
 
 def broadcast(*args: Any, **options: Any) -> tuple[int, ...]:
-    """The shape rule of elementwise ops.
+    """The shape rule of elementwise ops, and of these alone.
 
     Examples
     --------
@@ -63,6 +63,11 @@ class Op:
             return innermost.record(self, args, options)
         args = tuple(np.asarray(a) if isinstance(a, (list, tuple)) else a for a in args)
         return self.value(*args)(*args, **options)
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether each number of the answer depends on the arguments at its own place alone."""
+        return self.shape is broadcast
 
     def value(self, *args: Any) -> Callable[..., Any]:
         """The function to call on arrays of the dtypes that `args` have."""

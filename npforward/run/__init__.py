@@ -8,11 +8,12 @@ from npforward.run.plan import (
     Recording,
     Segment,
     compute_dtype,
+    leading_to,
     owner_of,
     plan,
     worth_compiling,
 )
-from npforward.run.run import Weight, carry_out, laid_out, run, taken
+from npforward.run.run import Weight, called, carry_out, laid_out, run, taken
 
 __all__ = [
     "FUNCTIONS_BY_NAME",
@@ -22,9 +23,11 @@ __all__ = [
     "Recording",
     "Segment",
     "Weight",
+    "called",
     "carry_out",
     "compute_dtype",
     "laid_out",
+    "leading_to",
     "owner_of",
     "plan",
     "run",

@@ -649,14 +649,7 @@ def plan(
     states = recording.tape.states.values()
     # Vars are kept in sets: to look for one in a list would record comparisons.
     kept_states = {last for _, last in states} if keep_states else set()
-    needed = {*goals.values(), *kept_states}
-    kept: list[tuple[int, Step]] = []
-    for i in range(len(recording.tape.steps) - 1, -1, -1):
-        step = recording.tape.steps[i]
-        if any(out in needed for out in step.outs):
-            needed.update(step.ins)
-            kept.append((i, step))
-    kept.reverse()
+    kept, needed = leading_to(recording.tape.steps, {*goals.values(), *kept_states})
 
     slots: dict[Var, int] = {}
 
@@ -755,6 +748,29 @@ def plan(
             if first in needed
         ),
     )
+
+
+def leading_to(
+    steps: Sequence[Step], wanted: Collection[Var]
+) -> tuple[list[tuple[int, Step]], set[Var]]:
+    """The steps that give the `wanted` Vars, numbered and in order, and all Vars that they need.
+
+    Examples
+    --------
+    >>> tape = Tape()
+    >>> x = tape.var((2,), "float32")
+    >>> y, z = ops.exp(x), ops.log(x)
+    >>> kept, needed = leading_to(tape.steps, [z])
+    >>> [(i, step.op.__name__) for i, step in kept], needed == {x, z}
+    ([(1, 'log')], True)
+    """
+    needed = set(wanted)
+    kept: list[tuple[int, Step]] = []
+    for i in range(len(steps) - 1, -1, -1):
+        if any(out in needed for out in steps[i].outs):
+            needed.update(steps[i].ins)
+            kept.append((i, steps[i]))
+    return kept[::-1], needed
 
 
 def _segments(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,11 +105,18 @@ def _execute(instruction: Instruction, slots: Slots, weight: Weight) -> None:
             args.append(_array(slots, a, weight))
         else:
             args.append(a)
-    try:
-        y = instruction.value(*args, **instruction.options)
-    except NpforwardError as error:
-        raise type(error)(f"layer {instruction.scope!r}: {error}") from error
-    except MISFITS as error:
-        raise misfit(f"layer {instruction.scope!r}", error) from error
+    y = called(instruction.value, args, instruction.options, instruction.scope)
     for out, array in zip(instruction.outs, y if instruction.many else (y,), strict=True):
         slots[out] = array
+
+
+def called(
+    value: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any], scope: str
+) -> Any:
+    """What an op's function gives; an error of it names the layer at `scope`."""
+    try:
+        return value(*args, **options)
+    except NpforwardError as error:
+        raise type(error)(f"layer {scope!r}: {error}") from error
+    except MISFITS as error:
+        raise misfit(f"layer {scope!r}", error) from error
