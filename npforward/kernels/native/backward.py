@@ -11,40 +11,45 @@ from npforward.kernels.native.spatial import groups_of_vectors
 if TYPE_CHECKING:
     from npforward.kernels.native.emit import Emitter, Value
 
-TAP = 5  # words of a tap in tables: where its input begins, first and last rows and columns
+# Words of a product in tables: where its input, gradient and answer begin; rows and columns of the
+# image that it goes over, first and last.
+ENTRY = 7
 FEW_ROWS = 3  # of a tile for what remains of the input's channels
 
 
-def _within(e: Emitter, taps: Value, tap: Value) -> list[Value]:
-    """What a table says of a tap."""
-    return [e.load_int(taps + tap * (8 * TAP), 8 * i) for i in range(TAP)]
+def _entry(e: Emitter, table: Value, n: Value) -> list[Value]:
+    """What a table says of a product."""
+    return [e.load_int(table + n * (8 * ENTRY), 8 * i) for i in range(ENTRY)]
 
 
 @compiled(
-    "x x_image x_row x_column g g_image g_row y taps images inward channels parts each rows_each"
+    "x x_image x_row x_column g g_image g_row g_column y y_row table images inward channels parts "
+    "each rows_each"
 )
-def conv_dw(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
-    """Which inputs met which gradients: for a tap of the kernel, some of its input channels.
+def outer(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
+    """Which inputs met which gradients: the sum of products of pixels' channels, Σ xᵀ g.
 
-    Each is a matrix product over all pixels, of which so many rows of the image at a time are
-    passed through for all tiles of the result that they stay in the nearest cache.
+    Of a convolution's kernel each tap is such a product, over those pixels that it meets.  So many
+    rows of the image at a time are passed through for all tiles of the result that they stay in
+    the nearest cache.
     """
-    tap, first = task // a.parts, task % a.parts * a.each
+    n, first = task // a.parts, task % a.parts * a.each
     last = e.smaller(first + a.each, a.inward)
-    begin, top, bottom, left, right = _within(e, a.taps, tap)
+    begin, begin_g, begin_y, top, bottom, left, right = _entry(e, a.table, n)
     row_bytes = a.channels * 4
-    y = a.y + tap * a.inward * row_bytes
-    e.clear(y + first * row_bytes, (last - first) * row_bytes)
+    y = a.y + begin_y
+    with e.loop(first, last) as m:
+        e.clear(y + m * a.y_row, row_bytes)
     pixels, vectors = tile.shape(e.width, e.registers)
 
     def summed(rows: int, many: int, x: Value, g: Value, y: Value, high: Value) -> None:
         """Add to a tile of the result what some rows of the image give."""
         width = e.lanes * 4
         sums = [
-            [e.var(e.load(y + row_bytes * m, k * width)) for k in range(many)] for m in range(rows)
+            [e.var(e.load(y + a.y_row * m, k * width)) for k in range(many)] for m in range(rows)
         ]
         with e.loop(0, high) as r, e.loop(left, right) as c:
-            met, error = x + r * a.x_row + c * a.x_column, g + r * a.g_row + c * row_bytes
+            met, error = x + r * a.x_row + c * a.x_column, g + r * a.g_row + c * a.g_column
             errors = [e.load(error, k * width) for k in range(many)]
             for m in range(rows):
                 number = e.broadcast(met, 4 * m)
@@ -52,46 +57,45 @@ def conv_dw(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
                     sums[m][k].set(e.fma(number, errors[k], sums[m][k].value))
         for m in range(rows):
             for k in range(many):
-                e.store(sums[m][k].value, y + row_bytes * m, k * width)
+                e.store(sums[m][k].value, y + a.y_row * m, k * width)
 
     with e.loop(0, a.images) as image, e.loop(top, bottom, a.rows_each) as row:
         x = a.x + image * a.x_image + begin + row * a.x_row
-        g = a.g + image * a.g_image + row * a.g_row
+        g = a.g + begin_g + image * a.g_image + row * a.g_row
         high = e.smaller(a.rows_each, bottom - row)
         for at, many in groups_of_vectors(e, a.channels, vectors):
             done = first
             for rows in (pixels, FEW_ROWS, 1):
                 whole = last - (last - done) % rows
                 with e.loop(done, whole, rows) as m:
-                    summed(rows, many, x + m * 4, g + at, y + m * row_bytes + at, high)
+                    summed(rows, many, x + m * 4, g + at, y + m * a.y_row + at, high)
                 done = whole
 
 
-@compiled("x x_image x_row x_column g g_image g_row y taps images channels parts each")
+@compiled("x x_image x_row x_column g g_image g_row g_column y table images channels parts each")
 def depthwise_dw(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
     """The same for a kernel of each channel alone: a tap of some channels."""
-    tap, first = task // a.parts, task % a.parts * a.each
+    n, first = task // a.parts, task % a.parts * a.each
     count = e.smaller(first + a.each, a.channels) - first
-    begin, top, bottom, left, right = _within(e, a.taps, tap)
-    row_bytes = a.channels * 4
+    begin, begin_g, begin_y, top, bottom, left, right = _entry(e, a.table, n)
     for at, many in groups_of_vectors(e, count, 4):
         width, place = e.lanes * 4, first * 4 + at
         totals = [e.var(e.real(0.0)) for _ in range(many)]
         sums = [e.var(e.real(0.0)) for _ in range(many)]  # of a row: short ones lose less
         with e.loop(0, a.images) as image, e.loop(top, bottom) as row:
             x = a.x + image * a.x_image + begin + row * a.x_row + place
-            g = a.g + image * a.g_image + row * a.g_row + place
+            g = a.g + begin_g + image * a.g_image + row * a.g_row + place
             for part in sums:
                 part.set(e.real(0.0))
             with e.loop(left, right) as c:
-                met, error = x + c * a.x_column, g + c * row_bytes
+                met, error = x + c * a.x_column, g + c * a.g_column
                 for k, part in enumerate(sums):
                     here, there = e.load(met, k * width), e.load(error, k * width)
                     part.set(e.fma(here, there, part.value))
             for total, part in zip(totals, sums, strict=True):
                 total.set(total.value + part.value)
         for k, total in enumerate(totals):
-            e.store(total.value, a.y + tap * row_bytes + place, k * width)
+            e.store(total.value, a.y + begin_y + place, k * width)
 
 
 @compiled("x y rows channels parts each")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from npforward.run.lowering.making import (
     rule,
     strides_of,
 )
+from npforward.run.lowering.moves import merged
 from npforward.tape import Step, Var
 
 NEAR = 256  # pixels whose numbers for a tile of the result stay in the nearest cache
@@ -79,7 +80,7 @@ def conv_dw(low: Lowering, step: Step) -> None:
 @rule(ops.dense_dw, fits=_fits_dense_dw)
 def dense_dw(low: Lowering, step: Step) -> None:
     x, g = (_rows(low, v) for v in step.args)
-    _windows_dw(low, step, x, g, (1,), (1,), (1,), 1)
+    _windows_dw(low, step, x, g, (1, 1), (1, 1), (1, 1), 1)
 
 
 @rule(ops.max_pool_dx, fits=_fits_max_pool_dx)
@@ -115,16 +116,22 @@ def row_sums(low: Lowering, step: Step, x: Var, places: int) -> None:
 # ---- what they are made of -------------------------------------------------------------------
 
 
-def _cap(options: dict[str, Any]) -> float:
+def _cap(options: Mapping[str, Any]) -> float:
     cap = options.get("max_value")
     return math.inf if cap is None else cap
 
 
 def _rows(low: Lowering, v: Var) -> Var:
     """The rows of numbers that a value consists of, as pixels of one image."""
-    flat = Var((1, v.size // v.shape[-1], v.shape[-1]), np.float32, v.tape)
+    flat = Var((1, *_folded(v.size // v.shape[-1]), v.shape[-1]), np.float32, v.tape)
     low.roots[flat] = low.root(v)
     return flat
+
+
+def _folded(count: int) -> tuple[int, int]:
+    """Pixels in a row as an image, whose rows stay in the nearest cache."""
+    columns = next(n for n in range(min(count, NEAR), 0, -1) if count % n == 0)
+    return (count // columns, columns) if columns >= min(count, NEAR) // 8 else (1, count)
 
 
 def _image(shape: Sequence[int]) -> tuple[int, ...]:
@@ -138,7 +145,7 @@ def _windows_dw(low: Lowering, step: Step, x: Var, g: Var, size: Sequence[int],
     n, _, _, inward = _image(source.shape)
     _, rows, columns, channels = _image(g.shape)
     x_strides, g_strides = (strides_of(_image(v.shape)) for v in (source, g))
-    taps = []
+    taps: list[list[int]] = []
     for tap in itertools.product(*map(range, size)):
         begin, ranges = 0, []
         for i, (k, s, d) in enumerate(zip(tap, strides, dilation, strict=True)):
@@ -147,24 +154,102 @@ def _windows_dw(low: Lowering, step: Step, x: Var, g: Var, size: Sequence[int],
             low_, high = -(-max(-first, 0) // s), min(out, -(-max(inside - first, 0) // s))
             begin += first * strides_of(source.shape)[i + 1]
             ranges += [low_, max(high, low_)]
-        taps.append([begin, *([0, 1] if len(size) == 1 else []), *ranges])
+        at = len(taps) * channels * 4 * (inward if groups == 1 else 1)
+        taps.append([begin, 0, at, *([0, 1] if len(size) == 1 else []), *ranges])
     arguments = {
         "x_image": x_strides[0], "x_row": x_strides[1] * (strides[0] if len(size) == 2 else 1),
         "x_column": x_strides[2] * strides[-1], "g_image": g_strides[0], "g_row": g_strides[1],
-        "taps": integers(taps), "images": n, "channels": channels,
+        "g_column": g_strides[2], "images": n, "channels": channels,
     }  # fmt: skip
     flops = 2 * len(taps) * n * rows * columns * channels * (inward if groups == 1 else 1)
     if groups == 1:
-        kernel = backward.conv_dw
-        tasks = 1 if flops < SERIAL else -(-TASKS // len(taps))
-        each = even(inward, -(-inward // tasks), low.pixels)
-        arguments |= {"inward": inward, "rows_each": max(1, NEAR // columns)}
-        parts = -(-inward // each)
+        arguments |= {"y_row": channels * 4, "inward": inward, "rows_each": max(1, NEAR // columns)}
+        _outer(low, step, source, g, taps, arguments, flops)
     else:
-        kernel = backward.depthwise_dw
         each = even(channels, PART, low.width)
-        parts = -(-channels // each)
-    arguments |= {"parts": parts, "each": each}
-    low.add(step, kernel, len(taps) * parts, [step.out], [source, g],
-            {"x": low.at(source), "g": low.at(g), **arguments}, flops=flops)  # fmt: skip
+        _summed(low, step, backward.depthwise_dw, source, g, taps,
+                arguments | {"parts": -(-channels // each), "each": each}, flops)  # fmt: skip
+
+
+def _outer(low: Lowering, step: Step, x: Var, g: Var, table: Sequence[Sequence[int]],
+           arguments: dict[str, Any], flops: int) -> None:  # fmt: skip
+    inward = arguments["inward"]
+    tasks = 1 if flops < SERIAL else -(-TASKS // len(table))
+    each = even(inward, -(-inward // tasks), low.pixels)
+    arguments |= {"parts": -(-inward // each), "each": each}
+    _summed(low, step, backward.outer, x, g, table, arguments, flops)
+
+
+def _summed(low: Lowering, step: Step, kernel: Any, x: Var, g: Var, table: Sequence[Sequence[int]],
+            arguments: dict[str, Any], flops: int) -> None:  # fmt: skip
+    low.add(
+        step, kernel, len(table) * arguments["parts"], [step.out], [x, g],
+        {"x": low.at(x), "g": low.at(g), "table": integers(table), **arguments}, flops=flops,
+    )  # fmt: skip
     low.works[-1].call.arguments["y"] = low.at(step.out)
+
+
+class Outer(NamedTuple):
+    """A sum over shared letters as products Σ xᵀ g of rows that lie in memory one by one."""
+
+    swapped: bool  # x is the second argument
+    rows: int  # of the answer, one after another in x
+    columns: int  # one after another in g
+    depth: int
+    x_row: int
+    g_row: int
+    y_row: int
+    offsets: Sequence[Sequence[int]]  # of each product: of x, g and the answer
+
+
+def outer_of(of_a: str, a_shape: Sequence[int], of_b: str, b_shape: Sequence[int], out: str,
+             swapped: bool = False) -> Outer | None:  # fmt: skip
+    """An einsum as such products, if it is that; its letters as `_as_matrices` has them."""
+    sizes = dict(zip(of_a, a_shape, strict=True)) | dict(zip(of_b, b_shape, strict=True))
+    whole = all(
+        sizes[c] == n for s, shape in ((of_a, a_shape), (of_b, b_shape)) for c, n in
+        zip(s, shape, strict=True)
+    )  # fmt: skip
+    rows = [c for c in out if c not in of_b]
+    columns = [c for c in out if c not in of_a]
+    batch = [c for c in out if c in of_a and c in of_b]
+    depth = [c for c in of_a if c in of_b and c not in out]
+    every = len(rows + batch + depth) == len(of_a) and len(columns + batch + depth) == len(of_b)
+    if not (whole and every and rows and columns and depth):
+        return None
+    if out[-1] in rows and not swapped:
+        return outer_of(of_b, b_shape, of_a, a_shape, out, swapped=True)
+    steps = [
+        dict(zip(letters, strides_of([sizes[c] for c in letters]), strict=True))
+        for letters in (of_a, of_b, out)
+    ]
+
+    def step(letters: Sequence[str], along: Mapping[str, int]) -> int:
+        found = merged([(sizes[c], along[c], 0) for c in letters])
+        return found[0][1] if len(found) == 1 else -1
+
+    a, b, y = steps
+    lying = step(rows, a) == step(columns, b) == step(columns, y) == 4
+    strides = step(depth, a), step(depth, b), step(rows, y)
+    if not lying or -1 in strides:
+        return None
+    offsets: list[Sequence[int]] = [
+        [sum(i * along[c] for i, c in zip(place, batch, strict=True)) for along in steps]
+        for place in itertools.product(*(range(sizes[c]) for c in batch))
+    ]
+    counts = [math.prod(sizes[c] for c in letters) for letters in (rows, columns, depth)]
+    return Outer(swapped, counts[0], counts[1], counts[2], *strides, offsets)
+
+
+def outer(low: Lowering, step: Step, found: Outer) -> None:
+    """Products that sum over what lies apart in both arguments."""
+    x, g = step.args[::-1] if found.swapped else step.args
+    rows, columns = _folded(found.depth)
+    table = [[*at, 0, rows, 0, columns] for at in found.offsets]
+    arguments = {
+        "x_image": 0, "x_row": columns * found.x_row, "x_column": found.x_row, "g_image": 0,
+        "g_row": columns * found.g_row, "g_column": found.g_row, "y_row": found.y_row, "images": 1,
+        "inward": found.rows, "channels": found.columns, "rows_each": max(1, NEAR // columns),
+    }  # fmt: skip
+    flops = 2 * len(table) * found.rows * found.columns * found.depth
+    _outer(low, step, x, g, table, arguments, flops)
