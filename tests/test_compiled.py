@@ -632,6 +632,78 @@ def test_loops_over_time(name):
     assert GATES
 
 
+def met_by(n, space, c, channels, size, strides, dilation, groups=1):
+    out = [
+        (m - (k - 1) * d - 1) // s + 1
+        for m, k, s, d in zip(space, size, strides, dilation, strict=True)
+    ]
+    options = {"size": size, "strides": strides, "dilation": dilation, "groups": groups}
+    return ops.conv_dw, [normal(n, *space, c), normal(n, *out, channels)], options
+
+
+def pooled(shape, size):
+    x = np.round(normal(*shape))  # with equal numbers in a window
+    y = ops.max_pool(x, size=size, strides=size)
+    return ops.max_pool_dx, [normal(*y.shape), y, x], {"size": size, "strides": size}
+
+
+DERIVATIVES = [
+    (ops.relu_dx, [normal(3, 5), normal(3, 5)], {}),
+    (ops.relu_dx, [normal(2, 3, 37), normal(2, 3, 37)], {"negative_slope": 0.2, "max_value": 1.0}),
+    *(
+        met_by(*case, *more)
+        for case in [
+            (2, (9, 8), 3, 3, (3, 2), (1, 1), (1, 1)),
+            (1, (13, 14), 17, 17, (3, 3), (2, 2), (1, 1)),
+            (2, (10, 11), 6, 6, (2, 3), (2, 1), (1, 2)),
+            (1, (30, 28), 64, 64, (3, 3), (1, 1), (1, 1)),
+            (1, (5, 4), 1, 1, (5, 4), (1, 1), (1, 1)),
+            (2, (20,), 5, 5, (3,), (2,), (1,)),
+        ]
+        for more in ([], [case[2]])
+    ),
+    met_by(2, (11, 9), 5, 33, (2, 2), (1, 2), (3, 1)),
+    met_by(3, (7, 7), 70, 9, (1, 1), (2, 2), (1, 1)),
+    *((ops.dense_dw, [normal(*lead, a), normal(*lead, b)], {})
+      for lead in [(1,), (4,), (2, 5), (257,), (600,)] for a, b in [(7, 13), (70, 33), (1, 1)]),
+    (ops.einsum, [normal(2, 3, 5, 6), normal(2, 5, 3, 4)], {"equation": "acbe,abcd->aecd"}),
+    (ops.einsum, [normal(2, 7, 3, 4), normal(2, 3, 7, 6)], {"equation": "abcd,acbe->aecd"}),
+    (ops.einsum, [normal(5, 6), normal(5, 4)], {"equation": "bc,bd->cd"}),
+    *((ops.sum, [normal(2, 5, 6, 7)], {"axis": axis}) for axis in [(0, 1, 2), (1, 2), (2,)]),
+    (ops.sum, [normal(300, 70)], {"axis": 0, "keepdims": True}),
+    pooled((2, 9, 7, 5), (2, 3)),
+    pooled((2, 8, 8, 16), (2, 2)),
+    pooled((2, 9, 5), (2,)),
+    pooled((1, 4, 4, 40), (4, 4)),
+    (ops.erf, [normal(3, 4)], {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [4, 8, 16])
+@pytest.mark.parametrize(
+    "i", range(len(DERIVATIVES)), ids=lambda i: f"{DERIVATIVES[i][0].__name__}-{i}"
+)
+def test_derivatives(i, width):
+    op, arrays, options = DERIVATIVES[i]
+    agree(lambda *xs: op(*xs, **options), *arrays, with_=LIBRARIES[width])
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (3, 1)])
+@pytest.mark.parametrize("groups", [1, 6])
+def test_a_border_that_is_not_made_has_no_share_in_kernels(strides, groups):
+    x, widths = normal(2, 7, 8, 6), ((0, 0), (2, 1), (1, 3), (0, 0))
+    out = [(n + more - 3) // s + 1 for n, more, s in zip((7, 8), (3, 4), strides, strict=True)]
+    how = {"size": (3, 3), "strides": strides, "dilation": (1, 1), "groups": groups}
+
+    def function(x, g):
+        return ops.conv_dw(ops.pad(x, widths=widths), g, **how)
+
+    agree(function, x, normal(2, *out, 6))
+    assert [call.kernel.name for call in lowered(function, x, normal(2, *out, 6))] == [
+        "outer" if groups == 1 else "depthwise_dw"
+    ]
+
+
 def test_every_rule_is_tested_here():
     """Each op that has a rule is one that the functions above are made of."""
     import inspect
