@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import models, report
-from benchmarks.peers import DEFAULT, OURS, PEERS, environment
+from benchmarks.peers import DEFAULT, OURS, PEERS, WORK, environment
 from benchmarks.rounds import Row, Settings, cold, compared, free, needed, progress, versions
 
 EXAMPLES = """\
@@ -27,9 +27,10 @@ examples:
   python -m benchmarks scaling --threads 2 --rounds 3
   python -m benchmarks --redraw a.json b.json --out docs
 
-Each peer computes every layer's output (or, with --predict, the final one), as float32 numpy
-arrays in Keras's layout.  Peers are processes that take turns; a turn's time is the median of its
-calls, and what is reported are medians of rounds, in brackets the least and the largest.
+Each peer computes every layer's output (with --predict the final one, with --gradients those of a
+class for everything), as float32 numpy arrays in Keras's layout.  Peers are processes that take
+turns; a turn's time is the median of its calls, and what is reported are medians of rounds, in
+brackets the least and the largest.
 Peers: pip install '.[bench]'.  Nothing else should run meanwhile.
 """
 COLD = ("lenet:1", "resnet50:1")
@@ -68,7 +69,10 @@ def parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=7, help="turns of every peer (default 7)")
     add("--seconds", type=float, default=0.5, help="that a turn lasts (default 0.5)")
     add("--calls", type=int, help="that a turn has, instead of --seconds")
-    add("--predict", action="store_true", help="the final output, not every layer's")
+    what = grammar.add_mutually_exclusive_group()
+    for name in ("predict", "gradients"):
+        what.add_argument(f"--{name}", dest="work", action="store_const", const=name,
+                          default="layers", help=WORK[name])  # fmt: skip
     add("--python", action="append", default=[], metavar="PEER=COMMAND",
         help="a Python for this peer, where another than this one has it")  # fmt: skip
     add("--cache", type=Path, default=Path(tempfile.gettempdir()) / "npforward-benchmarks",
@@ -152,10 +156,8 @@ def main() -> None:
         if peer not in found:
             needs = " and ".join(PEERS[peer].modules)
             say(f"{peer}: left out, {' '.join(python[peer])} has no {needs}")
-    peers = [peer for peer in wanted if peer in found]
-    settings = Settings(
-        python, not asked.predict, asked.rounds, asked.seconds, asked.calls, progress
-    )
+    peers = [peer for peer in wanted if peer in found and asked.work in PEERS[peer].works]
+    settings = Settings(python, asked.work, asked.rounds, asked.seconds, asked.calls, progress)
     results: report.Results = {
         "made": time.strftime("%Y-%m-%d %H:%M:%S"),
         "machine": report.machine(),
@@ -163,7 +165,7 @@ def main() -> None:
         "settings": {
             key: value
             for key, value in dataclasses.asdict(settings).items()
-            if key in ("every", "rounds", "seconds", "calls")
+            if key in ("work", "rounds", "seconds", "calls")
         },
     }
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

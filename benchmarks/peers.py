@@ -1,7 +1,7 @@
 """What is measured: how each runtime opens a saved model and gives arrays for an input.
 
-Each function takes a model that was saved, an input, whether every layer's output is wanted or the
-final one alone, and how many threads there are.  It gives the names of the outputs, and a call that
+Each function takes a model that was saved, an input, which `WORK` is wanted, and how many threads
+there are.  It gives the names of the outputs, and a call that
 computes them all from the numpy input: float32 numpy arrays in Keras's layout.
 
 OpenVINO has it easier than the others: the next call overwrites its arrays, for the copies of its
@@ -10,6 +10,7 @@ plain call cost more than many a network; that is the peer ``openvino-copies``.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,27 +23,44 @@ Call = Callable[[], list[np.ndarray]]
 Opened = tuple[list[str], Call]
 
 
+# What a call computes: so it is said in tables.
+WORK = {
+    "layers": "every layer's output",
+    "predict": "the final output",
+    "gradients": "the gradient of class 0 for every layer's output and weight",
+}
+
+
 @dataclass(frozen=True)
 class Peer:
     """One runtime, or one way to use it."""
 
     title: str
-    open: Callable[[Saved, np.ndarray, bool, int], Opened]
+    open: Callable[[Saved, np.ndarray, str, int], Opened]
     modules: tuple[str, ...]  # that must be there; the first one's version is reported
     env: Mapping[str, str] = field(default_factory=dict)
     rival: bool = True  # counts when the best peer is sought
+    works: tuple[str, ...] = ("layers", "predict")  # that it is asked for
 
 
-def npforward(model: Saved, x: np.ndarray, every: bool, threads: int) -> Opened:
+def npforward(model: Saved, x: np.ndarray, work: str, threads: int) -> Opened:
     import npforward as npf
 
     opened = npf.load_model(model.path)
-    if not every:
+    if work == "predict":
         return list(opened.outputs), lambda: [opened.predict(x)]
+    if work == "gradients":
+
+        def call() -> list[np.ndarray]:
+            found = opened.gradients(x, of=0)
+            return [*found.activations.values(), *found.weights.values()]
+
+        first = opened.gradients(x, of=0)
+        return [*first.activations, *(f"{name}:0" for name in first.weights)], call
     return list(opened.trace(x)), lambda: list(opened.trace(x).values())
 
 
-def onnxruntime(model: Saved, x: np.ndarray, every: bool, threads: int) -> Opened:
+def onnxruntime(model: Saved, x: np.ndarray, work: str, threads: int) -> Opened:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -50,16 +68,16 @@ def onnxruntime(model: Saved, x: np.ndarray, every: bool, threads: int) -> Opene
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_free_dimension_override_by_name("batch", len(x))
-    file = str(model.onnx(every))
+    file = str(model.onnx(work == "layers"))
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     return [y.name for y in session.get_outputs()], lambda: session.run(None, {"input": x})
 
 
-def openvino(model: Saved, x: np.ndarray, every: bool, threads: int, copies=False) -> Opened:
+def openvino(model: Saved, x: np.ndarray, work: str, threads: int, copies=False) -> Opened:
     import openvino
 
     core = openvino.Core()
-    read = core.read_model(model.onnx(every))
+    read = core.read_model(model.onnx(work == "layers"))
     read.reshape(list(x.shape))
     options = {
         "INFERENCE_NUM_THREADS": threads,
@@ -76,42 +94,56 @@ def openvino(model: Saved, x: np.ndarray, every: bool, threads: int, copies=Fals
     return names, call
 
 
-def openvino_copies(model: Saved, x: np.ndarray, every: bool, threads: int) -> Opened:
-    return openvino(model, x, every, threads, copies=True)
+def openvino_copies(model: Saved, x: np.ndarray, work: str, threads: int) -> Opened:
+    return openvino(model, x, work, threads, copies=True)
 
 
-def functional(model: Saved, every: bool) -> tuple[list[str], Any]:
+def functional(model: Saved, work: str) -> tuple[list[str], Any]:
     """A Keras model whose outputs are those wanted, and their names."""
     import keras
 
     read = keras.models.load_model(model.path, compile=False)
     layers = computed(read)
-    layers = layers if every else layers[-1:]
+    layers = layers[-1:] if work == "predict" else layers
     return [layer.name for layer in layers], keras.Model(
         read.inputs, [layer.output for layer in layers]
     )
 
 
-def tensorflow(model: Saved, x: np.ndarray, every: bool, threads: int, xla=False) -> Opened:
+def tensorflow(model: Saved, x: np.ndarray, work: str, threads: int, xla=False) -> Opened:
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
-    names, wanted = functional(model, every)
-    function = tf.function(lambda x: wanted(x, training=False), jit_compile=xla)
+    names, wanted = functional(model, work)
+    given = [x] if x.dtype.kind == "f" else []
+
+    def gradients(x: Any) -> list[Any]:
+        with tf.GradientTape() as tape:
+            tape.watch(x) if given else None
+            ys = wanted(x, training=False)
+            score = tf.reduce_sum(ys[-1][..., 0])
+        found = tape.gradient(score, [*([x] if given else []), *ys, *wanted.trainable_weights])
+        return [tf.convert_to_tensor(g) for g in found]
+
+    forward = functools.partial(wanted, training=False)
+    function = tf.function(gradients if work == "gradients" else forward, jit_compile=xla)
+    if work == "gradients":
+        paths = [f"{v.path}:0" for v in wanted.trainable_weights]
+        names = [*([wanted.inputs[0].name] if given else []), *names, *paths]
     function = function.get_concrete_function(tf.TensorSpec(x.shape, tf.float32))
     return names, lambda: [np.asarray(y) for y in function(tf.convert_to_tensor(x))]
 
 
-def xla(model: Saved, x: np.ndarray, every: bool, threads: int) -> Opened:
-    return tensorflow(model, x, every, threads, xla=True)
+def xla(model: Saved, x: np.ndarray, work: str, threads: int) -> Opened:
+    return tensorflow(model, x, work, threads, xla=True)
 
 
-def torch(model: Saved, x: np.ndarray, every: bool, threads: int) -> Opened:
+def torch(model: Saved, x: np.ndarray, work: str, threads: int) -> Opened:
     import torch
 
     torch.set_num_threads(threads)
-    names, wanted = functional(model, every)
+    names, wanted = functional(model, work)
 
     def call() -> list[np.ndarray]:
         with torch.inference_mode():
@@ -120,10 +152,10 @@ def torch(model: Saved, x: np.ndarray, every: bool, threads: int) -> Opened:
     return names, call
 
 
-def jax(model: Saved, x: np.ndarray, every: bool, threads: int) -> Opened:
+def jax(model: Saved, x: np.ndarray, work: str, threads: int) -> Opened:
     import jax
 
-    names, wanted = functional(model, every)
+    names, wanted = functional(model, work)
     variables = [
         [v.value for v in some]
         for some in (wanted.trainable_variables, wanted.non_trainable_variables)
@@ -135,13 +167,14 @@ def jax(model: Saved, x: np.ndarray, every: bool, threads: int) -> Opened:
 KERAS = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
 OURS = "npforward"
 PEERS = {
-    OURS: Peer("npforward", npforward, ("npforward",), rival=False),
+    OURS: Peer("npforward", npforward, ("npforward",), rival=False, works=tuple(WORK)),
     "numpy": Peer(
         "npforward, numpy only",
         npforward,
         ("npforward",),
         {"NPFORWARD_KERNELS": "numpy"},
         rival=False,
+        works=tuple(WORK),
     ),
     "onnxruntime": Peer("onnxruntime", onnxruntime, ("onnxruntime",)),
     "openvino": Peer("OpenVINO", openvino, ("openvino",)),
@@ -151,9 +184,14 @@ PEERS = {
         tensorflow,
         ("tensorflow", "keras"),
         KERAS | {"KERAS_BACKEND": "tensorflow"},
+        works=tuple(WORK),
     ),
     "xla": Peer(
-        "Keras, XLA", xla, ("tensorflow", "keras"), KERAS | {"KERAS_BACKEND": "tensorflow"}
+        "Keras, XLA",
+        xla,
+        ("tensorflow", "keras"),
+        KERAS | {"KERAS_BACKEND": "tensorflow"},
+        works=tuple(WORK),
     ),
     "torch": Peer("Keras, torch", torch, ("torch", "keras"), KERAS | {"KERAS_BACKEND": "torch"}),
     "jax": Peer("Keras, JAX", jax, ("jax", "keras"), KERAS | {"KERAS_BACKEND": "jax"}),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.models import title
-from benchmarks.peers import OURS, PEERS
+from benchmarks.peers import OURS, PEERS, WORK
 from benchmarks.rounds import Row, is_right
 
 Results = dict[str, Any]
@@ -52,7 +52,7 @@ def merged(files: Iterable[Path]) -> Results:
 
 
 def identity(row: Row) -> tuple[object, ...]:
-    return row["case"], row["threads"], row["every"], row["peer"], row.get("series")
+    return row["case"], row["threads"], row["work"], row["peer"], row.get("series")
 
 
 # Tables ----------------------------------------------------------------------------------------
@@ -111,9 +111,8 @@ def peers_of(rows: Iterable[Row]) -> list[str]:
     return [peer for peer in PEERS if peer in found]
 
 
-def work(every: bool, threads: int) -> str:
-    what = "every layer's output" if every else "the final output"
-    return f"{what}, {threads} thread{'s' if threads > 1 else ''}"
+def said(work: str, threads: int) -> str:
+    return f"{WORK[work]}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def name_of(peer: str) -> str:
@@ -122,8 +121,8 @@ def name_of(peer: str) -> str:
 
 def speed_tables(rows: Sequence[Row]) -> Iterable[str]:
     """For each number of threads a table of times and ratios, then everything about each peer."""
-    for (every, threads), some in grouped(rows, "every", "threads").items():
-        yield f"\n## Milliseconds (npforward's time / this peer's): {work(every, threads)}\n"
+    for (work, threads), some in grouped(rows, "work", "threads").items():
+        yield f"\n## Milliseconds (npforward's time / this peer's): {said(work, threads)}\n"
         yield overview(some)
     yield "\n## Each peer: medians (and the least and largest) of all rounds\n"
     head = "model,threads,outputs,peer,ms,npforward / peer,error,in,MB,s to open"
@@ -162,7 +161,7 @@ def overview(rows: Sequence[Row]) -> str:
 
 
 def details(row: Row) -> list[str]:
-    outputs = "all" if row["every"] else "final"
+    outputs = row["work"]
     line = [title(row["case"]), str(row["threads"]), outputs, name_of(row["peer"])]
     if "failed" in row:
         return [*line, f"failed: {row['failed'][:60]}", "", "", "", "", ""]
@@ -185,9 +184,9 @@ def details(row: Row) -> list[str]:
 def cold_table(rows: Sequence[Row]) -> Iterable[str]:
     yield "\n## Seconds from the start of a process to the first outputs, and MB that it took\n"
     lines = []
-    for (case, threads, every), some in grouped(rows, "case", "threads", "every").items():
+    for (case, threads, work), some in grouped(rows, "case", "threads", "work").items():
         for row in some:
-            name = f"{title(case)}, {work(every, threads)}"
+            name = f"{title(case)}, {said(work, threads)}"
             if "failed" in row:
                 lines.append([name, name_of(row["peer"]), f"failed: {row['failed'][:60]}", ""])
             else:
@@ -198,8 +197,8 @@ def cold_table(rows: Sequence[Row]) -> Iterable[str]:
 
 
 def scaling_tables(rows: Sequence[Row]) -> Iterable[str]:
-    for (series, every, threads), some in grouped(rows, "series", "every", "threads").items():
-        yield f"\n## Milliseconds by {series}: {work(every, threads)}\n"
+    for (series, work, threads), some in grouped(rows, "series", "work", "threads").items():
+        yield f"\n## Milliseconds by {series}: {said(work, threads)}\n"
         yield overview(some)
 
 
@@ -241,20 +240,20 @@ def draw_speed(rows: Sequence[Row]) -> Any:
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     rows = [row for row in rows if "ratio" in row and row["peer"] != OURS]
-    panels = grouped(rows, "every", "threads")
+    panels = grouped(rows, "work", "threads")
     cases = list(dict.fromkeys(row["case"] for row in rows))
     peers = peers_of(rows)
     height = 1.6 + len(cases) * (0.25 + 0.13 * len(peers))
     figure = Figure((1.5 + 4.5 * max(1, len(panels)), height), layout="constrained")
     axes = figure.subplots(1, max(1, len(panels)), sharey=True, sharex=True, squeeze=False)[0]
     bar = 0.85 / max(1, len(peers))
-    for axis, ((every, threads), some) in zip(axes, panels.items(), strict=False):
+    for axis, ((work, threads), some) in zip(axes, panels.items(), strict=False):
         for row in some:
             at = cases.index(row["case"]) - 0.425 + (peers.index(row["peer"]) + 0.5) * bar
             low, middle, high = (row["ratio"][key] for key in ("min", "median", "max"))
             axis.barh(at, middle - 1, bar * 0.9, left=1, color=COLOURS[row["peer"]])
             axis.plot([low, high], [at, at], color="#00000060", linewidth=0.8)
-        axis.set_title(work(every, threads), fontsize=10)
+        axis.set_title(said(work, threads), fontsize=10)
         axis.set_xscale("log")
         axis.axvline(1, color="black", linewidth=1)
         axis.set_xticks([0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5])
@@ -286,13 +285,13 @@ def draw_scaling(rows: Sequence[Row]) -> Any:
     """A panel for each thing that grows, a line for each peer."""
     from matplotlib.figure import Figure
 
-    panels = grouped((row for row in rows if "ms" in row), "series", "every", "threads")
+    panels = grouped((row for row in rows if "ms" in row), "series", "work", "threads")
     across = min(4, max(1, len(panels)))
     down = -(-max(1, len(panels)) // across)
     figure = Figure((3.6 * across, 3.2 * down + 0.4), layout="constrained")
     axes = figure.subplots(down, across, squeeze=False).ravel()
     lines: dict[str, Any] = {}
-    for axis, ((series, every, threads), some) in zip(axes, panels.items(), strict=False):
+    for axis, ((series, work, threads), some) in zip(axes, panels.items(), strict=False):
         for peer in peers_of(some):
             mine = [row for row in some if row["peer"] == peer]
             at = [row["at"] for row in mine]
@@ -301,7 +300,7 @@ def draw_scaling(rows: Sequence[Row]) -> Any:
         axis.set(xscale="log", yscale="log", ylabel="ms", xlabel=series)
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-        axis.set_title(work(every, threads), fontsize=9)
+        axis.set_title(said(work, threads), fontsize=9)
         axis.grid(color="#dddddd", linewidth=0.6)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)

@@ -36,7 +36,7 @@ class Settings:
     """How everything is measured."""
 
     python: Mapping[str, Sequence[str]]  # peer -> the command of its Python
-    every: bool = True  # every layer's output, or the final one alone
+    work: str = "layers"  # one of `peers.WORK`
     rounds: int = 7
     seconds: float = 0.5  # that a turn lasts
     calls: int | None = None  # of a turn, instead of seconds
@@ -167,7 +167,7 @@ def compared(
         for peer in peers:
             settings.show(f"{case}, {threads} threads: {peer} opens")
             rows[peer] = {
-                "case": case, "threads": threads, "every": settings.every, "peer": peer
+                "case": case, "threads": threads, "work": settings.work, "peer": peer
             }  # fmt: skip
             worker = stack.enter_context(Worker(peer, threads, settings.python[peer]))
             try:
@@ -209,7 +209,7 @@ def order(model: Saved, batch: int, threads: int, settings: Settings) -> dict[st
     return {
         "folder": str(model.folder),
         "x": str(model.inputs(batch)),
-        "every": settings.every,
+        "work": settings.work,
         "threads": threads,
     }
 
@@ -278,7 +278,7 @@ def cold(
 
     def attempt(peer: str, label: str, number: int, env: Mapping[str, str]) -> None:
         if "failed" not in rows.setdefault(
-            label, {"case": case, "threads": threads, "every": settings.every, "peer": label}
+            label, {"case": case, "threads": threads, "work": settings.work, "peer": label}
         ):
             try:
                 once(peer, label, env, number)

@@ -1,6 +1,6 @@
 """The process of one peer: it obeys lines of JSON on stdin, and answers each with one on stdout.
 
-{"do": "open", "folder": ..., "x": ..., "every": true, "threads": 2}    opens, and calls once
+{"do": "open", "folder": ..., "x": ..., "work": "layers", "threads": 2}    opens, and calls once
 {"do": "save", "path": ...}                                  the outputs, as .npz
 {"do": "time", "seconds": 0.5, "calls": null}                milliseconds of each call
 """
@@ -65,7 +65,7 @@ def obey(peer: str, lines: TextIO, answers: TextIO) -> None:
         match asked.pop("do"):
             case "open":
                 model, x = opened(Path(asked["folder"])), np.load(asked["x"])
-                names, call = PEERS[peer].open(model, x, asked["every"], asked["threads"])
+                names, call = PEERS[peer].open(model, x, asked["work"], asked["threads"])
                 answer["bytes"] = sum(y.nbytes for y in call())
             case "save":
                 np.savez(asked["path"], **dict(zip(names, call(), strict=True)))

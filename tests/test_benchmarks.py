@@ -18,7 +18,7 @@ def checkout(monkeypatch):
 
 def row(peer, *turns, error=0.0):
     return {
-        "case": "lenet:128", "threads": 2, "every": True, "peer": peer, "turns": list(turns),
+        "case": "lenet:128", "threads": 2, "work": "layers", "peer": peer, "turns": list(turns),
         "ms": {"median": 2.0, "min": 1.0, "max": 3.0}, "error": error, "where": "dense",
         "MB": 60.0, "seconds to open": 0.5,
     }  # fmt: skip
