@@ -104,10 +104,12 @@ def functional(model: Saved, work: str) -> tuple[list[str], Any]:
 
     read = keras.models.load_model(model.path, compile=False)
     layers = computed(read)
-    layers = layers[-1:] if work == "predict" else layers
-    return [layer.name for layer in layers], keras.Model(
-        read.inputs, [layer.output for layer in layers]
-    )
+    inputs, outputs = read.inputs, [layer.output for layer in layers]
+    if isinstance(read, keras.Sequential):  # of which a tape does not see the layers' outputs
+        inputs = end = keras.Input(batch_shape=read.input_shape, name=read.inputs[0].name)
+        outputs = [end := layer(end) for layer in layers]
+    wanted = slice(-1, None) if work == "predict" else slice(None)
+    return [layer.name for layer in layers[wanted]], keras.Model(inputs, outputs[wanted])
 
 
 def tensorflow(model: Saved, x: np.ndarray, work: str, threads: int, xla=False) -> Opened:
