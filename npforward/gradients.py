@@ -517,7 +517,8 @@ def _of_function(address: str, function: Callable[[Any], Any]) -> Target:
         made = [leaf for leaf in leaves(y) if isinstance(leaf, Var)]
         if len(made) != 1 or not differentiable(made[0].dtype):
             raise BadInput(f"of: the function of {address!r} must give one array of floats")
-        if recording.tape.steps[-1].op.without(recording.tape.steps[-1], 0):
+        last = recording.tape.steps[-1]
+        if all(last.op.without(last, i) for i, a in enumerate(last.args) if isinstance(a, Var)):
             raise NotDifferentiable(
                 f"of: the function of {address!r} has no derivative: make it of Python's operators "
                 "and of npforward.ops alone"
