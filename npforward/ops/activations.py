@@ -59,8 +59,8 @@ def relu_dx(g, x, *, negative_slope=0.0, max_value=None, threshold=0.0):
     inside = x > threshold
     if max_value is not None:
         inside = inside & (x < max_value)
-    slope = np.where(x < threshold, negative_slope, 0) if negative_slope else 0
-    return (g * np.where(inside, 1, slope)).astype(g.dtype)
+    below = np.where(x < threshold, g * g.dtype.type(negative_slope), 0) if negative_slope else 0
+    return np.where(inside, g, below).astype(g.dtype)
 
 
 @op(lambda g, y, x: relu_dx(g, y, max_value=6.0), in_ops=True)

@@ -70,6 +70,12 @@ def conv_dw(x, g, *, size, strides, dilation, groups=1):
 
 
 def _depthwise_dx(g, y, x, w, **o):
+    if w.shape[-1] == 1 and set(o["strides"]) == {1}:
+        # The same op again: the kernels turned round, over a border as wide as they reach.
+        reach = [(k - 1) * d for k, d in zip(w.shape, o["dilation"], strict=False)]
+        turned = ops.flip(w, axis=tuple(range(len(reach))))
+        widths = ((0, 0), *((n, n) for n in reach), (0, 0))
+        return depthwise_conv(ops.pad(g, widths=widths), turned, **o)
     # As a convolution in groups of one channel.
     grouped = ops.reshape(w, shape=(*w.shape[:-2], 1, w.shape[-2] * w.shape[-1]))
     return conv_transpose(g, grouped, shape=x.shape, groups=x.shape[-1], **o)

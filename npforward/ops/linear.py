@@ -121,6 +121,17 @@ def _einsum_vjp(i, g, y, a, b, *, equation):
     of_a, of_b, out = einsum_parts(equation, a, b)
     mine, x, other, o = (of_a, a, of_b, b) if i == 0 else (of_b, b, of_a, a)
     seen = "".join(letter for letter in mine if letter in out or letter in other)
+    summed = [letter for letter in of_a if letter in of_b and letter not in out]
+    rows, columns = out[: len(of_a) - len(summed)], out[len(of_a) - len(summed) :]
+    if of_a == rows + "".join(summed) and sorted(of_b) == sorted([*summed, *columns]):
+        # Rows times a matrix, as `dense` has it: so are its derivatives.
+        if i == 1 and of_b == "".join(summed) + columns:
+            flat = [(-1, int(np.prod(z.shape[len(rows) :], dtype=int))) for z in (a, g)]
+            dw = dense_dw(*(ops.reshape(z, shape=s) for z, s in zip((a, g), flat, strict=True)))
+            return ops.reshape(dw, shape=b.shape)
+        if i == 0:
+            turned = "".join([*columns, *summed])
+            o, other = ops.transpose(o, axes=tuple(map(of_b.index, turned))), turned
     found = einsum(g, o, equation=f"{out},{other}->{seen}")
     if seen == mine:
         return found

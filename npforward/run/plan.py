@@ -34,6 +34,8 @@ from npforward.weights import Bound, check, needed_shape, parts
 
 FUNCTIONS_BY_NAME = {"activation", "recurrent_activation", "function"}  # options of layers
 FOLDED = 2**16  # bytes: what depends on weights only and is no larger is computed once
+TURNED = 2**24  # bytes: likewise what is the weights' own memory, seen another way
+VIEWS = (ops.transpose, ops.flip)
 
 
 class Value(NamedTuple):
@@ -659,7 +661,8 @@ def plan(
     fixed = {var for var in recording.weights if var in needed}
     folded, live = [], []
     for i, step in kept:
-        small = sum(out.size * out.dtype.itemsize for out in step.outs) <= FOLDED
+        most = TURNED if step.op in VIEWS else FOLDED
+        small = sum(out.size * out.dtype.itemsize for out in step.outs) <= most
         if small and step.ins and all(v in fixed for v in step.ins):
             fixed.update(step.outs)
             folded.append(step)

@@ -147,6 +147,12 @@ def hard_shrink(e, p, q, a):
     return e.select(e.abs(a) > p, a, 0.0)
 
 
+@function(2)
+def relu_dx(e, p, q, a, b):
+    """a where b is between 0 and q, p a where b is below 0."""
+    return e.select((b > 0.0) & (b < q), a, e.select(b < 0.0, a * p, 0.0))
+
+
 @function(1)
 def negative(e, p, q, a):
     return -a

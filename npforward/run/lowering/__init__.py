@@ -33,7 +33,7 @@ import numpy as np
 from npforward.kernels.native.library import Library
 
 # Importing a module enters its rules.
-from npforward.run.lowering import functions, loops, moves, products, windows
+from npforward.run.lowering import derivatives, functions, loops, moves, products, windows
 from npforward.run.lowering.making import RULES, Lowering, Recorded, bits, is_alias
 from npforward.run.program import Program
 from npforward.tape import Step, Var

@@ -153,6 +153,7 @@ def _renamed(low: Lowering, work: Work, old: Var, new: Var) -> None:
     ops.gelu,
     ops.sigmoid,
     ops.tanh,
+    ops.erf,
     ops.silu,
     ops.softplus,
     ops.hard_sigmoid,

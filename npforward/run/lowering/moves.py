@@ -335,7 +335,7 @@ def absorbs(step: Step, value: float) -> bool:
         *_, taps, inward, _ = step.args[1].shape
         if taps > 1 and inward < THIN:
             return False
-    if step.op in (ops.conv, ops.depthwise_conv, ops.average_pool):
+    if step.op in (ops.conv, ops.depthwise_conv, ops.average_pool, ops.conv_dw):
         return value == 0
     return step.op is ops.max_pool and bool(value <= np.finfo(np.float32).min)
 

@@ -15,6 +15,7 @@ from npforward import kernels, ops
 from npforward.kernels.native import conv as products
 from npforward.kernels.native import tile, winograd
 from npforward.kernels.native.memory import aligned
+from npforward.run.lowering.derivatives import outer, outer_of
 from npforward.run.lowering.making import (
     HIGH,
     LOW,
@@ -112,7 +113,9 @@ def _fits_matrices(r: Recorded, step: Step) -> bool:
     if not of_a:
         return False
     plan = _as_matrices(of_a, a.shape, of_b, b.shape, out, step.out.shape)
-    return plan is not None and plan.depth <= 2**14
+    if plan is None:
+        return outer_of(of_a, a.shape, of_b, b.shape, out) is not None
+    return plan.depth <= 2**14
 
 
 def _fits_dense(r: Recorded, step: Step) -> bool:
@@ -434,7 +437,11 @@ def matrices(low: Lowering, step: Step) -> None:
     a, b = step.args
     of_a, of_b, out = _equation(step)
     plan = _as_matrices(of_a, a.shape, of_b, b.shape, out, step.out.shape)
-    assert plan is not None, "fits() lets no other pass"
+    if plan is None:
+        found = outer_of(of_a, a.shape, of_b, b.shape, out)
+        assert found is not None, "fits() lets no other pass"
+        outer(low, step, found)
+        return
     if plan.swapped:
         a, b = b, a
     rows, columns, depth = plan.rows, plan.columns, plan.depth

@@ -12,6 +12,7 @@ from npforward import ops
 from npforward.kernels.native import elementwise as chains
 from npforward.kernels.native import spatial
 from npforward.kernels.native.memory import aligned
+from npforward.run.lowering.derivatives import row_sums
 from npforward.run.lowering.making import (
     HIGH,
     LOW,
@@ -66,7 +67,7 @@ def _fits_reduced(r: Recorded, step: Step) -> bool:
     x, axes = step.args[0], _axes(step)
     if step.options.get("initial") is not None or not axes:
         return False
-    if axes == (x.ndim - 1,):
+    if axes == (x.ndim - 1,) or (step.op is ops.sum and axes == _before_last(x, axes)):
         return True
     space = tuple(range(1, x.ndim - 1))
     return (
@@ -209,6 +210,9 @@ def reduced(low: Lowering, step: Step) -> None:
         else:
             low.long_row(step, chains.reduce_row, {"function": chains.code(f"row_{name}")})
         return
+    if step.op is ops.sum:
+        row_sums(low, step, x, math.prod(x.shape[: axes[0]]))
+        return
     size = x.shape[1:-1]
     _windows(low, step, x, size, (1,) * len(size), (1,) * len(size), name == "mean")
 
@@ -276,6 +280,11 @@ def _slices(step: Step) -> tuple[int, int, np.ndarray, np.ndarray] | None:
     if weights.shape != wanted[kind] or weights.dtype.kind not in "fiu":
         return None
     return axis, kind, index.astype(np.int64), weights
+
+
+def _before_last(x: Var, axes: Sequence[int]) -> tuple[int, ...]:
+    """All axes from the first of these on, but the last."""
+    return tuple(range(min(axes), x.ndim - 1))
 
 
 def _axes(step: Step) -> tuple[int, ...]:
