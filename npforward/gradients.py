@@ -46,22 +46,43 @@ class GradientTrace(Trace):
 
 
 class NamedGradients(Mapping[str, np.ndarray]):
-    """Gradients by name; one that is missing is told why, and names may be Keras's own."""
+    """Gradients by name; one that is missing is told why.
+
+    `paths` are pairs of a name in Keras and the name here.  How much of the path to it a variable
+    has in its name depends on how Keras came to build it, so the end of one is enough.
+    """
 
     def __init__(
         self,
         arrays: Mapping[str, np.ndarray],
         why: Callable[[str], Exception],
-        also: Mapping[str, str] | None = None,
+        paths: Sequence[tuple[str, str]] = (),
     ) -> None:
-        self._arrays, self._why, self._also = dict(arrays), why, dict(also or {})
+        self._arrays, self._why, self._paths = dict(arrays), why, paths
+
+    def _meant(self, name: str) -> list[str]:
+        plain = name.removesuffix(":0")
+        if plain in self._arrays:
+            return [plain]
+        exact = [known for path, known in self._paths if plain in (path, known)]
+        return exact or [
+            known
+            for path, known in self._paths
+            if path.endswith(f"/{plain}") or plain.endswith(f"/{path}")
+        ]
 
     def __getitem__(self, name: str) -> np.ndarray:
-        plain = name.removesuffix(":0")
-        known = plain if plain in self._arrays else self._also.get(plain, plain)
+        meant = self._meant(name)
+        if len(meant) > 1:
+            raise UnknownName(f"{name!r} may be {' or '.join(map(repr, meant))}: say which")
+        known = meant[0] if meant else name
         if known in self._arrays:
             return self._arrays[known]
         raise self._why(known)
+
+    def __contains__(self, name: object) -> bool:
+        meant = self._meant(name) if isinstance(name, str) else []
+        return len(meant) == 1 and meant[0] in self._arrays
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._arrays)
@@ -192,7 +213,7 @@ def gradients(
         target.of,
         value,
         trace,
-        NamedGradients(in_order, why_no_weight, {p.path: p.address for p in known}),
+        NamedGradients(in_order, why_no_weight, [(p.path, p.address) for p in known]),
         NamedGradients(inputs, why),
     )
 
@@ -496,7 +517,8 @@ def _of_function(address: str, function: Callable[[Any], Any]) -> Target:
         made = [leaf for leaf in leaves(y) if isinstance(leaf, Var)]
         if len(made) != 1 or not differentiable(made[0].dtype):
             raise BadInput(f"of: the function of {address!r} must give one array of floats")
-        if recording.tape.steps[-1].op.without(recording.tape.steps[-1], 0):
+        last = recording.tape.steps[-1]
+        if all(last.op.without(last, i) for i, a in enumerate(last.args) if isinstance(a, Var)):
             raise NotDifferentiable(
                 f"of: the function of {address!r} has no derivative: make it of Python's operators "
                 "and of npforward.ops alone"
@@ -518,8 +540,9 @@ def _loss(
     many = isinstance(of, (list, tuple)) or (isinstance(of, Mapping) and "class_name" not in of)
     of_each = _for_outputs(model, of, "of") if many else [of] * len(names)
     targets = _for_outputs(model, y, "y") if len(names) > 1 else [_single(y)]
-    weights = _for_outputs(model, weight, "sample_weight") if len(names) > 1 and isinstance(
-        weight, (list, tuple, Mapping)) else [weight] * len(names)  # fmt: skip
+    weights = [weight] * len(names)
+    if isinstance(weight, Mapping) or (len(names) > 1 and isinstance(weight, (list, tuple))):
+        weights = _for_outputs(model, weight, "sample_weight")
     chosen: list[tuple[str, int, _Loss, int]] = []
     arrays: list[np.ndarray] = []
     each = zip(names, of_each, targets, weights, strict=True)

@@ -535,8 +535,14 @@ def binary_focal_crossentropy(
     T.-Y. Lin et al., Focal Loss for Dense Object Detection (2018).
     """
     y_true = _smoothed(y_true, label_smoothing, 0.5)
-    error = ops.binary_crossentropy(y_true, y_pred, from_logits=from_logits)
     p = ops.sigmoid(y_pred) if from_logits else y_pred
+    # Recorded, the logits are found behind p, and none behind those.
+    recorded = isinstance(y_pred, Var)
+    error = (
+        ops.binary_crossentropy(y_true, p)
+        if recorded
+        else ops.binary_crossentropy(y_true, y_pred, from_logits=from_logits)
+    )
     right = y_true * p + (1 - y_true) * (1 - p)
     error = ops.power(1.0 - right, gamma) * error
     if apply_class_balancing:

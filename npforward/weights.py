@@ -310,14 +310,15 @@ def parameters(root: Graph, bounds: Mapping[Layer | Graph, Bound]) -> list[Param
     taken: set[str] = set()
 
     def add(
-        at: str, path: str, names: Sequence[str], stored: Stored, owner: Any, now: bool, ever: bool
-    ) -> None:
+        at: str, path: str, names: Sequence[str], stored: Stored, owner: Any, now: bool, ever: bool,
+        called: Sequence[str],
+    ) -> None:  # fmt: skip
         address, n = addresses.join(at, *names), 1
         while address in taken:
             n += 1
             address = addresses.join(at, *names) + f"@{n}"
         taken.add(address)
-        path = addresses.join(path, *map(addresses.unescape, names))
+        path = addresses.join(path, *map(addresses.unescape, called))
         found.append(Parameter(address, stored, owner, now and ever, ever, path))
 
     def visit(part: Layer | Graph, at: str, path: str, trainable: bool) -> None:
@@ -330,9 +331,11 @@ def parameters(root: Graph, bounds: Mapping[Layer | Graph, Bound]) -> list[Param
             if weight.of_child:
                 continue
             names = [*([weight.path] if weight.path else []), weight.name]
-            add(at, path, names, stored, part, trainable, weight.trainable)
+            called = _called_in_keras(part, weight)
+            add(at, path, names, stored, part, trainable, weight.trainable, called)
         for stored in bound.unnamed:
-            add(at, path, [addresses.escape(stored.name)], stored, part, trainable, True)
+            names = [addresses.escape(stored.name)]
+            add(at, path, names, stored, part, trainable, True, names)
         if isinstance(part, Graph):
             for node in part.nodes:
                 below = addresses.join(path, node.layer.name)
@@ -344,6 +347,18 @@ def parameters(root: Graph, bounds: Mapping[Layer | Graph, Bound]) -> list[Param
 
     visit(root, "", "", True)
     return found
+
+
+def _called_in_keras(layer: Any, weight: Weight) -> list[str]:
+    """What Keras calls the sub-layer that holds a weight, and the weight in it."""
+    if weight.path == "cell":  # ConvLSTM2D: conv_lstm_cell
+        kind = re.sub(r"\d+D$", "", layer.type)
+        return [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower() + "_cell", weight.name]
+    if weight.path.endswith("_dense"):
+        part = weight.path.removesuffix("_dense")
+        name = weight.name.removeprefix(f"{part}_")
+        return ["attention_output" if part == "output" else part, name]
+    return [*([weight.path] if weight.path else []), weight.name]
 
 
 class Wanted(NamedTuple):

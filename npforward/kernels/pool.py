@@ -36,13 +36,17 @@ def max_pool(x, *, size, strides):
 
 @kernel
 def max_pool_dx(g, y, x, *, size, strides):
-    """Each gradient goes to the first largest of its window.  (N, *out, C) -> (N, *space, C)"""
+    """Each gradient goes to the first largest of its window.  (N, *out, C) -> (N, *space, C)
+
+    In three dimensions it goes to all that are as large, as TensorFlow has it.
+    """
     dx = np.zeros(x.shape, g.dtype)
     open_ = np.ones(y.shape, bool)
     for at in _met(x, size, strides):
         here = open_ & (x[at] == y)
         dx[at] += g * here
-        open_ &= ~here
+        if len(size) < 3:
+            open_ &= ~here
     return dx
 
 

@@ -24,7 +24,7 @@ def max_pool(x, *, size, strides):
 
 @op(None, None, None, shape=lambda g, y, x, *, size, strides: x.shape)
 def max_pool_dx(g, y, x, *, size, strides):
-    """The gradient of `max_pool`: to the first largest of each window.  -> (N, *space, C)"""
+    """The gradient of `max_pool`: to the (first) largest of each window.  -> (N, *space, C)"""
     return kernels.max_pool_dx(g, y, x, size=size, strides=strides)
 
 

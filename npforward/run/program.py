@@ -287,5 +287,6 @@ def _address(array: np.ndarray) -> int:
 
 def _plain(array: np.ndarray) -> np.ndarray:
     """The array as kernels read it: float32 numbers one after another."""
+    array = np.asarray(array)  # a scalar of numpy's has no lasting memory
     plain = array.flags.c_contiguous and array.dtype == np.float32
     return array if plain else np.ascontiguousarray(array, np.float32)
