@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from npforward import addresses
+from npforward import addresses, tables
 from npforward.errors import BadInput, UnknownName, nearest
+from npforward.graph import map_leaves
 from npforward.model import Model, Trace
 from npforward.run import (
     Failed,
@@ -20,6 +24,7 @@ from npforward.run import (
     needed_besides,
     plan,
 )
+from npforward.statistics import channel_axes, is_numeric
 from npforward.tape import Tape, Var
 
 
@@ -41,8 +46,8 @@ def changed(
     --------
     >>> import npforward as npf
     >>> model = npf.load_model("weights_fixtures/models/mlp/model.keras")
-    >>> sorted(changed(model, np.zeros((1, 32)), {}, "dense1").reached)
-    ['dense1', 'dense1:pre', 'dense2', 'dense2:pre', 'out', 'out:pre']
+    >>> sorted(changed(model, np.zeros((1, 16)), {}, "dense3").reached)
+    ['class', 'class:pre', 'dense3', 'elu']
     """
     if not isinstance(replace, Mapping):
         raise BadInput(
@@ -187,9 +192,10 @@ def _recorded(
         }
         other = replacing.changed(recording)
         for address, array in trace.items():
-            value = recording.values.get(address, recording.tape.taps.get(address))
-            if isinstance(value, Var) and value not in other:
-                found.setdefault(value, array)
+            now = recording.values.get(address, recording.tape.taps.get(address))
+            for value in (now, replacing.before.get(address)):
+                if isinstance(value, Var) and value not in other:
+                    found.setdefault(value, array)
         return found
 
     def evaluate(recording: Recording, wanted: list[Var]) -> list[Any]:
@@ -233,9 +239,246 @@ def check_needed(chosen: Plan, given: Mapping[Var, Any]) -> None:
     fed = list(chosen.recording.tape.fed)
     raise BadInput(
         f"start: what is computed from {_some(fed)} also needs {_some(names)} from before: give "
-        f"a dict {{address: array}} or a Trace with all of these as x, and start={fed + names}"
+        f"a dict {{address: array}} or a Trace with all of these as x, and start={fed + names}; or "
+        "ask for less with layers= or until="
     )
 
 
 def _some(names: Iterable[str]) -> str:
     return " and ".join(map(repr, names))
+
+
+# What each channel does -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What becomes of the score without one channel.
+
+    Attributes
+    ----------
+    channel : int
+        Its number, from 0.
+    score : float
+        The score while the channel is set to something else.
+    change : float
+        How much more that is than with the channel: below 0, the channel speaks for the class.
+    """
+
+    channel: int
+    score: float
+    change: float
+
+
+@dataclass(frozen=True, repr=False)
+class Ablation:
+    """How the score changes without each channel of a layer, the greatest change first.
+
+    Prints as a table, is data.
+
+    Attributes
+    ----------
+    layer, of : str
+        Whose channels, and what the score is.
+    value : float or str
+        What they were set to.
+    samples : int
+        Over how many the score is the mean.
+    score : float
+        With all channels.
+    rows : tuple[Channel, ...]
+        Without each.
+
+    Examples
+    --------
+    >>> rows = Channel(3, 0.25, -0.5), Channel(0, 0.75, 0.0)
+    >>> found = Ablation("conv1", "class 7", 0.0, 4, 0.75, rows)
+    >>> print(found)
+    channel  score  change
+    ----------------------
+          3   0.25    -0.5
+          0   0.75      +0
+    conv1: class 7 scores 0.75 with all channels; mean of 4 samples, each channel set to 0
+    """
+
+    layer: str
+    of: str
+    value: float | str
+    samples: int
+    score: float
+    rows: tuple[Channel, ...]
+
+    def __str__(self) -> str:
+        lines = [[row.channel, f"{row.score:.4g}", f"{row.change:+.4g}"] for row in self.rows]
+        many = "" if self.samples == 1 else "s"
+        to = f"{self.value:g}" if isinstance(self.value, float) else f"its {self.value}"
+        return (
+            tables.table(["channel", "score", "change"], lines, left=0)
+            + f"\n{self.layer}: {self.of} scores {self.score:.4g} with all channels; mean of "
+            f"{self.samples} sample{many}, each channel set to {to}"
+        )
+
+    __repr__ = __str__
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain data, NaN and infinity as None: JSON has neither.
+
+        Examples
+        --------
+        >>> Ablation("conv1", "class 7", 0.0, 1, 0.5, (Channel(0, math.nan, math.nan),)).to_dict()
+        {'layer': 'conv1', 'of': 'class 7', 'value': 0.0, 'samples': 1, 'score': 0.5, 'channels': \
+[{'channel': 0, 'score': None, 'change': None}]}
+        """
+        rows = [
+            {"channel": row.channel, "score": _finite(row.score), "change": _finite(row.change)}
+            for row in self.rows
+        ]
+        return {
+            "layer": self.layer,
+            "of": self.of,
+            "value": _finite(self.value),
+            "samples": self.samples,
+            "score": _finite(self.score),
+            "channels": rows,
+        }
+
+    def to_json(self) -> str:
+        """The same as JSON.
+
+        Examples
+        --------
+        >>> Ablation("conv1", "class 7", 0.0, 1, 0.5, ()).to_json()[:20]
+        '{\\n  "layer": "conv1"'
+        """
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+
+def _finite(x: Any) -> Any:
+    return None if isinstance(x, float) and not math.isfinite(x) else x
+
+
+def ablation(
+    model: Model,
+    x: Any,
+    layer: str,
+    of: int | Callable[[Any], Any],
+    channels: Iterable[int] | None = None,
+    value: float | str = 0.0,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Ablation:
+    """How a score changes if each channel of a layer, one at a time, is set to something else.
+
+    What comes before the layer is computed once.
+
+    Parameters
+    ----------
+    model
+        What `load_model` gives.
+    x
+        As for `Model.predict`, or a `Trace` of it.
+    layer
+        Whose channels, by the address of the value: inner ones too, as ``"lstm:cell"``.  Channels
+        are axis 1 where the layers are channels_first, else the last.
+    of
+        The score: a class, which is that entry of the only output, mean over the samples (and over
+        the positions, if it has some); or a function of the output, or of the tree of outputs as
+        `predict` gives it, that gives a number.
+    channels
+        Which of them; by default all.
+    value
+        What to set them to: a number, or "mean" for each one's own mean over the samples and
+        positions.
+    progress
+        Is called after each channel with how many are done, and of how many.
+
+    Raises
+    ------
+    BadInput
+        There is no such class or channel, or `of` gives something else than a number.
+    UnknownName
+        There is no such layer.
+
+    Notes
+    -----
+    Channels that are set to zero, or to their mean, as in R. Meyes et al., "Ablation studies in
+    artificial neural networks" (2019).
+
+    Examples
+    --------
+    >>> import npforward as npf
+    >>> model = npf.load_model("weights_fixtures/models/mlp/model.keras")
+    >>> found = npf.ablation(model, np.ones((2, 13)), "dense1", of=0)
+    >>> len(found.rows), abs(found.rows[0].change) >= abs(found.rows[1].change)
+    (32, True)
+    """
+    if value != "mean" and (isinstance(value, str) or not np.isscalar(value)):
+        raise BadInput(f"value={value!r}, expected a number or 'mean'")
+    trace = x if isinstance(x, Trace) else model.trace(x)
+    (address, whole), *others = model.trace(trace, layers=layer).items()
+    if others:
+        raise BadInput(f"layer={layer!r} is several values, {address!r} among them; name one")
+    if whole.ndim < 2 or not is_numeric(whole.dtype):
+        raise BadInput(f"layer={layer!r}: {whole.dtype} of shape {whole.shape} has no channels")
+    axis = _channel_axis(model, trace, address, whole) % whole.ndim
+    count = whole.shape[axis]
+    chosen = list(range(count) if channels is None else channels)
+    for channel in chosen:
+        if channel not in range(count):
+            raise BadInput(f"channel {channel!r}: {address!r} has the channels 0 to {count - 1}")
+    intact = model.trace(trace, layers=model.outputs)
+    scored, said = _scored(model, intact, of)
+    score = scored(intact)
+    rows = []
+    for done, channel in enumerate(chosen, 1):
+        at = (slice(None),) * axis + (channel,)
+        without = whole.copy()
+        without[at] = whole[at].mean(dtype=np.float64) if value == "mean" else value
+        after = model.trace(trace, layers=model.outputs, replace={address: without})
+        found = scored(after)
+        rows.append(Channel(channel, found, found - score))
+        if progress is not None:
+            progress(done, len(chosen))
+    rows.sort(key=lambda row: -abs(row.change) if math.isfinite(row.change) else -math.inf)
+    to = value if isinstance(value, str) else float(value)
+    return Ablation(address, said, to, len(whole), score, tuple(rows))
+
+
+def _channel_axis(model: Model, trace: Trace, address: str, value: np.ndarray) -> int:
+    """Where the channels of a value are, also of one that is not in the trace."""
+    layers = dict(trace.layers)
+    if address not in trace:
+        layers |= model.trace(trace, layers=address).layers
+    return channel_axes(Trace({**trace, address: value}, layers))[address]
+
+
+def _scored(
+    model: Model, intact: Trace, of: int | Callable[[Any], Any]
+) -> tuple[Callable[[Trace], float], str]:
+    """The score of a trace that has the outputs, and what it is called."""
+    if callable(of):
+        said = getattr(of, "__name__", "function")
+
+        def score_of(trace: Trace) -> float:
+            arrays = iter([trace[address] for address in model.outputs])
+            found = np.asarray(of(map_leaves(lambda _: next(arrays), model.graph.outputs)))
+            if found.size != 1 or not is_numeric(found.dtype):
+                raise BadInput(
+                    f"of: {said!r} gives {found.dtype} of shape {found.shape}, expected a number"
+                )
+            return float(found.reshape(()))
+
+        return score_of, said
+    if len(model.outputs) > 1:
+        raise BadInput(
+            f"of={of!r}: the model has the outputs {', '.join(map(repr, model.outputs))}; give a "
+            "function of them that gives a number"
+        )
+    (output,) = model.outputs
+    classes = intact[output].shape[-1] if intact[output].ndim > 1 else 0
+    if isinstance(of, bool) or not isinstance(of, (int, np.integer)) or of not in range(classes):
+        raise BadInput(
+            f"of={of!r}: the output {output!r} has the classes 0 to {classes - 1}; give one, or a "
+            "function of it"
+        )
+    return lambda trace: float(trace[output][..., of].mean(dtype=np.float64)), f"class {of}"

@@ -553,8 +553,8 @@ class Model:
         ['dense1']
         >>> model.trace(trace, replace={"dense1": 0.0})["dense1"].max()
         np.float32(0.0)
-        >>> list(model.trace(trace["dense2"], start="dense2"))
-        ['dense2', 'out']
+        >>> list(model.trace(trace["dense3"], start="dense3"))
+        ['dense3', 'elu', 'class']
         """
         origin, given, reached = None, dict[Var, np.ndarray](), None
         feeds: Sequence[Any]

@@ -34,6 +34,7 @@ class Replacing:
     functions: Mapping[str, Callable[[np.ndarray], Any]] = field(default_factory=dict)
     arrays: Mapping[str, tuple[tuple[int, ...], np.dtype] | None] = field(default_factory=dict)
     met: set[str] = field(default_factory=set)  # which of them there were
+    before: dict[str, Var] = field(default_factory=dict)  # what functions are called with
     _steps: set[Op] = field(default_factory=set)  # ops that call the functions
 
     def __call__(self, address: str, y: Var) -> Var:
@@ -51,8 +52,11 @@ class Replacing:
         op = _calling(self.functions[address], address)
         self._steps.add(op)
         tape.scope = layer_part(address)
-        made = ops.reshape(op(_shown(tape, y)), shape=y.shape) if tape.shows else op(y)
+        shown = _shown(tape, y)
+        made = ops.reshape(op(shown), shape=y.shape) if tape.shows else op(y)
         tape.scope = scope
+        if not tape.depth:
+            self.before[address] = shown
         return made
 
     def _given(self, address: str, y: Var) -> Var:
