@@ -98,6 +98,11 @@ def _begun(model: Model, x: Any, replace: Mapping[str, Any], start: str | Sequen
         for address, value in (*recording.tape.taps.items(), *recording.values.items())
         if (value in after if isinstance(value, Var) else places[address] > last)
     }
+    for address in reached & set(recording.values):
+        value = recording.values[address]
+        first = next(a for a, other in recording.values.items() if other is value)
+        if isinstance(value, Failed) and first not in reached:
+            recording.values[address] = Failed(_needing(recording, [first]))
     return Changed(recording, [None] * len(base.inputs), given, reached)
 
 
@@ -235,9 +240,12 @@ def check_needed(chosen: Plan, given: Mapping[Var, Any]) -> None:
     count = len(chosen.recording.inputs)
     if all(slot is None for slot in chosen.inputs[:count]):
         return
-    names = needed_besides(chosen.recording, chosen.goals, given)
-    fed = list(chosen.recording.tape.fed)
-    raise BadInput(
+    raise _needing(chosen.recording, needed_besides(chosen.recording, chosen.goals, given))
+
+
+def _needing(recording: Recording, names: list[str]) -> BadInput:
+    fed = list(recording.tape.fed)
+    return BadInput(
         f"start: what is computed from {_some(fed)} also needs {_some(names)} from before: give "
         f"a dict {{address: array}} or a Trace with all of these as x, and start={fed + names}; or "
         "ask for less with layers= or until="

@@ -927,7 +927,7 @@ class Model:
         everything = [*recording.values, *recording.tape.taps]
         outer = [a for a in recording.values if reached is None or a in reached]
         if until is not None:
-            last = self._named(until, outer)[-1]
+            last = self._within_reach(until, list(recording.values), reached)[-1]
             outer = outer[: outer.index(last) + 1]
         known = set(outer)
         taps = [t for t in recording.tape.taps if reached is None or t in reached]
@@ -938,7 +938,7 @@ class Model:
             wanted = [a for a in (within if inner else outer) if layers(self._saved(recording, a))]
         else:
             patterns = [layers] if isinstance(layers, str) else list(layers)
-            chosen = {a for pattern in patterns for a in self._named(pattern, everything)}
+            chosen = {a for p in patterns for a in self._within_reach(p, everything, reached)}
             if inner:
                 chosen |= {t for t in recording.tape.taps if owner_of(t, chosen)}
             wanted = [a for a in within if a in chosen]
@@ -951,6 +951,16 @@ class Model:
     def _saved(self, recording: Recording, address: str) -> SavedLayer:
         layer = recording.layer_of(address)
         return SavedLayer(layer.name, layer.type, address, layer.config, {})
+
+    def _within_reach(
+        self, pattern: str, known: list[str], reached: Collection[str] | None
+    ) -> list[str]:
+        """What a pattern names, as far as it follows from where a run begins."""
+        found = self._named(pattern, known)
+        left = [a for a in found if reached is None or a in reached]
+        if not left:
+            raise BadInput(f"{found[0]!r} is not computed: it does not follow from start=...")
+        return left
 
     def _named(self, pattern: str, known: list[str]) -> list[str]:
         found = addresses.match(pattern, known)
