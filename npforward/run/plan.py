@@ -175,14 +175,13 @@ class Recording:
     ) -> Recording:
         """The same model on the same inputs with other values in the place of some.
 
-        It is recorded anew from the first call on that is `concerned`, by its address; what comes
-        before is as it was.  Values that are `begun` with come in, of these shapes and dtypes, even
-        if they could not be computed.
+        Calls that get what they got are as they were; others, and those within which something is
+        `concerned`, by their address, are recorded anew.  Values that are `begun` with come in, of
+        these shapes and dtypes, even if they could not be computed.
         """
-        nodes = self.graph.nodes
-        first = next((i for i, node in enumerate(nodes) if concerned(node.address)), len(nodes))
         new = Recording(self.graph, self.bounds, self.precision, self.given)
         tape = new.tape = Tape(limits=self.tape.limits, stand_in=stand_in)
+        tape.by_value = self.tape.by_value
         tape.fed = {address: tape.var(*said) for address, said in begun.items()}
         if evaluate is not None:
             tape.evaluate = functools.partial(evaluate, new)
@@ -193,35 +192,47 @@ class Recording:
                 renewed[a] = tape.var(a.shape, a.dtype)
             return renewed[a] if isinstance(a, Var) else a
 
-        def first_of(n: int, found: Mapping[str, Any]) -> dict[str, Any]:
-            return {key: map_leaves(again, v) for key, v in itertools.islice(found.items(), n)}
+        def renew(value: Value) -> Value:
+            return Value(again(value.array), map_leaves(again, value.mask))
 
-        ends = (*self._before, self._counts())
-        steps, taps, states, values, masks = ends[first]
-        new.inputs = [again(v) for v in self.inputs[: len(list(leaves(self.graph.inputs)))]]
-        for step in self.tape.steps[:steps]:
-            out = tuple(map(again, step.out)) if isinstance(step.out, tuple) else again(step.out)
-            tape.steps.append(step._replace(args=tuple(map(again, step.args)), out=out))
-        tape.taps, tape.states = first_of(taps, self.tape.taps), first_of(states, self.tape.states)
-        new.values, new.masks = first_of(values, self.values), first_of(masks, self.masks)
+        def as_before(i: int, node: Node) -> list[Value] | None:
+            """The outputs of a call that gets what it got, and its steps."""
+            for ref in leaves([node.args, dict(node.kwargs)]):
+                if isinstance(ref, Ref) and ref in self._results:
+                    old, now = renew(self._results[ref]), new._results[ref]
+                    pairs = zip(leaves([*old]), leaves([*now]), strict=True)
+                    if any(a is not b for a, b in pairs):
+                        return None
+            if concerned(node.address):
+                return None
+            counts = zip(
+                self._before[i], self._before[i + 1], self._told(), new._told(), strict=True
+            )
+            for first, last, old, now in counts:
+                if isinstance(now, dict):
+                    items = itertools.islice(old.items(), first, last)
+                    now.update((key, map_leaves(again, value)) for key, value in items)
+                else:
+                    for s in old[first:last]:
+                        out = [again(v) for v in s.outs]
+                        one = tuple(out) if isinstance(s.out, tuple) else out[0]
+                        now.append(s._replace(args=tuple(map(again, s.args)), out=one))
+            found = itertools.takewhile(
+                lambda ref: ref in self._results, (Ref(node.address, k) for k in itertools.count())
+            )
+            return [renew(self._results[ref]) for ref in found]
+
+        new.inputs = [again(v) for v in self.inputs]
         new.layers = dict(self.layers)
         new.weights = {again(v): place for v, place in self.weights.items()}
         new._vars = {place: v for v, place in new.weights.items()}
-        done = {node.address for node in nodes[:first]}
-        new._results = {
-            ref: Value(again(value.array), map_leaves(again, value.mask))
-            for ref, value in self._results.items()
-            if ref.node in done
-        }
-        new._before = list(self._before[:first])
         with tape.limits.in_force():
-            new.outputs = new._graph(self.graph, "", [Value(x) for x in new.inputs], first)
+            new.outputs = new._graph(self.graph, "", [Value(x) for x in new.inputs], as_before)
         return new
 
-    def _counts(self) -> tuple[int, ...]:
-        tape = self.tape
-        found = tape.steps, tape.taps, tape.states, self.values, self.masks
-        return tuple(map(len, found))
+    def _told(self) -> tuple[Any, ...]:
+        """What a call adds to."""
+        return self.tape.steps, self.tape.taps, self.tape.states, self.values, self.masks
 
     @functools.cached_property
     def addresses(self) -> tuple[str, ...]:
@@ -238,8 +249,14 @@ class Recording:
         part = addresses.layer_part(address)
         return self.layers[address if address in self.layers else owner_of(part, self.layers) or ""]
 
-    def _graph(self, graph: Graph, at: str, inputs: Sequence[Value], first: int = 0) -> list[Value]:
-        """Record the calls of a graph, from the `first` on that is not recorded yet."""
+    def _graph(
+        self,
+        graph: Graph,
+        at: str,
+        inputs: Sequence[Value],
+        as_before: Callable[[int, Node], list[Value] | None] = lambda i, node: None,
+    ) -> list[Value]:
+        """Record the calls of a graph, but for those that are `as_before`."""
         names = list(leaves(graph.inputs))
         if len(names) != len(inputs):
             raise BadFile(
@@ -248,17 +265,20 @@ class Recording:
         given = dict(zip(names, inputs, strict=True))
         whole = graph is self.graph and not at
         results = self._results if whole else {}
-        for node in graph.nodes[first:]:
+        for n, node in enumerate(graph.nodes):
             if whole:
-                self._before.append(self._counts())
+                self._before.append(tuple(map(len, self._told())))
             address = addresses.join(at, node.address)
-            if node.address in given:
+            outputs = as_before(n, node)
+            if outputs is None and node.address in given:
                 outputs = [self._entered(given[node.address], node.layer)]
-            else:
+            elif outputs is None:
                 outputs = self._node(node, address, results)
             for i, value in enumerate(outputs):
                 kept = self._keep(address, i, value.array, node.layer)
                 results[Ref(node.address, i)] = value._replace(array=kept)
+        if whole:
+            self._before.append(tuple(map(len, self._told())))
         return [results.get(ref, _no_output(ref)) for ref in leaves(graph.outputs)]
 
     def _entered(self, value: Value, layer: Layer | Graph) -> Value:

@@ -66,12 +66,9 @@ class Replacing:
         return given if said or not tape.shows else ops.reshape(given, shape=y.shape)
 
     def concerns(self, address: str) -> bool:
-        """Whether anything within this call is replaced."""
-        ends = ("", "#", ":", "/")
-        return any(
-            other.startswith(address) and other[len(address) :][:1] in ends
-            for other in (*self.functions, *self.arrays)
-        )
+        """Whether anything within this call is replaced, beside its outputs."""
+        inside = f"{address}:", f"{address}/"
+        return any(other.startswith(inside) for other in (*self.functions, *self.arrays))
 
     def changed(self, recording: Recording) -> set[Var]:
         """All values that depend on what was replaced."""
