@@ -408,13 +408,8 @@ def test_what_a_run_needs_besides_is_named():
         model.trace(ones(2, 3), start="middle")
     assert not {"before", "middle", "aside"} & set(calls)
     found = model.trace({"middle": ones(2, 3), "before": ones(2, 3)}, start=["middle", "before"])
-    assert (found["sum"] == 3).all() and list(found) == [
-        "before",
-        "aside",
-        "middle",
-        "after",
-        "sum",
-    ]
+    assert (found["sum"] == 3).all()
+    assert list(found) == ["before", "middle", "aside", "after", "sum"]
     assert list(model.trace(ones(2, 3), start="middle", until="after")) == ["middle", "after"]
     assert list(model.trace(ones(2, 3), start="middle", layers=["after"])) == ["after"]
 
