@@ -26,6 +26,7 @@ _HOME = {
     "dead_units": "activity",
     "first_nonfinite": "nonfinite",
     "receptive_field": "receptive",
+    "ablation": "interventions",
     "numpy_only": "kernels",
     "get_activations": "keract",
     "display_activations": "keract",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from npforward.conversion import convert
     from npforward.errors import NpforwardError
     from npforward.formats.idx import read_idx, write_idx
+    from npforward.interventions import ablation
     from npforward.keract import display_activations, display_heatmaps, get_activations
     from npforward.kernels import numpy_only
     from npforward.limits import Limits

@@ -341,6 +341,26 @@ def parser() -> argparse.ArgumentParser:
     add_inputs(nonfinite, "*")
     add_json(nonfinite)
 
+    ablate = of_model(
+        "ablate",
+        run_ablate,
+        "Set each channel of a layer to zero in turn, and tell how the score of a class changes.",
+        "npforward ablate cnn.keras cat.png --layer conv3 --class 7",
+    )
+    add_inputs(ablate, "*")
+    group = ablate.add_argument_group("what to change, and what to watch")
+    group.add_argument("--layer", required=True, metavar="ADDRESS", help="whose channels")
+    group.add_argument(
+        "--class", required=True, type=int, dest="of", metavar="N", help="of the output, from 0"
+    )
+    group.add_argument(
+        "--value",
+        default="0",
+        metavar="X",
+        help="what channels are set to: a number, or 'mean', their own (%(default)s)",
+    )
+    add_json(ablate)
+
     warmup = verb(
         "warmup",
         run_warmup,
@@ -596,6 +616,29 @@ def run_nonfinite(arguments: argparse.Namespace) -> int:
             say(line)
         say("no NaN and no infinity" if found is None else found)
     return 0 if found is None else DIFFERS
+
+
+def run_ablate(arguments: argparse.Namespace) -> None:
+    from npforward.interventions import ablation
+
+    value: float | str = arguments.value
+    if value != "mean":
+        try:
+            value = float(value)
+        except ValueError:
+            raise BadInput(f"--value {value}: give a number, or mean.") from None
+    model, limits = opened(arguments)
+    feeds, lines, _ = fed(model, arguments, limits)
+    found = ablation(
+        model,
+        feeds,
+        arguments.layer,
+        arguments.of,
+        value=value,
+        progress=lambda done, total: show(f"channel {done}/{total}"),
+    )
+    clear()
+    answered(arguments, found, lines)
 
 
 @contextlib.contextmanager

@@ -11,10 +11,18 @@ from npforward.tape import Var
 
 @contextlib.contextmanager
 def shown_as(show: Callable[[Any], Any], x: Any) -> Iterator[None]:
-    """Inner values that are named in this context, while recording on `x`, are `show(value)`."""
+    """Inner values that are named in this context, while recording on `x`, are `show(value)`.
+
+    It may change their shapes, not the order of their elements.
+    """
     taps = x.tape.taps if isinstance(x, Var) else {}
+    shows = x.tape.shows if isinstance(x, Var) else []
     before = set(taps)
-    yield
+    shows.append(show)
+    try:
+        yield
+    finally:
+        shows.pop()
     for name in [name for name in taps if name not in before]:
         taps[name] = show(taps[name])
 
@@ -35,7 +43,7 @@ def remember(name: str, last: Any) -> None:
 
 
 def tap(name: str, y: Any) -> Any:
-    """Name an inner value of the layer that is being recorded; returns it unchanged.
+    """Name an inner value of the layer that is being recorded; returns it, or what replaces it.
 
     Examples
     --------
@@ -44,5 +52,14 @@ def tap(name: str, y: Any) -> Any:
     np.float32(2.0)
     """
     if isinstance(y, Var):
-        y.tape.taps[f"{y.tape.scope}:{name}"] = y
+        address = f"{y.tape.scope}:{name}"
+        y = instead(address, y)
+        y.tape.taps[address] = y
     return y
+
+
+def instead(address: str, y: Any) -> Any:
+    """What goes on in the place of a value: itself, unless its tape has a stand-in for it."""
+    if not isinstance(y, Var) or y.tape.stand_in is None:
+        return y
+    return y.tape.stand_in(address, y)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -248,8 +248,10 @@ class Trace(Mapping[str, np.ndarray]):
         inputs: tuple[str, ...] = (),
         outputs: tuple[str, ...] = (),
         kernels: str = "numpy",
+        origin: tuple[Recording, list[np.ndarray]] | None = None,
     ) -> None:
         self._values = values
+        self._origin = origin  # of a whole pass: what was run on which inputs
         self.layers = layers
         self.inputs = inputs
         self.outputs = outputs
@@ -508,13 +510,16 @@ class Model:
         *,
         until: str | None = None,
         inner: bool = False,
+        replace: Mapping[str, Any] | None = None,
+        start: str | Sequence[str] | None = None,
     ) -> Trace:
         """Every value of one forward pass, inputs included, in execution order.
 
         Parameters
         ----------
         x
-            As for `predict`.
+            As for `predict`.  Or a `Trace` of this model: its values are taken, and only what they
+            do not hold or what depends on replaced values is computed.
         layers
             Only these: a glob over addresses (``"block?/conv*"``), a list of globs or addresses,
             or a function of a `SavedLayer` that says which.
@@ -522,25 +527,53 @@ class Model:
             Stop after this layer; what comes later need not even be supported.
         inner
             Also the values inside layers, such as ``conv1:pre`` before the activation.
+        replace
+            Other values in the place of some, by address (inner ones too): an array that
+            broadcasts to the value's shape, as the trace shows it; a number; or a function, called
+            with a copy of the value, that gives an array of the same shape.  Everything that
+            depends on them is computed from these.  In a loop over time a function is called at
+            each time, with the samples of that time.
+        start
+            Begin at the value of this address, or of several: `x` is the array for it, or a dict
+            or Trace that has one for each.  Only what follows from them is computed.
 
         Raises
         ------
         UnknownName
             A name that is no value of the model; the nearest are suggested.
         BadInput
-            `x` does not fit the model.
+            `x`, or an array or function in `replace`, does not fit the model; or more than the
+            values at `start` is needed: the message names what.
 
         Examples
         --------
         >>> model = load_model("weights_fixtures/models/mlp/model.keras")
+        >>> trace = model.trace(np.ones((1, 13)))
         >>> list(model.trace(np.ones((1, 13)), layers="dense1*"))
         ['dense1']
+        >>> model.trace(trace, replace={"dense1": 0.0})["dense1"].max()
+        np.float32(0.0)
+        >>> list(model.trace(trace["dense3"], start="dense3"))
+        ['dense3', 'elu', 'class']
         """
-        feeds = self.feeds(x)
-        recording = self._record(feeds)
-        chosen = self._plan(recording, self._selected(recording, layers, until, inner))
+        origin, given, reached = None, dict[Var, np.ndarray](), None
+        feeds: Sequence[Any]
+        if replace is None and start is None and not isinstance(x, Trace):
+            feeds = inputs = self.feeds(x)
+            recording = self._record(inputs)
+            origin = recording, inputs
+        else:
+            from npforward.interventions import changed
+
+            recording, feeds, given, reached = changed(self, x, replace or {}, start)
+        wanted = self._selected(recording, layers, until, inner, reached)
+        chosen = self._plan(recording, wanted, given=tuple(given))
+        if start is not None:
+            from npforward.interventions import check_needed
+
+            check_needed(chosen, given)
         values = {}
-        for address, array in self._run(chosen, feeds):
+        for address, array in self._run(chosen, [*feeds, *given.values()]):
             if array.flags.writeable:
                 array = array.view()
                 array.flags.writeable = False
@@ -548,7 +581,7 @@ class Model:
         entered = [a for a in leaves(self.graph.inputs) if a in values]
         left = [a for a in self.outputs if a in values]
         which = "compiled" if chosen.programs else "numpy"
-        return Trace(values, chosen.layers, tuple(entered), tuple(left), which)
+        return Trace(values, chosen.layers, tuple(entered), tuple(left), which, origin)
 
     def stream(
         self,
@@ -785,11 +818,12 @@ class Model:
         feeds: list[np.ndarray],
         more: Hashable = (),
         extend: Callable[[Recording], Any] | None = None,
+        blind: bool = False,
     ) -> Recording:
         """The model recorded on inputs of these shapes; kept, unless it hangs on what they hold.
 
         `extend` records `more` behind it: what it gives is `beside` the recording.  Without a name
-        (None) it is not kept.
+        (None) it is not kept.  If `blind`, only the shapes of `feeds` mean anything.
         """
         # Strings of any length are of one dtype.
         shapes = [(x.shape, np.dtype(str) if x.dtype.kind == "U" else x.dtype) for x in feeds]
@@ -808,13 +842,17 @@ class Model:
             shapes,
             self._precision,
             self._given,
-            evaluate,
+            None if blind else evaluate,
             self._limits,
         )
         if extend is not None:
             recording.beside = extend(recording)
+        return self._kept(recording, None if more is None else key)
+
+    def _kept(self, recording: Recording, key: Hashable) -> Recording:
+        """The same recording, kept under its key if it is for more than one set of data."""
         recording.tape.evaluate = None  # it holds the inputs, which may be large
-        if not recording.tape.by_value and more is not None:
+        if not recording.tape.by_value and key is not None:
             while len(self._recordings) >= 16:  # many shapes in a loop must not fill memory
                 self._recordings.pop(next(iter(self._recordings)))
             self._recordings[key] = recording
@@ -826,24 +864,26 @@ class Model:
         wanted: tuple[str, ...] | tuple[tuple[Any, Var], ...],
         keep_states: bool = False,
         apart: bool = False,
+        given: tuple[Var, ...] = (),
     ) -> Plan:
         """What to run for these values, by address or under names of their own; kept, unless it
-        hangs on what the inputs hold.
+        hangs on what the inputs hold.  What is `given` comes in behind the inputs.
 
         The kernels that a model began with stay its own: they are chosen once.
         """
         library = kernels.compiled() if self._compiled is not False else None
-        key = (recording, wanted, keep_states, apart, library, kernels.winograd())
+        told = tuple(map(id, given))  # to compare Vars would be recorded
+        key = (recording, wanted, keep_states, apart, library, kernels.winograd(), told)
         chosen = self._plans.get(key)
         if chosen is None:
             goals: Any = wanted
             if wanted and isinstance(wanted[0], tuple):
                 goals = dict(wanted)  # type: ignore[arg-type]
-            chosen = plan(recording, goals, keep_states, library, apart, self._laid_out)
+            chosen = plan(recording, goals, keep_states, library, apart, self._laid_out, given)
             if library is not None and self._compiled is None and chosen.programs:
                 self._compiled = worth_compiling(chosen, library)
                 if not self._compiled:
-                    return self._plan(recording, wanted, keep_states, apart)
+                    return self._plan(recording, wanted, keep_states, apart, given)
             if not recording.tape.by_value:
                 while len(self._plans) >= 64:
                     self._plans.pop(next(iter(self._plans)))
@@ -874,30 +914,36 @@ class Model:
         return self._read(self._bounds[layer].pairs[i][1])
 
     def _selected(
-        self, recording: Recording, layers: Selection, until: str | None, inner: bool
+        self,
+        recording: Recording,
+        layers: Selection,
+        until: str | None,
+        inner: bool,
+        reached: Collection[str] | None = None,
     ) -> tuple[str, ...]:
-        """The addresses to compute."""
-        if layers is None and until is None and not inner and recording.sound:
+        """The addresses to compute, of those that are `reached` (None: all)."""
+        if layers is None and until is None and not inner and recording.sound and reached is None:
             return recording.addresses
-        outer = list(recording.values)
-        everything = [*outer, *recording.tape.taps]
+        everything = [*recording.values, *recording.tape.taps]
+        outer = [a for a in recording.values if reached is None or a in reached]
         if until is not None:
-            last = self._named(until, outer)[-1]
+            last = self._within_reach(until, list(recording.values), reached)[-1]
             outer = outer[: outer.index(last) + 1]
         known = set(outer)
-        within = [*outer, *(t for t in recording.tape.taps if owner_of(t, known))]
+        taps = [t for t in recording.tape.taps if reached is None or t in reached]
+        within = [*outer, *(t for t in taps if owner_of(t, known))]
         if layers is None:
             wanted = within if inner else outer
         elif callable(layers):
             wanted = [a for a in (within if inner else outer) if layers(self._saved(recording, a))]
         else:
             patterns = [layers] if isinstance(layers, str) else list(layers)
-            chosen = {a for pattern in patterns for a in self._named(pattern, everything)}
+            chosen = {a for p in patterns for a in self._within_reach(p, everything, reached)}
             if inner:
                 chosen |= {t for t in recording.tape.taps if owner_of(t, chosen)}
             wanted = [a for a in within if a in chosen]
         if until is None and layers is None:
-            for value in recording.values.values():
+            for value in map(recording.values.get, outer):
                 if isinstance(value, Failed):
                     raise value.error
         return tuple(wanted)
@@ -905,6 +951,16 @@ class Model:
     def _saved(self, recording: Recording, address: str) -> SavedLayer:
         layer = recording.layer_of(address)
         return SavedLayer(layer.name, layer.type, address, layer.config, {})
+
+    def _within_reach(
+        self, pattern: str, known: list[str], reached: Collection[str] | None
+    ) -> list[str]:
+        """What a pattern names, as far as it follows from where a run begins."""
+        found = self._named(pattern, known)
+        left = [a for a in found if reached is None or a in reached]
+        if not left:
+            raise BadInput(f"{found[0]!r} is not computed: it does not follow from start=...")
+        return left
 
     def _named(self, pattern: str, known: list[str]) -> list[str]:
         found = addresses.match(pattern, known)

@@ -96,6 +96,9 @@ class Tape:
     )
     limits: Limits = field(default_factory=Limits)
     by_value: bool = False  # the record holds for one set of data only
+    shows: list[Callable[[Any], Any]] = field(default_factory=list)  # see `inner.shown_as`
+    stand_in: Callable[[str, Any], Any] | None = None  # see `inner.instead`
+    fed: dict[str, Var] = field(default_factory=dict)  # arrays that come in for values
 
     def var(self, shape: Sequence[int], dtype: Any) -> Var:
         return Var(shape, dtype, self)

@@ -37,9 +37,10 @@ def _over_time(
 ):
     """Keras's `backend.rnn`: where `mask` is false, states stay and the output is the one before.
 
-    `step(states, x)` gives the next states and the output; `restored` puts frames back into the
-    layout of the model.  With `time_major`, as tf.keras had it, time is the first axis all along.
-    The output before the first is zeros; with `state_before`, as Keras up to 2.2 had it, a state.
+    `step(states, x, keep)` gives the next states, each as ``keep(name, new, old)``, and the
+    output; `restored` puts frames back into the layout of the model.  With `time_major`, as
+    tf.keras had it, time is the first axis all along.  The output before the first is zeros; with
+    `state_before`, as Keras up to 2.2 had it, a state.
     """
     turned = (lambda x: x) if time_major else _time_first
     layout = xs.shape[:2]
@@ -58,24 +59,18 @@ def _over_time(
         mask = None if mask is None else ops.flip(mask, axis=0)
 
     if mask is None:
-
-        def named(states, x):
-            new, y = step(states, x)
-            return _named(new), y
-
-        last, ys = ops.scan(named, states, xs)
+        last, ys = ops.scan(lambda states, x: step(states, x, _named), states, xs)
     else:
-        y0 = ops.output_of(step, states, xs)
+        y0 = ops.output_of(lambda states, x: step(states, x, _next), states, xs)
         before = _output_state(states) if state_before else ops.full(y0.shape, 0, y0.dtype)
 
         def masked(held, x_and_mask):
             states, before = held
             x, m = x_and_mask
-            new, y = step(states, x)
+            new, y = step(states, x, lambda name, new, old: _named(name, _where(m, new, old), old))
             zeros = zero_output_for_mask and not unroll
             y = _where(m, y, ops.full(y0.shape, 0, y0.dtype) if zeros else before)
-            olds = iter(list(leaves(states)))
-            return (_named(map_leaves(lambda s: _where(m, s, next(olds)), new)), y), y
+            return (new, y), y
 
         (last, _), ys = ops.scan(masked, (states, before), (xs, mask))
         if zero_output_for_mask and unroll:
@@ -97,12 +92,20 @@ def _output_state(states):
     return states[-1][0] if isinstance(states[-1], list) else states[0]
 
 
-def _named(states):
-    """The states of one layer as inner values; those of stacked cells have no names."""
-    if isinstance(states, list) and len(states) <= 2 and not isinstance(states[0], list):
-        for name, state in zip(("hidden", "cell"), states, strict=False):
-            tap(name, state)
-    return states
+def _next(name, new, old):
+    """The state after a step."""
+    return new
+
+
+def _named(name, new, old):
+    """The state after a step, as an inner value if it has a name."""
+    return tap(name, new) if name else new
+
+
+def _names(states):
+    """Of the states of one layer; those of stacked cells have none."""
+    single = isinstance(states, list) and len(states) <= 2 and not isinstance(states[0], list)
+    return ["hidden", "cell"][: len(states)] if single else [None] * len(list(leaves(states)))
 
 
 def _where(mask, a, b):
@@ -184,7 +187,7 @@ def simple_step(z, h, recurrent_kernel, activation):
     return activations.get(activation)(z + ops.matmul(h, recurrent_kernel))
 
 
-def lstm_step(z, h, c, recurrent_kernel, activation, recurrent_activation):
+def lstm_step(z, h, c, recurrent_kernel, activation, recurrent_activation, keep=_next):
     """One step of S. Hochreiter and J. Schmidhuber's LSTM (1997), with z = x W + b.
 
     i, f, o = σ(z + h U),  c = f c + i tanh(z + h U),  h = o tanh(c)
@@ -193,9 +196,9 @@ def lstm_step(z, h, c, recurrent_kernel, activation, recurrent_activation):
     i = _act("input_gate", i, recurrent_activation)
     f = _act("forget_gate", f, recurrent_activation)
     g = _act("candidate", g, activation)
-    c = f * c + i * g
+    c = keep("cell", f * c + i * g, c)
     o = _act("output_gate", o, recurrent_activation)
-    return o * activations.get(activation)(c), c
+    return keep("hidden", o * activations.get(activation)(c), h), c
 
 
 def gru_step(z, h, recurrent_kernel, recurrent_bias, activation, recurrent_activation, reset_after):
@@ -332,10 +335,11 @@ def rnn(
         lambda state: ops.cast(state, dtype=cell.dtype), _initial(initial_state, shapes, cell.dtype)
     )
 
-    def step(states, x):
+    def step(states, x, keep):
         y, *new = leaves(cell(x, states))
-        flat = iter(new)
-        return map_leaves(lambda _: next(flat), states), y
+        kept = [keep(*each) for each in zip(_names(states), new, leaves(states), strict=True)]
+        flat = iter(kept)
+        return map_leaves(lambda _: next(flat), states), kept[0] if y is new[0] else y
 
     found = _over_time(step, sequences, states, mask, **loop)
     return map_leaves(lambda y: ops.cast(y, dtype=dtype), found)
@@ -364,8 +368,8 @@ def simple_rnn(
     z = _projected(sequences, kernel, bias)
     states = _initial(initial_state, [_Shape(_samples(z, loop), z.shape[-1])], dtype)
 
-    def step(states, z):
-        h = simple_step(z, states[0], recurrent_kernel, activation)
+    def step(states, z, keep):
+        h = keep("hidden", simple_step(z, states[0], recurrent_kernel, activation), states[0])
         return [h], h
 
     return _over_time(step, z, states, mask, **loop)
@@ -393,9 +397,9 @@ def lstm(
     shape = _Shape(_samples(z, loop), z.shape[-1] // 4)
     states = _initial(initial_state, [shape, shape], dtype)
 
-    def step(states, z):
+    def step(states, z, keep):
         h, c = states
-        h, c = lstm_step(z, h, c, recurrent_kernel, activation, recurrent_activation)
+        h, c = lstm_step(z, h, c, recurrent_kernel, activation, recurrent_activation, keep)
         return [h, c], h
 
     return _over_time(step, z, states, mask, **loop)
@@ -427,7 +431,7 @@ def gru(
     z = _projected(sequences, kernel, bias)
     states = _initial(initial_state, [_Shape(_samples(z, loop), z.shape[-1] // 3)], dtype)
 
-    def step(states, z):
+    def step(states, z, keep):
         h = gru_step(
             z,
             states[0],
@@ -437,6 +441,7 @@ def gru(
             recurrent_activation,
             reset_after,
         )
+        h = keep("hidden", h, states[0])
         return [h], h
 
     return _over_time(step, z, states, mask, **loop)
@@ -504,15 +509,15 @@ def conv_lstm(
         initial_state = map_leaves(lambda s: channels_last(s, data_format), initial_state)
     states = _initial(initial_state, [shape, shape], dtype)
 
-    def step(states, z):
+    def step(states, z, keep):
         h, c = states
         zs = z + conv(h, recurrent_kernel, strides=ones, padding=recurrent_padding)
         i, f, g, o = _split(zs, 4)
         i = _act("input_gate", i, recurrent_activation)
         f = _act("forget_gate", f, recurrent_activation)
-        c = f * c + i * _act("candidate", g, activation)
+        c = keep("cell", f * c + i * _act("candidate", g, activation), c)
         o = _act("output_gate", o, recurrent_activation)
-        h = o * activations.get(activation)(c)
+        h = keep("hidden", o * activations.get(activation)(c), h)
         return [h, c], h
 
     def restored(y):

@@ -11,6 +11,7 @@ import numpy as np
 
 from npforward.dtypes import differentiable
 from npforward.graph import leaves, map_leaves
+from npforward.inner import instead
 from npforward.ops.linear import dense_dw
 from npforward.ops.shaping import transpose
 from npforward.tape import Step, Tape, Var, backward
@@ -216,8 +217,11 @@ def scan(step: Callable[..., Any], state: Any, xs: Any) -> tuple[Any, Any]:
     outer = max(tapes, key=lambda tape: tape.depth)
     inner, held, x = _entered(outer, state, xs)
     new_state, y = step(held, x)
+    length = next(leaves(xs)).shape[0]
+    given += [_over_time(outer, address, v, length) for address, v in inner.fed.items()]
+    of_each_time = (*leaves(x), *inner.fed.values())
     made = {out for s in inner.steps for out in s.outs}
-    own = made | set(leaves(held)) | set(leaves(x))
+    own = made | set(leaves(held)) | set(of_each_time)
     used = [a for s in inner.steps for a in s.ins]
     used += [a for a in leaves([new_state, y]) if isinstance(a, Var)]
     captured = tuple(dict.fromkeys(a for a in used if a not in own))
@@ -225,22 +229,31 @@ def scan(step: Callable[..., Any], state: Any, xs: Any) -> tuple[Any, Any]:
     program = Program(
         tuple(inner.steps),
         tuple(leaves(held)),
-        tuple(leaves(x)),
+        of_each_time,
         captured,
         tuple(leaves(new_state)),
         tuple(leaves(y)),
         tuple(taps.values()),
     )
-    length = next(leaves(xs)).shape[0]
     finals = [outer.var(v.shape, v.dtype) for v in program.state]
     stacked = [outer.var((length, *np.shape(v)), v.dtype) for v in (*program.y, *program.taps)]
     args = (*given, *captured)
     outer.steps.append(Step(SCAN, args, {"program": program}, (*finals, *stacked), outer.scope))
     for name, v in zip(taps, stacked[len(program.y) :], strict=True):
-        # (T, N, ...) -> (N, T, ...): as the layer's own output has it
-        outer.taps[name] = transpose(v, axes=(1, 0, *range(2, v.ndim))) if v.ndim > 1 else v
+        outer.taps[name] = _turned(v)  # samples first, as the layer's own output has it
     last, ys = iter(finals), iter(stacked)
     return map_leaves(lambda _: next(last), state), map_leaves(lambda _: next(ys), y)
+
+
+def _turned(v: Any) -> Any:
+    """(T, N, ...) -> (N, T, ...), and back."""
+    return transpose(v, axes=(1, 0, *range(2, v.ndim))) if v.ndim > 1 else v
+
+
+def _over_time(outer: Tape, address: str, v: Var, length: int) -> Any:
+    """What comes in for an inner value `v` at every time; it comes in as the value is shown."""
+    shown = (*v.shape[:1], length, *v.shape[1:])
+    return _turned(instead(address, outer.var(shown, v.dtype)))
 
 
 def output_of(step: Callable[..., Any], state: Any, xs: Any) -> Any:
@@ -254,7 +267,7 @@ def output_of(step: Callable[..., Any], state: Any, xs: Any) -> Any:
 
 def _entered(outer: Tape, state: Any, xs: Any) -> tuple[Tape, Any, Any]:
     """A tape for one step, and Vars for what goes into it."""
-    inner = Tape(scope=outer.scope, depth=outer.depth + 1)
+    inner = Tape(scope=outer.scope, depth=outer.depth + 1, stand_in=outer.stand_in)
     held = map_leaves(lambda s: inner.var(s.shape, s.dtype), state)
     return inner, held, map_leaves(lambda x: inner.var(x.shape[1:], x.dtype), xs)
 

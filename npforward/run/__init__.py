@@ -13,6 +13,7 @@ from npforward.run.plan import (
     plan,
     worth_compiling,
 )
+from npforward.run.replacing import Replacing, dependent, fitting, needed_besides
 from npforward.run.run import Weight, called, carry_out, laid_out, run, taken
 
 __all__ = [
@@ -21,13 +22,17 @@ __all__ = [
     "Instruction",
     "Plan",
     "Recording",
+    "Replacing",
     "Segment",
     "Weight",
     "called",
     "carry_out",
     "compute_dtype",
+    "dependent",
+    "fitting",
     "laid_out",
     "leading_to",
+    "needed_besides",
     "owner_of",
     "plan",
     "run",

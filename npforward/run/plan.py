@@ -21,6 +21,7 @@ from npforward.errors import (
     UnsupportedOption,
 )
 from npforward.graph import Graph, Layer, Node, Ref, leaves, map_leaves
+from npforward.inner import instead
 from npforward.layers import LayerDef, custom, operations
 from npforward.layers.registry import CALL_NO_EFFECT, HOW, Packed, quantization
 from npforward.limits import Limits
@@ -135,6 +136,8 @@ class Recording:
     absent: bool = False  # whether there are no arrays yet: each is as its layer needs it
     masks: dict[str, dict[str, Any]] = field(default_factory=dict)  # of each call
     beside: Any = None  # what was recorded behind it, for whoever did
+    _before: list[tuple[int, ...]] = field(default_factory=list)  # what there was before each call
+    _results: dict[Ref, Value] = field(default_factory=dict)  # of the calls of the whole model
     _vars: dict[tuple[Layer, int], Var] = field(default_factory=dict)
     _within: int = 0  # layers that are being called by layers
     _scope: str | None = None  # what a layer of a mixed policy has its weights cast to, if in one
@@ -165,6 +168,74 @@ class Recording:
             self.outputs = self._graph(graph, "", [Value(x) for x in self.inputs])
         return self
 
+    def resumed(
+        self,
+        concerned: Callable[[str], bool],
+        stand_in: Callable[[str, Any], Any],
+        begun: Mapping[str, tuple[tuple[int, ...], Any]],
+        evaluate: Callable[[Recording, list[Var]], list[Any]] | None = None,
+    ) -> Recording:
+        """The same model on the same inputs with other values in the place of some.
+
+        Calls that get what they got are as they were; others, and those within which something is
+        `concerned`, by their address, are recorded anew.  Values that are `begun` with come in, of
+        these shapes and dtypes, even if they could not be computed.
+        """
+        new = Recording(self.graph, self.bounds, self.precision, self.given)
+        tape = new.tape = Tape(limits=self.tape.limits, stand_in=stand_in)
+        tape.by_value = self.tape.by_value
+        tape.fed = {address: tape.var(*said) for address, said in begun.items()}
+        if evaluate is not None:
+            tape.evaluate = functools.partial(evaluate, new)
+        renewed: dict[Var, Var] = {}
+
+        def again(a: Any) -> Any:
+            if isinstance(a, Var) and a not in renewed:
+                renewed[a] = tape.var(a.shape, a.dtype)
+            return renewed[a] if isinstance(a, Var) else a
+
+        def renew(value: Value) -> Value:
+            return Value(again(value.array), map_leaves(again, value.mask))
+
+        def as_before(i: int, node: Node) -> list[Value] | None:
+            """The outputs of a call that gets what it got, and its steps."""
+            for ref in leaves([node.args, dict(node.kwargs)]):
+                if isinstance(ref, Ref) and ref in self._results:
+                    old, now = renew(self._results[ref]), new._results[ref]
+                    pairs = zip(leaves([*old]), leaves([*now]), strict=True)
+                    if any(a is not b for a, b in pairs):
+                        return None
+            if concerned(node.address):
+                return None
+            counts = zip(
+                self._before[i], self._before[i + 1], self._told(), new._told(), strict=True
+            )
+            for first, last, old, now in counts:
+                if isinstance(now, dict):
+                    items = itertools.islice(old.items(), first, last)
+                    now.update((key, map_leaves(again, value)) for key, value in items)
+                else:
+                    for s in old[first:last]:
+                        out = [again(v) for v in s.outs]
+                        one = tuple(out) if isinstance(s.out, tuple) else out[0]
+                        now.append(s._replace(args=tuple(map(again, s.args)), out=one))
+            found = itertools.takewhile(
+                lambda ref: ref in self._results, (Ref(node.address, k) for k in itertools.count())
+            )
+            return [renew(self._results[ref]) for ref in found]
+
+        new.inputs = [again(v) for v in self.inputs]
+        new.layers = dict(self.layers)
+        new.weights = {again(v): place for v, place in self.weights.items()}
+        new._vars = {place: v for v, place in new.weights.items()}
+        with tape.limits.in_force():
+            new.outputs = new._graph(self.graph, "", [Value(x) for x in new.inputs], as_before)
+        return new
+
+    def _told(self) -> tuple[Any, ...]:
+        """What a call adds to."""
+        return self.tape.steps, self.tape.taps, self.tape.states, self.values, self.masks
+
     @functools.cached_property
     def addresses(self) -> tuple[str, ...]:
         """Of all values, in the order of execution."""
@@ -180,23 +251,36 @@ class Recording:
         part = addresses.layer_part(address)
         return self.layers[address if address in self.layers else owner_of(part, self.layers) or ""]
 
-    def _graph(self, graph: Graph, at: str, inputs: Sequence[Value]) -> list[Value]:
+    def _graph(
+        self,
+        graph: Graph,
+        at: str,
+        inputs: Sequence[Value],
+        as_before: Callable[[int, Node], list[Value] | None] = lambda i, node: None,
+    ) -> list[Value]:
+        """Record the calls of a graph, but for those that are `as_before`."""
         names = list(leaves(graph.inputs))
         if len(names) != len(inputs):
             raise BadFile(
                 f"model {graph.name!r} has {len(names)} inputs but is called with {len(inputs)}"
             )
         given = dict(zip(names, inputs, strict=True))
-        results: dict[Ref, Value] = {}
-        for node in graph.nodes:
+        whole = graph is self.graph and not at
+        results = self._results if whole else {}
+        for n, node in enumerate(graph.nodes):
+            if whole:
+                self._before.append(tuple(map(len, self._told())))
             address = addresses.join(at, node.address)
-            if node.address in given:
+            outputs = as_before(n, node)
+            if outputs is None and node.address in given:
                 outputs = [self._entered(given[node.address], node.layer)]
-            else:
+            elif outputs is None:
                 outputs = self._node(node, address, results)
             for i, value in enumerate(outputs):
-                self._keep(address, i, value.array, node.layer)
-                results[Ref(node.address, i)] = value
+                kept = self._keep(address, i, value.array, node.layer)
+                results[Ref(node.address, i)] = value._replace(array=kept)
+        if whole:
+            self._before.append(tuple(map(len, self._told())))
         return [results.get(ref, _no_output(ref)) for ref in leaves(graph.outputs)]
 
     def _entered(self, value: Value, layer: Layer | Graph) -> Value:
@@ -211,14 +295,19 @@ class Recording:
             return value
         return Value(ops.cast(value.array, dtype=dtype), value.mask)
 
-    def _keep(self, address: str, output: int, value: Any, layer: Layer | Graph) -> None:
+    def _keep(self, address: str, output: int, value: Any, layer: Layer | Graph) -> Any:
+        """Enter an output under its address; gives it, or what replaces it."""
         if output:
             address = f"{address}#{output}"
         self.layers[address] = layer
+        if isinstance(value, Failed):
+            value = self.tape.fed.get(address, value)
+        value = instead(address, value)
         if not self._within:
             self.values[address] = value
         elif isinstance(value, Var):  # a model inside a layer: what it computes is inner
             self.tape.taps[address] = value
+        return value
 
     def _node(self, node: Node, address: str, results: Mapping[Ref, Value]) -> list[Value]:
         """The outputs of one call; where it cannot be made, one that says why."""
@@ -605,11 +694,12 @@ class Plan:
     wanted: tuple[str, ...]  # in execution order
     instructions: list[Instruction | Segment]
     slots: dict[Var, int]
-    inputs: list[int | None]  # slot of each input of the model, None where it is not needed
+    inputs: list[int | None]  # slot of each input and of what is given; None: it is not needed
     weights: dict[int, Var]  # slots to fill from the file
     first: tuple[tuple[str, int], ...]  # what is complete before any instruction: inputs
     folded: list[Instruction]  # depend on weights only: run once, kept in `constants`
     states: tuple[State, ...]  # of stateful layers
+    goals: tuple[Var, ...]  # what is wanted
     constants: dict[int, Any] = field(default_factory=dict)
 
     @functools.cached_property
@@ -639,19 +729,20 @@ def plan(
     library: Library | None = None,
     apart: bool = False,
     laid_out: dict[Hashable, np.ndarray] | None = None,
+    given: Sequence[Var] = (),
 ) -> Plan:
     """What to run for these addresses: no dead steps, every array freed after its last use.
 
     `wanted` may also name recorded Vars anew.  `keep_states` adds what stateful layers leave
     behind.  With a `library` of compiled kernels, what they can do is theirs; `apart` gives out
     each value before the next is computed; what is `laid_out` of the weights is there for all
-    plans of the model.
+    plans of the model; what is `given` comes in behind the inputs, and is not computed.
     """
     goals = dict(wanted) if isinstance(wanted, Mapping) else _goals(recording, wanted)
     states = recording.tape.states.values()
     # Vars are kept in sets: to look for one in a list would record comparisons.
     kept_states = {last for _, last in states} if keep_states else set()
-    kept, needed = leading_to(recording.tape.steps, {*goals.values(), *kept_states})
+    kept, needed = leading_to(recording.tape.steps, {*goals.values(), *kept_states}, given)
 
     slots: dict[Var, int] = {}
 
@@ -741,7 +832,7 @@ def plan(
             for compiled, first, last in parts
         ],
         slots,
-        [slot(v) if v in needed else None for v in recording.inputs],
+        [slot(v) if v in needed else None for v in (*recording.inputs, *given)],
         {slot(v): v for v in recording.weights if v in needed},
         tuple((a, slot(goals[a])) for a in emitted.get(-1, ())),
         [instruction(step, None) for step in folded],
@@ -750,13 +841,16 @@ def plan(
             for address, (first, last) in recording.tape.states.items()
             if first in needed
         ),
+        tuple(goals.values()),
     )
 
 
 def leading_to(
-    steps: Sequence[Step], wanted: Collection[Var]
+    steps: Sequence[Step], wanted: Collection[Var], given: Collection[Var] = ()
 ) -> tuple[list[tuple[int, Step]], set[Var]]:
     """The steps that give the `wanted` Vars, numbered and in order, and all Vars that they need.
+
+    What is `given` needs no steps.
 
     Examples
     --------
@@ -767,10 +861,10 @@ def leading_to(
     >>> [(i, step.op.__name__) for i, step in kept], needed == {x, z}
     ([(1, 'log')], True)
     """
-    needed = set(wanted)
+    needed, given = set(wanted), set(given)
     kept: list[tuple[int, Step]] = []
     for i in range(len(steps) - 1, -1, -1):
-        if any(out in needed for out in steps[i].outs):
+        if any(out in needed and out not in given for out in steps[i].outs):
             needed.update(steps[i].ins)
             kept.append((i, steps[i]))
     return kept[::-1], needed
