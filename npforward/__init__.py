@@ -30,6 +30,9 @@ _HOME = {
     "get_activations": "keract",
     "display_activations": "keract",
     "display_heatmaps": "keract",
+    "display_gradients_of_trainable_weights": "keract",
+    "get_gradients_of_activations": "keract",
+    "get_gradients_of_trainable_weights": "keract",
 }
 _MODULES = (
     "addresses",
@@ -51,7 +54,14 @@ if TYPE_CHECKING:
     from npforward.conversion import convert
     from npforward.errors import NpforwardError
     from npforward.formats.idx import read_idx, write_idx
-    from npforward.keract import display_activations, display_heatmaps, get_activations
+    from npforward.keract import (
+        display_activations,
+        display_gradients_of_trainable_weights,
+        display_heatmaps,
+        get_activations,
+        get_gradients_of_activations,
+        get_gradients_of_trainable_weights,
+    )
     from npforward.kernels import numpy_only
     from npforward.limits import Limits
     from npforward.model import Model, Trace, load_model

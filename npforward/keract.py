@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from npforward import addresses
-from npforward.errors import BadInput, UnknownName, nearest
+from npforward import addresses, losses
+from npforward.dtypes import differentiable
+from npforward.errors import BadInput, NotDifferentiable, UnknownName, nearest
 from npforward.graph import Graph, Layer, leaves
 from npforward.model import Model
+from npforward.weights import parameters
 from npforward.writing import file_name, whole_file
 
 # How TensorFlow called the last operation of a layer: the second half of Keract's "full" keys.
@@ -92,34 +95,60 @@ def get_activations(
     >>> list(get_activations(model, np.zeros((1, 13)), layer_names="dense1"))
     ['dense1']
     """
-    if output_format not in ("simple", "full", "numbered"):
-        raise BadInput(f"output_format={output_format!r}, expected 'simple', 'full' or 'numbered'")
+    _check_format(output_format)
     if nodes_to_evaluate is not None:
         if layer_names is not None:
             raise BadInput("give layer_names or nodes_to_evaluate, not both")
         return _nodes(model, x, list(nodes_to_evaluate))
-    keys = OrderedDict(_keys(model.graph, "", nested))
-    if layer_names is not None:
-        wanted = [layer_names] if isinstance(layer_names, str) else list(layer_names)
-        for name in wanted:
-            if name not in keys.values() and name not in keys:
-                known = ", ".join(dict.fromkeys(keys.values()))
-                raise UnknownName(
-                    f"no layer {name!r}. {nearest(name, keys.values())} Layers are: {known}"
-                )
-        keys = OrderedDict((a, k) for a, k in keys.items() if k in wanted or a in wanted)
-    values: dict[str, list[np.ndarray]] = {}
+    keys = _chosen(model, layer_names, nested)
     trace = model.trace(x, layers=_with_outputs(keys))
-    for address, array in trace.items():
-        values.setdefault(addresses.layer_part(address), []).append(np.array(array))
+    return _keyed(keys, trace, trace.layers, output_format)
+
+
+def _check_format(output_format: str) -> None:
+    if output_format not in ("simple", "full", "numbered"):
+        raise BadInput(f"output_format={output_format!r}, expected 'simple', 'full' or 'numbered'")
+
+
+def _chosen(
+    model: Model, layer_names: str | Iterable[str] | None, nested: bool
+) -> OrderedDict[str, str]:
+    """Keract's simple key of each layer that was asked for, by address; inputs first."""
+    keys = OrderedDict(_keys(model.graph, "", nested))
+    inputs = [a for a in leaves(model.graph.inputs) if a in keys]
+    keys = OrderedDict((a, keys[a]) for a in [*inputs, *(a for a in keys if a not in inputs)])
+    if layer_names is None:
+        return keys
+    wanted = [layer_names] if isinstance(layer_names, str) else list(layer_names)
+    for name in wanted:
+        if name not in keys.values() and name not in keys:
+            known = ", ".join(dict.fromkeys(keys.values()))
+            raise UnknownName(
+                f"no layer {name!r}. {nearest(name, keys.values())} Layers are: {known}"
+            )
+    return OrderedDict((a, k) for a, k in keys.items() if k in wanted or a in wanted)
+
+
+def _keyed(
+    keys: Mapping[str, str],
+    values: Mapping[str, np.ndarray],
+    layers: Mapping[str, Any],
+    output_format: str,
+) -> OrderedDict[str | int, Any]:
+    """What each layer gave under its key, in arrays of the caller's own."""
+    given: dict[str, list[np.ndarray]] = {}
+    for address, array in values.items():
+        given.setdefault(addresses.layer_part(address), []).append(np.array(array))
     found: OrderedDict[str | int, Any] = OrderedDict()
-    for n, (address, name) in enumerate(_inputs_first(model, keys)):
-        arrays = values[address]
+    for address, name in keys.items():
+        if address not in given:
+            continue
         key: str | int = name
         if output_format == "numbered":
-            key = n
+            key = len(found)
         elif output_format == "full":
-            key = f"{address}{_tensor(trace.layers[address])}"
+            key = f"{address}{_tensor(layers[address])}"
+        arrays = given[address]
         found[key] = arrays[0] if len(arrays) == 1 else arrays
     return found
 
@@ -139,11 +168,6 @@ def _with_outputs(keys: Iterable[str]) -> Any:
     """A selection of these addresses with all their outputs."""
     keys = set(keys)
     return lambda layer: addresses.layer_part(layer.address) in keys
-
-
-def _inputs_first(model: Model, keys: OrderedDict[str, str]) -> list[tuple[str, str]]:
-    inputs = [a for a in leaves(model.graph.inputs) if a in keys]
-    return [(a, keys[a]) for a in [*inputs, *(a for a in keys if a not in inputs)]]
 
 
 def _tensor(layer: Layer | Graph) -> str:
@@ -173,6 +197,171 @@ def _nodes(model: Model, x: Any, names: list[str]) -> OrderedDict[str | int, Any
         (name, np.array(trace[name] if name in of_run else model.weights[weights.get(name, name)]))
         for name in names
     )
+
+
+# Gradients -------------------------------------------------------------------------------------
+
+
+def get_gradients_of_activations(
+    model: Model,
+    x: Any,
+    y: Any,
+    layer_names: str | Iterable[str] | None = None,
+    output_format: str = "simple",
+    nested: bool = False,
+    loss: Any = None,
+) -> OrderedDict[str | int, Any]:
+    """The gradient of the loss for every layer's output: `keract.get_gradients_of_activations`.
+
+    A layer on which the loss does not depend has zeros.  One without a gradient, as it gives whole
+    numbers or comes before something that has no derivative, is left out.
+
+    Parameters
+    ----------
+    model, x
+        As for `get_activations`.
+    y
+        The targets, as Keras's `fit` takes them: an array, or a list or dict for several outputs.
+    layer_names
+        Only this layer, or these; one of them that has no gradient is an error.
+    output_format, nested
+        As for `get_activations`.
+    loss
+        By default the one that the file says the model was compiled with.  Otherwise what
+        `Model.gradients` takes: a name ("mse"), a function of (y_true, y_pred) made of operators
+        and `npforward.ops`, or a list or dict of these for several outputs.
+
+    Returns
+    -------
+    OrderedDict
+        The keys of `get_activations` without the inputs -> array of the shape of the output.
+
+    Raises
+    ------
+    UnknownName
+        (A KeyError) there is no such layer or loss.
+    BadInput
+        (A ValueError) the file does not say a loss and none is given, `y` does not fit, or a named
+        layer is an input or not on the path.
+    NotDifferentiable
+        A named layer has no gradient.
+
+    Examples
+    --------
+    >>> import npforward as npf
+    >>> model = npf.load_model("weights_fixtures/models/digits_cnn/model.keras")
+    >>> x, y = np.zeros((2, 32, 32, 1)), np.array([3, 7])
+    >>> get_gradients_of_activations(model, x, y, layer_names="digit")["digit"].shape
+    (2, 10)
+    """
+    _check_format(output_format)
+    keys = _chosen(model, layer_names, nested)
+    inputs = [a for a in leaves(model.graph.inputs) if a in keys]
+    if layer_names is not None and inputs:
+        raise BadInput(
+            f"{keys[inputs[0]]!r} is an input: its gradient is in Model.gradients(x, of=..., "
+            "y=...).inputs"
+        )
+    keys = OrderedDict((a, k) for a, k in keys.items() if a not in inputs)
+    # An output always has a gradient: so each layer that has none can say why.
+    chosen = _with_outputs([*keys, *map(addresses.layer_part, model.outputs)])
+    found = model.gradients(x, of=_loss(model, loss), y=y, layers=chosen).activations
+    recording, reached = model.recording(x), set(map(addresses.layer_part, found))
+    values = {}
+    for address, value in recording.values.items():
+        part = addresses.layer_part(address)
+        if part in keys:
+            needed = layer_names is not None and part not in reached
+            gradient = _or_zeros(found, address, value, needed)
+            if gradient is not None:
+                values[address] = gradient
+    return _keyed(keys, values, {a: recording.layer_of(a) for a in values}, output_format)
+
+
+def get_gradients_of_trainable_weights(
+    model: Model, x: Any, y: Any, loss: Any = None
+) -> OrderedDict[str, np.ndarray]:
+    """The gradient of the loss for every weight: `keract.get_gradients_of_trainable_weights`.
+
+    A weight on which the loss does not depend has zeros; one that reaches it only through
+    something without a derivative is left out, and so are frozen ones.
+
+    Parameters
+    ----------
+    model, x, y, loss
+        As for `get_gradients_of_activations`.
+
+    Returns
+    -------
+    OrderedDict
+        Name of the variable (``"fc1/kernel:0"``, ``"lstm/lstm_cell/bias:0"``) -> array of its
+        shape, in the order of `model.trainable_weights` in Keras.
+
+    Raises
+    ------
+    UnknownName, BadInput
+        As for `get_gradients_of_activations`.
+
+    Examples
+    --------
+    >>> import npforward as npf
+    >>> model = npf.load_model("weights_fixtures/models/mlp/model.keras")
+    >>> x, y = np.zeros((2, 13)), np.zeros(model.predict(np.zeros((2, 13))).shape)
+    >>> list(get_gradients_of_trainable_weights(model, x, y, loss="mse"))[:2]
+    ['dense1/kernel:0', 'dense1/bias:0']
+    """
+    outputs = _with_outputs(map(addresses.layer_part, model.outputs))
+    found = model.gradients(x, of=_loss(model, loss), y=y, layers=outputs).weights
+    known = parameters(model.graph, model._bounds)
+    trained = [p for p in known if p.trainable and differentiable(p.stored.dtype)]
+    paths = Counter(p.path for p in trained)
+    gradients: OrderedDict[str, np.ndarray] = OrderedDict()
+    for p in trained:
+        gradient = _or_zeros(found, p.address, p.stored, False)
+        if gradient is not None:
+            name = p.path if paths[p.path] == 1 else p.address
+            gradients[f"{name}:0"] = np.array(gradient)
+    return gradients
+
+
+def _loss(model: Model, given: Any) -> Any:
+    """The loss to use: the given one, or the one in the file, which must be one of Keras's."""
+    if given is not None:
+        return given
+    said = model.loss
+    if said is None:
+        raise BadInput(
+            f"{model.graph.source or 'the model'}: it does not say what loss the model was "
+            "compiled with: give loss='mse', another name of a loss, or a function"
+        )
+    many = isinstance(said, list) or (isinstance(said, dict) and "class_name" not in said)
+    each = said if isinstance(said, list) else said.values() if many else [said]
+    for one in each:
+        try:
+            if one is not None:
+                losses.parse(one)
+        except (BadInput, UnknownName) as error:
+            raise type(error)(
+                f"{model.graph.source}: it was compiled with a loss that cannot be taken from a "
+                f"file: {error}. Give loss=..., a name or a function of (y_true, y_pred)"
+            ) from error
+    return said
+
+
+def _or_zeros(
+    gradients: Mapping[str, np.ndarray], name: str, value: Any, needed: bool
+) -> np.ndarray | None:
+    """A gradient; if it is not needed, zeros off the path and None where there is none."""
+    try:
+        return gradients[name]
+    except NotDifferentiable:
+        if needed:
+            raise
+        return None
+    except BadInput:
+        if needed:
+            raise
+        return np.zeros(value.shape, value.dtype)
 
 
 # Pictures --------------------------------------------------------------------------------------
@@ -283,6 +472,43 @@ def display_heatmaps(
             yield from plots.overlays(value, picture, name, look, merge=merge_filters)
 
     _display(activations, figures, save, Path(directory), (12, 12))
+
+
+def display_gradients_of_trainable_weights(
+    gradients: Mapping[Any, Any], directory: str | Path = ".", save: bool = False
+) -> None:
+    """Show or save gradients of 2D kernels: `keract.display_gradients_of_trainable_weights`.
+
+    A row for each filter, a column for each input channel, zero in mid-grey; all tiles share one
+    scale.  Other gradients are left out, as Keract does.
+
+    Parameters
+    ----------
+    gradients
+        From `get_gradients_of_trainable_weights`: key -> array; drawn are those of shape
+        (height, width, channels in, channels out).
+    directory, save
+        As for `display_activations`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> gradients = {"conv1/kernel:0": np.ones((3, 3, 1, 2)), "conv1/bias:0": np.ones(2)}
+    >>> display_gradients_of_trainable_weights(gradients, folder, save=True)
+    >>> [file.name for file in folder.iterdir()]
+    ['0_conv1.png']
+    """
+    from npforward import plots
+
+    look = replace(_look(save, None, False), normalize=None)
+
+    def figures(name: str, value: np.ndarray) -> Iterator[Any]:
+        if value.ndim == 4 and value.size:
+            heading = plots.Heading(name, "gradient")
+            yield from plots.kernel_pages(heading, look, value, colour=False)
+
+    _display(gradients, figures, save, Path(directory), (12, 12))
 
 
 def _look(save: bool, cmap: Any, fold: bool) -> Any:

@@ -974,16 +974,18 @@ def filters(
     return figures()
 
 
-def kernel_pages(heading: Heading, look: Look, w: np.ndarray) -> Iterator[Figure]:
-    """One kernel.  (*size, in, out)"""
+def kernel_pages(
+    heading: Heading, look: Look, w: np.ndarray, colour: bool = True
+) -> Iterator[Figure]:
+    """One kernel, or what has its shape.  (*size, in, out)"""
     size, (inputs, outputs) = w.shape[:-2], w.shape[-2:]
-    heading.kind, heading.shape = "kernel", (1, *w.shape)
+    heading.kind, heading.shape = heading.kind or "kernel", (1, *w.shape)
     row = measure(w)
     high = np.float64(max(abs(row.min or 0), abs(row.max or 0)))
     if math.prod(size) == 1:
         yield matrix_page(heading, look, w.reshape(inputs, outputs), high)
         return
-    if len(size) == 2 and inputs == 3:
+    if len(size) == 2 and inputs == 3 and colour:
         tiles = w.transpose(3, 0, 1, 2)
         yield from tile_pages(heading, look, tiles, None, high, "", "filters in colour")
         return

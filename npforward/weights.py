@@ -303,6 +303,22 @@ def _slots(part: Any, seen: set, same: Mapping[Layer, Layer], known: Known) -> t
     return trainable, other
 
 
+def _said_by_keras(kind: str, attribute: str) -> str:
+    """What Keras calls a layer that a layer of this type makes for itself.
+
+    Examples
+    --------
+    >>> _said_by_keras("LSTM", "cell"), _said_by_keras("MultiHeadAttention", "output_dense")
+    ('lstm_cell', 'attention_output')
+    """
+    if attribute == "cell":
+        kind = kind.rstrip("123D")
+        return {"SimpleRNN": "simple_rnn", "ConvLSTM": "conv_lstm"}.get(
+            kind, kind.lower()
+        ) + "_cell"
+    return {"output_dense": "attention_output"}.get(attribute, attribute.removesuffix("_dense"))
+
+
 def parameters(root: Graph, bounds: Mapping[Layer | Graph, Bound]) -> list[Parameter]:
     """Every array of a model, each once, under its address, in the order of the layers."""
     found: list[Parameter] = []
@@ -317,7 +333,8 @@ def parameters(root: Graph, bounds: Mapping[Layer | Graph, Bound]) -> list[Param
             n += 1
             address = addresses.join(at, *names) + f"@{n}"
         taken.add(address)
-        path = addresses.join(path, *map(addresses.unescape, names))
+        said = [*(_said_by_keras(owner.type, name) for name in names[:-1]), names[-1]]
+        path = addresses.join(path, *map(addresses.unescape, said))
         found.append(Parameter(address, stored, owner, now and ever, ever, path))
 
     def visit(part: Layer | Graph, at: str, path: str, trainable: bool) -> None:

@@ -52,7 +52,7 @@ ALLOWED = {
     "inputs": {"model", "graph"},
     "plots": {"model", "statistics", "classes", "writing", "graph", "tables"},
     "gradients": {"model", "losses", "ops", "run", "weights", "statistics", "tape", "graph"},
-    "keract": {"model", "plots", "graph", "statistics", "classes", "writing"},
+    "keract": {"model", "losses", "weights", "plots", "graph", "statistics", "classes", "writing"},
     "cli": {"model", "conversion", "plots", "statistics", "inputs", "arrays", "formats", "tables",
             "classes", "verify", "keract", "graph", "writing", "kernels", "nonfinite",
             "activity", "receptive"},
