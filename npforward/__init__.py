@@ -33,6 +33,8 @@ _HOME = {
     "display_gradients_of_trainable_weights": "keract",
     "get_gradients_of_activations": "keract",
     "get_gradients_of_trainable_weights": "keract",
+    "persist_to_json_file": "keract",
+    "load_activations_from_json_file": "keract",
 }
 _MODULES = (
     "addresses",
@@ -61,6 +63,8 @@ if TYPE_CHECKING:
         get_activations,
         get_gradients_of_activations,
         get_gradients_of_trainable_weights,
+        load_activations_from_json_file,
+        persist_to_json_file,
     )
     from npforward.kernels import numpy_only
     from npforward.limits import Limits

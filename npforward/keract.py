@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -11,9 +13,18 @@ from typing import Any
 import numpy as np
 
 from npforward import addresses, losses
-from npforward.dtypes import differentiable
-from npforward.errors import BadInput, NotDifferentiable, UnknownName, nearest
+from npforward.dtypes import differentiable, floating, known
+from npforward.errors import (
+    BadFile,
+    BadInput,
+    MissingFile,
+    NotDifferentiable,
+    UnknownName,
+    nearest,
+)
+from npforward.formats import guarded_json
 from npforward.graph import Graph, Layer, leaves
+from npforward.limits import Limits
 from npforward.model import Model
 from npforward.weights import parameters
 from npforward.writing import file_name, whole_file
@@ -122,9 +133,9 @@ def _chosen(
     wanted = [layer_names] if isinstance(layer_names, str) else list(layer_names)
     for name in wanted:
         if name not in keys.values() and name not in keys:
-            known = ", ".join(dict.fromkeys(keys.values()))
+            layers = ", ".join(dict.fromkeys(keys.values()))
             raise UnknownName(
-                f"no layer {name!r}. {nearest(name, keys.values())} Layers are: {known}"
+                f"no layer {name!r}. {nearest(name, keys.values())} Layers are: {layers}"
             )
     return OrderedDict((a, k) for a, k in keys.items() if k in wanted or a in wanted)
 
@@ -312,8 +323,8 @@ def get_gradients_of_trainable_weights(
     """
     outputs = _with_outputs(map(addresses.layer_part, model.outputs))
     found = model.gradients(x, of=_loss(model, loss), y=y, layers=outputs).weights
-    known = parameters(model.graph, model._bounds)
-    trained = [p for p in known if p.trainable and differentiable(p.stored.dtype)]
+    weights = parameters(model.graph, model._bounds)
+    trained = [p for p in weights if p.trainable and differentiable(p.stored.dtype)]
     paths = Counter(p.path for p in trained)
     gradients: OrderedDict[str, np.ndarray] = OrderedDict()
     for p in trained:
@@ -547,3 +558,163 @@ def _display(
                     pyplot.show()
                     pyplot.close(figure)
             index += page > 0
+
+
+# Files -----------------------------------------------------------------------------------------
+
+# The entry that says what JSON cannot: no key can be this, as names are joined by one "/".
+ARRAYS = "//arrays"
+
+
+def persist_to_json_file(activations: Mapping[Any, Any], filename: str | Path) -> None:
+    """Write activations or gradients to a JSON file: `keract.persist_to_json_file`.
+
+    Each array is nested lists under its key, as Keract writes it, one a line; of several outputs
+    the further ones are under ``lstm#1``, ``lstm#2``.  A last entry keeps what such lists lose:
+    dtypes, shapes, and which arrays belong together.  Infinity is the number ``1e999`` and NaN is
+    ``null``, as standard JSON has neither.  Keract reads such a file too, with that one entry more.
+
+    Parameters
+    ----------
+    activations
+        From `get_activations` or a function like it: key -> array, or list of arrays.
+    filename
+        Where to; the file appears whole or not at all.
+
+    Raises
+    ------
+    BadInput
+        A value is no array of numbers or text, or two keys would be the same in JSON.
+    CannotWrite
+        The file cannot be written there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp(), "activations.json")
+    >>> persist_to_json_file({"fc1": np.array([[0.5, np.inf]], "float32")}, file)
+    >>> print(file.read_text().splitlines()[1])
+    "fc1": [[0.5, 1e999]],
+    """
+    lines: dict[str, str] = {}
+    about: list[dict[str, Any]] = []
+    for key, value in activations.items():
+        many = isinstance(value, (list, tuple))
+        for number, given in enumerate(value if many else [value]):
+            array, dtype = _writable(key, given)
+            name = f"{key}#{number}" if number else str(key)
+            if name in lines or name == ARRAYS:
+                raise BadInput(f"activations: there would be two entries called {name!r} in JSON")
+            lines[name] = f"{json.dumps(name)}: {_json(array)}"
+            about.append({"key": key if isinstance(key, int) else str(key),
+                          "output": number if many else None,
+                          "dtype": dtype, "shape": array.shape})  # fmt: skip
+    lines[ARRAYS] = f"{json.dumps(ARRAYS)}: {json.dumps(about)}"
+    with whole_file(filename) as temporary:
+        temporary.write_text("{\n" + ",\n".join(lines.values()) + "\n}\n", encoding="utf-8")
+
+
+def _writable(key: Any, value: Any) -> tuple[np.ndarray, str]:
+    """An array that JSON has words for, and the name of the dtype that it had."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise BadInput(f"activations: {key!r} is no array: {error}") from None
+    if array.dtype.kind == "U":
+        return array, "str"
+    if array.dtype.kind not in "biuf" and not floating(array.dtype):
+        raise BadInput(f"activations: {key!r} holds {array.dtype}, expected numbers or text")
+    wide = array.astype("float32") if array.dtype.kind == "V" else array  # bfloat16
+    return wide, array.dtype.name
+
+
+def _json(array: np.ndarray) -> str:
+    """Nested lists in standard JSON."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        special = {"NaN": "null", "Infinity": "1e999", "-Infinity": "-1e999"}
+        text = json.dumps(array.tolist())
+        return re.sub("NaN|-?Infinity", lambda found: special[found[0]], text)
+    return json.dumps(array.tolist())
+
+
+def load_activations_from_json_file(filename: str | Path) -> OrderedDict[str | int, Any]:
+    """Read what `persist_to_json_file` wrote: `keract.load_activations_from_json_file`.
+
+    Parameters
+    ----------
+    filename
+        A file of npforward's or of Keract's.
+
+    Returns
+    -------
+    OrderedDict
+        What was written: arrays of the same dtypes and shapes, lists of arrays, numbers as keys.
+        From a file of Keract's, which does not say them, arrays of float64 (or int64 where it has
+        only whole numbers), as Keract gives them.
+
+    Raises
+    ------
+    MissingFile
+        There is no such file.
+    BadFile
+        It is damaged, or something else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp(), "activations.json")
+    >>> persist_to_json_file({"fc1": np.array([[0.5, np.nan]], "float32")}, file)
+    >>> load_activations_from_json_file(file)["fc1"]
+    array([[0.5, nan]], dtype=float32)
+    """
+    path = Path(filename)
+    if not path.is_file():
+        raise MissingFile(f"{path}: no such file (looked in {Path.cwd()}).")
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise MissingFile(f"{path}: cannot be opened ({error.strerror}).") from error
+    limits = Limits()
+    limits = replace(limits, config_bytes=limits.file_bytes)  # it holds values, not a config
+    said = guarded_json.loads(text, str(path), limits, writer="Keract or npforward")
+    if not isinstance(said, dict):
+        raise BadFile(f"{path}: a {type(said).__name__}, expected an object of arrays by name.")
+    about = said.pop(ARRAYS, None)
+    if about is None:
+        return OrderedDict((key, _array(value, f"{path}: {key!r}")) for key, value in said.items())
+    if not isinstance(about, list) or len(about) != len(said):
+        raise BadFile(
+            f"{path}: {ARRAYS!r} does not describe its {len(said)} arrays. It is damaged."
+        )
+    found: OrderedDict[str | int, Any] = OrderedDict()
+    for (name, value), kind in zip(said.items(), about, strict=True):
+        where = f"{path}: {name!r}"
+        match kind:
+            case {"key": str() | int() as key, "output": None | int() as output,
+                  "dtype": str() as dtype, "shape": list() as shape}:  # fmt: skip
+                array = _array(value, where, dtype, shape)
+            case _:
+                raise BadFile(f"{where} is described by {kind!r:.80}. The file is damaged.")
+        group = found.setdefault(key, array if output is None else [])
+        if output is not None and isinstance(group, list) and len(group) == output:
+            group.append(array)
+        elif group is not array:
+            raise BadFile(f"{where}: {key!r} has it twice, or out of order. The file is damaged.")
+    return found
+
+
+def _array(value: Any, where: str, dtype: str | None = None, shape: Any = None) -> np.ndarray:
+    """Nested lists as an array: of what was said of it, or of what suits."""
+    try:
+        if dtype is None:
+            array = np.array(value)
+            return array.astype("float64") if array.dtype.kind == "O" else array
+        if known(dtype).kind not in "biufU" and not floating(dtype):
+            raise TypeError("no dtype of numbers or text")
+        with np.errstate(over="ignore"):
+            return np.array(value, known(dtype)).reshape(shape)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise BadFile(
+            f"{where} is no array{f' of {dtype}' if dtype else ''}: {error}. The file is damaged, "
+            "or something else."
+        ) from error

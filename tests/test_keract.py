@@ -343,6 +343,8 @@ def test_signatures_are_keracts():
         "get_gradients_of_trainable_weights": {"model": ..., "x": ..., "y": ...},
         "display_gradients_of_trainable_weights": {"gradients": ..., "directory": ".",
                                                    "save": False},
+        "persist_to_json_file": {"activations": ..., "filename": ...},
+        "load_activations_from_json_file": {"filename": ...},
     }  # fmt: skip
     for name, expected in known.items():
         found = inspect.signature(getattr(keract, name)).parameters
