@@ -135,6 +135,77 @@ def test_on_every_generation_of_files(file):
     assert [v.shape[0] for v in acts.values()] == [1] * len(acts)
 
 
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [
+        ("dense", {"i1": (4, 10), "fc1": (4, 16), "drop": (4, 16), "out": (4, 1)}),
+        (
+            "two_inputs",
+            {"a": (4, 10), "b": (4, 10), "fc": (4, 10), "both": (4, 10), "last_layer": (4, 1)},
+        ),
+        (
+            "two_outputs",
+            {"a": (4, 10), "b": (4, 10), "both": (4, 10), "o1": (4, 1), "o2": (4, 2)},
+        ),
+        (
+            "nested",
+            {"net_in": (4, 16, 16, 1), "subnet": (4, 4, 4, 12), "flatten": (4, 192), "out": (4, 1)},
+        ),
+        (
+            "wrapped",
+            {"input": (4, 2, 3), "timedistributed": (4, 2, 1), "out": (4, 2, 1)},
+        ),
+    ],
+)
+def test_layers_and_shapes(name, shapes):
+    found = npf.get_activations(compiled(name), golden(name)[0])
+    assert [(key, value.shape) for key, value in found.items()] == list(shapes.items())
+
+
+def test_a_model_in_a_model():
+    model, x = compiled("nested"), golden("nested")[0]
+    assert "subnet/conv2d" not in npf.get_activations(model, x)
+    nested = npf.get_activations(model, x, nested=True)
+    inner = ["conv2d", "max_pooling2d", "conv2d_1", "max_pooling2d_1"]
+    assert list(nested) == ["net_in", *(f"subnet/{name}" for name in inner), "flatten", "out"]
+
+
+def test_a_layer_of_several_outputs_gives_a_list():
+    found = npf.get_activations(compiled("recurrent"), golden("recurrent")[0], layer_names="lstm")
+    assert [array.shape for array in found["lstm"]] == [(4, 9, 5), (4, 5), (4, 5)]
+
+
+def test_a_model_within_time_distributed():
+    model, x = compiled("wrapped"), golden("wrapped")[0]
+    found = npf.get_activations(model, x, layer_names=["timedistributed"], nested=True)
+    assert list(found) == ["timedistributed"]
+
+
+def test_inputs_go_in_the_order_of_the_model():
+    sizes = {"i1": 10, "i4": 40, "i3": 30, "i2": 20}
+    nodes = [
+        Node(name, Layer(name, "InputLayer", {"batch_shape": (None, n), "dtype": "float32"}))
+        for name, n in sizes.items()
+    ]
+    refs = [Ref(name) for name in sizes]
+    nodes.append(Node("concat", Layer("concat", "Concatenate", {"axis": -1}), (refs,)))
+    order = ["i4", "i3", "i2", "i1"]
+    model = Model(Graph("m", "Functional", tuple(nodes), order, Ref("concat")))
+    found = npf.get_activations(model, [np.ones((1, sizes[name])) for name in order])
+    assert {key: value.shape[1] for key, value in found.items()} == sizes | {"concat": 100}
+    assert list(found)[:4] == order
+
+
+@pytest.mark.parametrize("auto_compile", [True, False])
+@pytest.mark.parametrize("name", ["vgg16", "any"])
+def test_nothing_needs_to_be_compiled(auto_compile, name):
+    graph = nested_model().graph
+    model = Model(Graph(name, graph.type, graph.nodes, graph.inputs, graph.outputs))
+    assert list(npf.get_activations(model, X, auto_compile=auto_compile)) == [
+        "i1", "model", "block", "fc1",
+    ]  # fmt: skip
+
+
 # ---- gradients: `weights_fixtures/make/keract.py` says what genuine Keras computed ------------
 
 GOLDEN = sorted(path.stem for path in (FIXTURES / "keract").glob("*.npz"))
@@ -178,9 +249,10 @@ def test_gradients_of_activations_are_keras_s(name, ending):
 def test_gradients_of_weights_are_keras_s(name, ending):
     x, y, _, expected = golden(name)
     found = npf.get_gradients_of_trainable_weights(compiled(name, ending), x, y)
-    # Keras 3 puts a Sequential's own name before its weights', TensorFlow's Keras did not.
-    assert list(found) == [f"{path.removeprefix(f'{name}/')}:0" for path in expected]
-    for gradient, known in zip(found.values(), expected.values(), strict=True):
+    # Keras 3 puts a Sequential's own name before its weights', TensorFlow's Keras did not; neither
+    # says where in a model the layers of a nested one stand.
+    for (key, gradient), (path, known) in zip(found.items(), expected.items(), strict=True):
+        assert f"/{key}".endswith(f"/{path.removeprefix(f'{name}/')}:0")
         assert difference(gradient, known).within
 
 

@@ -84,6 +84,16 @@ def recurrent():
     return keras.Model(words, out, name="recurrent"), ["sparse_categorical_crossentropy"]
 
 
+def wrapped():
+    time = keras.Input((3,), name="input_time")
+    x = layers.Embedding(10, 4, name="embedding")(time)
+    x = layers.LSTM(4, name="lstm")(x)
+    of_time = keras.Model(time, layers.Dense(1, name="output_time")(x), name="of_time")
+    sentences = keras.Input((2, 3), name="input")
+    steps = layers.TimeDistributed(of_time, name="timedistributed")(sentences)
+    return keras.Model(sentences, layers.Dense(1, name="out")(steps), name="wrapped"), "mae"
+
+
 TARGETS = {
     "dense": lambda rng, n: [rng.normal(size=(n, 1))],
     "cnn": lambda rng, n: [np.eye(10)[rng.integers(0, 10, n)]],
@@ -91,6 +101,7 @@ TARGETS = {
     "two_outputs": lambda rng, n: [rng.uniform(size=(n, 1)), rng.uniform(size=(n, 2))],
     "nested": lambda rng, n: [rng.integers(0, 2, (n, 1)).astype("float32")],
     "recurrent": lambda rng, n: [rng.integers(0, 3, n)],
+    "wrapped": lambda rng, n: [rng.normal(size=(n, 2, 1))],
 }
 
 
@@ -135,7 +146,7 @@ def direct(model, tensors, targets, outputs, tensor):
 
 def main():
     FOLDER.mkdir(exist_ok=True)
-    for seed, make in enumerate([dense, cnn, two_inputs, two_outputs, nested, recurrent]):
+    for seed, make in enumerate([dense, cnn, two_inputs, two_outputs, nested, recurrent, wrapped]):
         name = make.__name__
         keras.utils.set_random_seed(seed)
         rng = np.random.default_rng(seed)
@@ -146,11 +157,10 @@ def main():
         model.compile(optimizer="adam", loss=loss)
         model.save(FOLDER / f"{name}.keras")
         model.save(FOLDER / f"{name}.h5")
+        words = name in ("recurrent", "wrapped")
         shapes = [tuple(x.shape[1:]) for x in model.inputs]
         x = [
-            rng.integers(0, 20, (4, *shape))
-            if name == "recurrent"
-            else rng.uniform(size=(4, *shape))
+            rng.integers(0, 10, (4, *shape)) if words else rng.uniform(size=(4, *shape))
             for shape in shapes
         ]
         x = [a.astype(t.dtype) for a, t in zip(x, model.inputs, strict=True)]
