@@ -20,7 +20,7 @@ def main():
 
     digits = {"seven": 7, "three": 3, "zero": 0}
     x = np.stack([np.asarray(Image.open(FOLDER / f"{name}.png")) for name in digits])
-    x = x[..., None].astype("float32") / 255
+    x = x[..., None].astype("float32")  # from 0 to 255: this network rescales them itself
     y = np.array(list(digits.values()))
 
     # The file says that it was compiled with sparse_categorical_crossentropy.

@@ -424,3 +424,20 @@ def test_signatures_are_keracts():
         stated = {k: ... if p.default is p.empty else p.default for k, p in found.items()}
         stated.pop("loss", None)  # ours, and last
         assert list(stated.items()) == list(expected.items())
+
+
+def test_a_loss_with_options_as_keras_writes_it():
+    x, y, *_ = golden("two_inputs")
+    model = compiled("two_inputs")
+    spec = {"class_name": "Huber", "config": {"delta": 0.2, "reduction": "sum"}}
+    found = npf.get_gradients_of_trainable_weights(model, x, y, loss=spec)
+    assert npf.get_gradients_of_trainable_weights(model, x, y)["fc/bias:0"].shape == (10,)
+    y_pred = model.predict(x)
+    slope = np.clip(y_pred - y, -0.2, 0.2) * y_pred * (1 - y_pred)
+    np.testing.assert_allclose(found["last_layer/bias:0"], slope.sum(axis=0), rtol=1e-5)
+
+
+def test_values_inside_layers_as_nodes():
+    model, x = compiled("recurrent"), golden("recurrent")[0]
+    found = npf.get_activations(model, x, nodes_to_evaluate=["lstm:forget_gate", "class/kernel:0"])
+    assert [array.shape for array in found.values()] == [(4, 9, 5), (18, 3)]
