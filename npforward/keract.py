@@ -455,7 +455,8 @@ def display_heatmaps(
     fix
         Accept a picture with a batch axis.
     merge_filters
-        One map for each layer: the mean of its channels.
+        One map for each layer: the mean of its channels, each stretched to 0 to 1 before, so that
+        all count alike.
 
     Examples
     --------
@@ -480,9 +481,28 @@ def display_heatmaps(
 
     def figures(name: str, value: np.ndarray) -> Iterator[Any]:
         if value.ndim > 2 and value.size:
+            value = _stretched(value) if merge_filters else value
             yield from plots.overlays(value, picture, name, look, merge=merge_filters)
 
     _display(activations, figures, save, Path(directory), (12, 12))
+
+
+def _stretched(value: np.ndarray) -> np.ndarray:
+    """Each channel of each sample from 0 to 1; a constant one is 0.  (N, ..., C) float64
+
+    Examples
+    --------
+    >>> _stretched(np.array([[[3.0, 7.0], [5.0, 7.0], [4.0, 7.0]]]))[0].T
+    array([[0. , 1. , 0.5],
+           [0. , 0. , 0. ]])
+    """
+    x = value.astype("float64")
+    finite, axes = np.isfinite(x), tuple(range(1, x.ndim - 1))
+    low = np.where(finite, x, np.inf).min(axis=axes, keepdims=True)
+    high = np.where(finite, x, -np.inf).max(axis=axes, keepdims=True)
+    with np.errstate(invalid="ignore", over="ignore"):
+        width = high - low
+        return (x - low) / np.where(width > 0, width, 1)
 
 
 def display_gradients_of_trainable_weights(

@@ -550,6 +550,8 @@ def colour_bar(
         return
     axes.imshow(ramp, aspect="auto", extent=(0, 1, low, high), interpolation="auto")
     axes.locator_params(axis="y", nbins=5)
+    axes.yaxis.set_offset_position("right")
+    axes.yaxis.get_offset_text().set(fontsize=7.5, color=FAINT)  # "1e-6", below the subtitle
 
 
 def has_ticks(low: float, high: float) -> bool:
