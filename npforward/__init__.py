@@ -31,6 +31,11 @@ _HOME = {
     "get_activations": "keract",
     "display_activations": "keract",
     "display_heatmaps": "keract",
+    "display_gradients_of_trainable_weights": "keract",
+    "get_gradients_of_activations": "keract",
+    "get_gradients_of_trainable_weights": "keract",
+    "persist_to_json_file": "keract",
+    "load_activations_from_json_file": "keract",
 }
 _MODULES = (
     "addresses",
@@ -53,7 +58,16 @@ if TYPE_CHECKING:
     from npforward.errors import NpforwardError
     from npforward.formats.idx import read_idx, write_idx
     from npforward.interventions import ablation
-    from npforward.keract import display_activations, display_heatmaps, get_activations
+    from npforward.keract import (
+        display_activations,
+        display_gradients_of_trainable_weights,
+        display_heatmaps,
+        get_activations,
+        get_gradients_of_activations,
+        get_gradients_of_trainable_weights,
+        load_activations_from_json_file,
+        persist_to_json_file,
+    )
     from npforward.kernels import numpy_only
     from npforward.limits import Limits
     from npforward.model import Model, Trace, load_model

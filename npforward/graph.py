@@ -66,6 +66,10 @@ class Node:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
+def no_loss() -> None:
+    """The loss of a model that was not compiled."""
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """A model: its calls in an order in which they can run."""
@@ -80,6 +84,9 @@ class Graph:
         Stored, ...
     ] = ()  # all weights beneath, where the file keeps one list (nested models in .h5)
     source: str = ""  # "cnn.keras (Keras 3.15.1)": where it came from, for messages
+    # What the model was compiled with, as Keras writes it: None, or text or an object for all
+    # outputs, or a list or dict of these.  Read from the file when asked for.
+    loss: Callable[[], Any] = no_loss
 
     @property
     def layers(self) -> tuple[Layer | Graph, ...]:

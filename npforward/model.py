@@ -333,8 +333,24 @@ class Model:
 
     @property
     def loss(self) -> Any:
-        """What the file says that the model was compiled with: a name, or one for each output."""
-        return self.graph.config.get("loss")
+        """What the file says that the model was compiled with, None if it does not say it.
+
+        A name, or an object as Keras writes it; a list or a dict of these for several outputs.
+        Of a loss that is not Keras's own a file holds no more than the name.
+
+        Raises
+        ------
+        BadFile
+            What the file says of it is damaged.
+        UnsupportedOption
+            The losses of the outputs were weighed.
+
+        Examples
+        --------
+        >>> load_model("weights_fixtures/models/digits_cnn/model.h5").loss
+        'sparse_categorical_crossentropy'
+        """
+        return self.graph.loss()
 
     def _input(self, layer: Layer | Graph) -> InputSpec:
         try:

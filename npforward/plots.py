@@ -550,6 +550,8 @@ def colour_bar(
         return
     axes.imshow(ramp, aspect="auto", extent=(0, 1, low, high), interpolation="auto")
     axes.locator_params(axis="y", nbins=5)
+    axes.yaxis.set_offset_position("right")
+    axes.yaxis.get_offset_text().set(fontsize=7.5, color=FAINT)  # "1e-6", below the subtitle
 
 
 def has_ticks(low: float, high: float) -> bool:
@@ -974,16 +976,18 @@ def filters(
     return figures()
 
 
-def kernel_pages(heading: Heading, look: Look, w: np.ndarray) -> Iterator[Figure]:
-    """One kernel.  (*size, in, out)"""
+def kernel_pages(
+    heading: Heading, look: Look, w: np.ndarray, colour: bool = True
+) -> Iterator[Figure]:
+    """One kernel, or what has its shape.  (*size, in, out)"""
     size, (inputs, outputs) = w.shape[:-2], w.shape[-2:]
-    heading.kind, heading.shape = "kernel", (1, *w.shape)
+    heading.kind, heading.shape = heading.kind or "kernel", (1, *w.shape)
     row = measure(w)
     high = np.float64(max(abs(row.min or 0), abs(row.max or 0)))
     if math.prod(size) == 1:
         yield matrix_page(heading, look, w.reshape(inputs, outputs), high)
         return
-    if len(size) == 2 and inputs == 3:
+    if len(size) == 2 and inputs == 3 and colour:
         tiles = w.transpose(3, 0, 1, 2)
         yield from tile_pages(heading, look, tiles, None, high, "", "filters in colour")
         return

@@ -33,7 +33,7 @@ def test_changed_files_do_nothing_but_give_a_model_or_our_own_error(tmp_path):
 @functools.cache
 def config(path):
     """The architecture in a model file, as JSON that says which Keras wrote it."""
-    said, version, backend = npf.formats._format(path).architecture(path, Limits())
+    said, version, backend, _ = npf.formats._format(path).architecture(path, Limits())
     return said | {"keras_version": version, "backend": backend}
 
 

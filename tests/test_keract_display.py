@@ -9,7 +9,11 @@ from PIL import Image
 
 from npforward import plots
 from npforward.errors import BadInput, CannotWrite
-from npforward.keract import display_activations, display_heatmaps
+from npforward.keract import (
+    display_activations,
+    display_gradients_of_trainable_weights,
+    display_heatmaps,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -130,11 +134,15 @@ def test_a_constant_layer_gives_no_nan(shown):
 
 
 def test_merging_draws_one_map(shown):
-    maps = RNG.normal(size=(1, 4, 4, 9))
+    maps = RNG.normal(size=(1, 4, 4, 9)) * 10.0 ** np.arange(9)
+    maps[..., 4] = 3.0  # it has nothing to add
+    others = np.delete(maps, 4, axis=-1)
+    low, high = (f(others, axis=(0, 1, 2)) for f in (np.min, np.max))
+    merged = ((others - low) / (high - low)).sum(axis=-1, keepdims=True)  # as Keract does it
     display_heatmaps({"conv": maps}, np.zeros((8, 8)), merge_filters=True)
-    display_heatmaps({"conv": maps.mean(axis=-1, keepdims=True)}, np.zeros((8, 8)))
+    display_heatmaps({"conv": merged}, np.zeros((8, 8)))
     a, b = (figure.axes[0].images[0].get_array() for figure in shown)
-    assert (a == b).all()
+    assert np.abs(a.astype(int) - b).max() <= 1
 
 
 def test_what_cannot_be_done_is_said(tmp_path):
@@ -145,3 +153,32 @@ def test_what_cannot_be_done_is_said(tmp_path):
         display_activations({"a": np.ones((1, 2))}, save=True, directory=tmp_path / "file")
     with pytest.raises(BadInput, match="the batch is empty"):
         display_activations({"a": np.ones((0, 2))}, save=True, directory=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows", "columns"),
+    [((3, 3, 1, 4), 4, 1), ((3, 3, 4, 1), 1, 4), ((3, 3, 3, 5), 5, 3), ((5, 3, 1, 1), 1, 1),
+     ((2, 2, 2, 2), 2, 2)],
+)  # fmt: skip
+def test_gradients_of_kernels_have_a_tile_for_each_pair_of_channels(shown, shape, rows, columns):
+    display_gradients_of_trainable_weights({"conv/kernel:0": RNG.normal(size=shape)})
+    (figure,) = shown
+    height, width = figure.axes[0].images[0].get_array().shape[:2]
+    tall, wide = height / (rows * shape[0]), width / (columns * shape[1])
+    assert tall >= 1 and wide >= 1
+    assert any("gradient" in text.get_text() for text in figure.texts)
+
+
+def test_gradients_of_other_shapes_are_left_out(tmp_path):
+    gradients = {
+        "fc/kernel:0": np.ones((4, 5)),
+        "conv1/kernel:0": np.ones((3, 3, 1, 2), "f"),
+        "conv1/bias:0": np.ones(2),
+        "sub/conv2/kernel:0": np.full((3, 3, 2, 2), np.nan),
+        "pointwise/kernel:0": np.zeros((1, 1, 3, 2)),
+    }
+    display_gradients_of_trainable_weights(gradients, tmp_path, save=True)
+    assert names(tmp_path) == ["0_conv1.png", "1_sub.png", "2_pointwise.png"]
+    display_gradients_of_trainable_weights(gradients, tmp_path / "safe", True)
+    display_gradients_of_trainable_weights({"..": np.ones((3, 3, 1, 1))}, tmp_path / "up", True)
+    assert len(names(tmp_path / "up")) == 1

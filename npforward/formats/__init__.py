@@ -116,7 +116,7 @@ def apart(
     path = _existing(path)
     alone = isinstance(weights, (str, os.PathLike))
     files = list(map(_existing, [weights] if alone else weights))  # type: ignore[arg-type, list-item]
-    config, version, said = _architecture(path, limits)
+    config, version, said, loss = _architecture(path, limits)
     held = _weights(files[0], limits) if alone else _together(files, limits)
     words = [_vocabularies(file, limits) for file in (*files, path)]
 
@@ -129,6 +129,7 @@ def apart(
             backend=backend or said or held.backend,
             source=f"{path.name} + {held.where if len(files) > 1 else files[0].name}",
             limits=limits,
+            loss=loss,
         )
 
     return build, held

@@ -14,8 +14,8 @@ TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def loads(text: str | bytes | memoryview, where: str, limits: Limits) -> Any:
-    """The value that a JSON text says.
+def loads(text: str | bytes | memoryview, where: str, limits: Limits, writer: str = "Keras") -> Any:
+    """The value that a JSON text says, which `writer` should have written.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def loads(text: str | bytes | memoryview, where: str, limits: Limits) -> Any:
         raise
     except (ValueError, RecursionError) as error:
         raise BadFile(
-            f"{where}: not the JSON that Keras writes ({error}). "
+            f"{where}: not the JSON that {writer} writes ({error}). "
             "The file is damaged, or something else."
         ) from error
 

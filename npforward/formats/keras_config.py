@@ -6,6 +6,7 @@ called: a class is a name, and one that is not Keras's own keeps its package in 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import heapq
 import itertools
@@ -24,7 +25,7 @@ from npforward.formats.keras_dialects import modern
 from npforward.formats.keras_layouts import layout_of
 from npforward.formats.keras_preprocessing import Vocabularies, no_vocabularies, settled
 from npforward.formats.python_code import name_of
-from npforward.graph import Graph, Layer, Node, Ref, Stored, leaves, map_leaves
+from npforward.graph import Graph, Layer, Node, Ref, Stored, leaves, map_leaves, no_loss
 from npforward.limits import Limits
 
 # From where weights lie (`layers/dense_1/layer` in Keras 3's files), the names of a layer and of
@@ -52,6 +53,7 @@ class Architecture(NamedTuple):
     config: Any
     version: str = ""  # of Keras, "" if the file does not say
     backend: str = ""  # that Keras ran on, likewise
+    loss: Callable[[], Any] = no_loss  # as in `Graph`
 
 
 def no_weights(place: str, names: tuple[str, ...], model: bool) -> tuple[Stored, ...]:
@@ -68,12 +70,13 @@ def graph(
     backend: str = "",
     source: str = "config",
     limits: Limits | None = None,
+    loss: Callable[[], Any] = no_loss,
 ) -> Graph:
     """The model that a Keras config describes, with the arrays that `weights` gives to its layers.
 
     `vocabularies` gives what lookup layers know where the config does not say it.
     `version` is the Keras that wrote it and `backend` what that ran on ("" if unknown); `source`
-    names the file in messages.
+    names the file in messages.  `loss` is what it was compiled with.
 
     Examples
     --------
@@ -98,7 +101,7 @@ def graph(
         )
     said = {"keras_version": version} if version else {}
     title = f"{source} (Keras {version})" if version else source
-    return reader.model(entry, "", (), said, title)
+    return dataclasses.replace(reader.model(entry, "", (), said, title), loss=loss)
 
 
 def checked_version(version: Any, where: str) -> str:

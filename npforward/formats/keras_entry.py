@@ -26,3 +26,20 @@ def name_of(entry: Entry) -> Any:
     """What a layer is called: beside its config, or in it."""
     config = entry.get("config")
     return entry.get("name") or (config.get("name") if isinstance(config, dict) else None)
+
+
+def plain(tree: Any) -> Any:
+    """A config without the marks of tuples and shapes, which in other files are lists.
+
+    Examples
+    --------
+    >>> plain({"strides": {"class_name": "__tuple__", "items": [2, 2]}})
+    {'strides': [2, 2]}
+    """
+    if isinstance(tree, list):
+        return [plain(branch) for branch in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if tree.get("class_name") in ("__tuple__", "TensorShape") and "items" in tree:
+        return plain(tree["items"])
+    return {key: plain(branch) for key, branch in tree.items()}

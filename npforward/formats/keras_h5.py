@@ -6,6 +6,7 @@ from pathlib import Path
 
 from npforward.formats import guarded_json, hdf5, keras_config
 from npforward.formats.keras2_dialect import named_layers
+from npforward.formats.keras_compiled import loss_of
 from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_weights import ByName, ByPlace, are_by_place
 from npforward.formats.loose import Loose, weights_only
@@ -23,11 +24,11 @@ def matches(path: Path) -> bool:
 def read(path: Path, limits: Limits, backend: str = "") -> Graph:
     """The model in an HDF5 file."""
     file = hdf5.File.open(path, limits)
-    config, version, said = _architecture(file, limits)
+    config, version, said, loss = _architecture(file, limits)
     lists = _weights(file)
     backend = backend or said or lists.backend
     graph = keras_config.graph(
-        config, lists, version=version, backend=backend, source=path.name, limits=limits
+        config, lists, version=version, backend=backend, source=path.name, limits=limits, loss=loss
     )
     lists.check()
     return graph
@@ -53,7 +54,9 @@ def _architecture(file: hdf5.File, limits: Limits) -> Architecture:
     if MODEL in file and (names := file.texts(MODEL, "layer_names")):
         config = named_layers(config, names)
     version = keras_config.checked_version(_said(file, "keras_version"), file.where)
-    return Architecture(config, version, _said(file, "backend"))
+    where = f"{file.where}: training_config"
+    loss = loss_of(lambda: file.text("", "training_config"), where, limits)
+    return Architecture(config, version, _said(file, "backend"), loss)
 
 
 def _said(file: hdf5.File, name: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from npforward.errors import BadFile
 from npforward.formats import guarded_json, keras_config
+from npforward.formats.keras_compiled import loss_of
 from npforward.formats.keras_config import Architecture
 from npforward.limits import Limits
 
@@ -25,10 +26,10 @@ def architecture(path: Path, limits: Limits) -> Architecture:
     config = guarded_json.loads(path.read_bytes(), str(path), limits)
     if isinstance(config, str):  # json.dump(model.to_json(), file) is a common mistake
         config = guarded_json.loads(config, str(path), limits)
-    return described(config, path, "JSON", "model.to_json()")
+    return described(config, path, "JSON", "model.to_json()", limits)
 
 
-def described(config: Any, path: Path, language: str, source: str) -> Architecture:
+def described(config: Any, path: Path, language: str, source: str, limits: Limits) -> Architecture:
     """The architecture that a text in `language` says, which `source` would have written."""
     if not isinstance(config, dict) or not {"class_name", "config"} <= config.keys():
         raise BadFile(
@@ -42,4 +43,5 @@ def described(config: Any, path: Path, language: str, source: str) -> Architectu
         )
     version = keras_config.checked_version(config.get("keras_version", ""), str(path))
     backend = config.get("backend", "")
-    return Architecture(config, version, backend if isinstance(backend, str) else "")
+    loss = loss_of(lambda: config.get("compile_config"), f"{path}: compile_config", limits)
+    return Architecture(config, version, backend if isinstance(backend, str) else "", loss)

@@ -26,4 +26,4 @@ def architecture(path: Path, limits: Limits) -> Architecture:
     """The config in a YAML file, and what Keras wrote it."""
     limits.check("config_bytes", path.stat().st_size, str(path))
     config = guarded_yaml.loads(path.read_bytes(), str(path), limits)
-    return described(config, path, "YAML", "model.to_yaml()")
+    return described(config, path, "YAML", "model.to_yaml()", limits)

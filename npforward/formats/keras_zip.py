@@ -6,6 +6,7 @@ from pathlib import Path
 
 from npforward.errors import BadFile
 from npforward.formats import archive, guarded_json, hdf5, keras_config
+from npforward.formats.keras_compiled import loss_of
 from npforward.formats.keras_config import Architecture
 from npforward.formats.keras_preprocessing import InArchive, Vocabularies
 from npforward.formats.keras_weights import ByPlace, some
@@ -25,7 +26,7 @@ def matches(path: Path) -> bool:
 def read(path: Path, limits: Limits, backend: str = "") -> Graph:
     """The model in a `.keras` file or folder."""
     members = _open(path, limits)
-    config, version, _ = _architecture(members, limits)
+    config, version, _, loss = _architecture(members, limits)
     place = _weights(members, limits)
     graph = keras_config.graph(
         config,
@@ -35,6 +36,7 @@ def read(path: Path, limits: Limits, backend: str = "") -> Graph:
         backend=backend,
         source=path.name,
         limits=limits,
+        loss=loss,
     )
     place.check()
     return graph
@@ -68,7 +70,10 @@ def _architecture(members: archive.Zip | archive.Folder, limits: Limits) -> Arch
         text = members.view(METADATA, "config_bytes")
         metadata = guarded_json.loads(text, f"{members.path}: {METADATA}", limits)
         version = metadata.get("keras_version", "") if isinstance(metadata, dict) else ""
-    return Architecture(config, keras_config.checked_version(version, str(members.path)))
+    version = keras_config.checked_version(version, str(members.path))
+    compiled = config.get("compile_config") if isinstance(config, dict) else None
+    loss = loss_of(lambda: compiled, f"{where}: compile_config", limits)
+    return Architecture(config, version, loss=loss)
 
 
 def _weights(members: archive.Zip | archive.Folder, limits: Limits) -> ByPlace:

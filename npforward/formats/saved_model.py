@@ -12,7 +12,9 @@ from typing import Any
 from npforward.errors import BadFile, UnsupportedLayer
 from npforward.formats import guarded_json, keras_config
 from npforward.formats.archive import Folder
+from npforward.formats.keras_compiled import loss_of
 from npforward.formats.keras_config import Architecture
+from npforward.formats.keras_entry import plain
 from npforward.formats.keras_preprocessing import Vocabularies
 from npforward.formats.keras_weights import ByObject, some
 from npforward.formats.protobuf import Message
@@ -38,7 +40,7 @@ def matches(path: Path) -> bool:
 def read(path: Path, limits: Limits, backend: str = "") -> Graph:
     """The model in a SavedModel folder."""
     folder = _open(path, limits)
-    config, version, _ = _architecture(folder)
+    config, version, _, loss = _architecture(folder)
     held = _weights(folder)
     graph = keras_config.graph(
         config,
@@ -47,6 +49,7 @@ def read(path: Path, limits: Limits, backend: str = "") -> Graph:
         version=version,
         source=folder.path.name,
         limits=limits,
+        loss=loss,
     )
     held.check()
     return graph
@@ -105,7 +108,10 @@ def _architecture(folder: Folder) -> Architecture:
             f"load_model('architecture.json', weights={folder.path.name!r})."
         )
     version = said.get("keras_version") or _keras_of(folder)
-    return Architecture(config, keras_config.checked_version(version, str(folder.path)))
+    version = keras_config.checked_version(version, str(folder.path))
+    where = f"{folder.path}: training_config"
+    loss = loss_of(lambda: said.get("training_config"), where, folder.limits)
+    return Architecture(config, version, loss=loss)
 
 
 def _said(folder: Folder) -> dict[str, Any]:
@@ -147,20 +153,3 @@ def _keras_of(folder: Folder) -> str:
     version = _graph(folder).message(1).text(5)
     parts = version.split(".")
     return KERAS_OF.get(parts[0], KERAS_OF.get(".".join(parts[:2]), version))
-
-
-def plain(tree: Any) -> Any:
-    """A config without the marks of tuples and shapes, which in other files are lists.
-
-    Examples
-    --------
-    >>> plain({"strides": {"class_name": "__tuple__", "items": [2, 2]}})
-    {'strides': [2, 2]}
-    """
-    if isinstance(tree, list):
-        return [plain(branch) for branch in tree]
-    if not isinstance(tree, dict):
-        return tree
-    if tree.get("class_name") in ("__tuple__", "TensorShape") and "items" in tree:
-        return plain(tree["items"])
-    return {key: plain(branch) for key, branch in tree.items()}

@@ -23,8 +23,8 @@ import golden
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.ops.function import Function
 from digests import digest
+from keras.src.ops.function import Function
 from losses import made
 
 from npforward.addresses import join, numbered
