@@ -502,9 +502,14 @@ def _seeded(recording: Recording, pairs: Sequence[tuple[str, np.ndarray]], of: s
     def record(recording: Recording, given: Sequence[Var]) -> list[Part]:
         values = [recording_value(recording, name) for name in names]
         pairs = list(zip(values, given, strict=True))
-        return [Part(ops.sum(ops.cast(v * g, dtype="float32")), {v: g}) for v, g in pairs]
+        return [Part(ops.sum(ops.cast(v * g, dtype=_wide(v))), {v: g}) for v, g in pairs]
 
     return Target(of, ("seeds", names), [seed for _, seed in pairs], record)
+
+
+def _wide(value: Var) -> str:
+    """The dtype to sum in: float32 is enough unless the model computes in more."""
+    return "float64" if value.dtype == np.float64 else "float32"
 
 
 def _of_function(address: str, function: Callable[[Any], Any]) -> Target:
