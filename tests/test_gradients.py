@@ -1,4 +1,4 @@
-"""Gradients of whole models against those of genuine Keras, finite differences, and what is refused.
+"""Gradients of whole models: those of genuine Keras, finite differences, what is refused.
 
 pytest -s tests/test_gradients.py -k table      prints how large the differences from Keras are
 """
@@ -211,8 +211,9 @@ def test_a_long_sequence_needs_no_recursion():
 
 
 def test_a_deep_network_needs_no_recursion():
-    model = chain((3,), *(layer("Dense", {"units": 3}, np.eye(3, dtype="float32"),
-                                np.zeros(3, "float32"), name=f"d{i}") for i in range(2000)))  # fmt: skip
+    eye, zeros = np.eye(3, dtype="float32"), np.zeros(3, "float32")
+    layers = [layer("Dense", {"units": 3}, eye, zeros, name=f"d{i}") for i in range(2000)]
+    model = chain((3,), *layers)
     found = model.gradients(np.ones((2, 3), "float32"), of=1)
     assert found.inputs["x"].tolist() == [[0, 1, 0]] * 2
     assert len(found.activations) == 2001

@@ -1,4 +1,4 @@
-"""What is kept of an array that is too large to keep: for makers, and for tests of what they made."""
+"""What is kept of arrays that are too large to keep: for makers, and for tests."""
 
 import numpy as np
 

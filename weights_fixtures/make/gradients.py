@@ -23,8 +23,8 @@ import golden
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.ops.function import Function
 from digests import digest, unlike
+from keras.src.ops.function import Function
 from losses import made
 
 from npforward.addresses import join, numbered
@@ -145,6 +145,11 @@ def called(model, tensors):
     return keras.tree.flatten(model(given, training=False))
 
 
+def dense(g):
+    """A gradient as an array; that of an embedding comes as rows."""
+    return None if g is None else np.asarray(tf.convert_to_tensor(g))
+
+
 def taped(model, inputs, number_of):
     """The number that `number_of` makes of the outputs and all values, and its gradients.
 
@@ -165,10 +170,7 @@ def taped(model, inputs, number_of):
     weights = {v.path: v.value for v in model.trainable_variables if paths[v.path] == 1}
     entered = {n: a for n, a in zip(names, fed, strict=True) if n in floats}
     got = tape.gradient(number, [values, weights, entered])
-    return number, tuple(
-        {name: None if g is None else np.asarray(tf.convert_to_tensor(g)) for name, g in part.items()}
-        for part in got
-    )  # fmt: skip
+    return number, tuple({name: dense(g) for name, g in part.items()} for part in got)
 
 
 # ----------------------------------------------------------------------------------- the targets
