@@ -462,18 +462,19 @@ class _Recorded(Mapping[str, Any]):
     def layers(self) -> Mapping[str, Any]:
         return self.recording.layers
 
+    @functools.cached_property
     def _values(self) -> dict[str, Any]:
         known = {a: v for a, v in self.recording.values.items() if isinstance(v, Var)}
         return {**known, self.address: recording_value(self.recording, self.address)}
 
     def __getitem__(self, address: str) -> Any:
-        return self._values()[address]
+        return self._values[address]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values())
+        return iter(self._values)
 
     def __len__(self) -> int:
-        return len(self._values())
+        return len(self._values)
 
 
 def _check_class(address: str, found: int, count: int) -> None:
