@@ -84,6 +84,10 @@ class NotDifferentiable(NpforwardError):
     exit_code = 3
 
 
+class WholeNumbers(NotDifferentiable):
+    """A gradient was asked for through whole numbers, which cannot change by a little."""
+
+
 class LimitExceeded(NpforwardError):
     """One of `Limits` was hit; the message says which and how to raise it."""
 

@@ -462,18 +462,19 @@ class _Recorded(Mapping[str, Any]):
     def layers(self) -> Mapping[str, Any]:
         return self.recording.layers
 
+    @functools.cached_property
     def _values(self) -> dict[str, Any]:
         known = {a: v for a, v in self.recording.values.items() if isinstance(v, Var)}
         return {**known, self.address: recording_value(self.recording, self.address)}
 
     def __getitem__(self, address: str) -> Any:
-        return self._values()[address]
+        return self._values[address]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values())
+        return iter(self._values)
 
     def __len__(self) -> int:
-        return len(self._values())
+        return len(self._values)
 
 
 def _check_class(address: str, found: int, count: int) -> None:
@@ -502,9 +503,14 @@ def _seeded(recording: Recording, pairs: Sequence[tuple[str, np.ndarray]], of: s
     def record(recording: Recording, given: Sequence[Var]) -> list[Part]:
         values = [recording_value(recording, name) for name in names]
         pairs = list(zip(values, given, strict=True))
-        return [Part(ops.sum(ops.cast(v * g, dtype="float32")), {v: g}) for v, g in pairs]
+        return [Part(ops.sum(ops.cast(v * g, dtype=_wide(v))), {v: g}) for v, g in pairs]
 
     return Target(of, ("seeds", names), [seed for _, seed in pairs], record)
+
+
+def _wide(value: Var) -> str:
+    """The dtype to sum in: float32 is enough unless the model computes in more."""
+    return "float64" if value.dtype == np.float64 else "float32"
 
 
 def _of_function(address: str, function: Callable[[Any], Any]) -> Target:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from npforward.dtypes import differentiable
-from npforward.errors import NotDifferentiable, UnsupportedOption
+from npforward.errors import NotDifferentiable, UnsupportedOption, WholeNumbers
 from npforward.limits import Limits
 
 OPS: dict[str, Any] = {}  # by name; an Op is made and entered by `ops.registry`
@@ -191,7 +191,8 @@ def backward(
                 paths.append(i)
             if why is not None and (cut_off is None or differentiable(a.dtype)):
                 where = f"layer {step.scope!r}: " if step.scope else ""
-                without.setdefault(a, NotDifferentiable(where + why))
+                kind = NotDifferentiable if smooth and differentiable(a.dtype) else WholeNumbers
+                without.setdefault(a, kind(where + why))
             elif cut_off is not None:
                 without.setdefault(a, cut_off)
             if differentiable(a.dtype) and (broken & set(step.outs) or (why and smooth)):

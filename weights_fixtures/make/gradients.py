@@ -23,7 +23,7 @@ import golden
 import keras
 import numpy as np
 import tensorflow as tf
-from digests import digest
+from digests import digest, unlike
 from keras.src.ops.function import Function
 from losses import made
 
@@ -145,6 +145,11 @@ def called(model, tensors):
     return keras.tree.flatten(model(given, training=False))
 
 
+def dense(g):
+    """A gradient as an array; that of an embedding comes as rows."""
+    return None if g is None else np.asarray(tf.convert_to_tensor(g))
+
+
 def taped(model, inputs, number_of):
     """The number that `number_of` makes of the outputs and all values, and its gradients.
 
@@ -165,10 +170,7 @@ def taped(model, inputs, number_of):
     weights = {v.path: v.value for v in model.trainable_variables if paths[v.path] == 1}
     entered = {n: a for n, a in zip(names, fed, strict=True) if n in floats}
     got = tape.gradient(number, [values, weights, entered])
-    return number, tuple(
-        {name: None if g is None else np.asarray(tf.convert_to_tensor(g)) for name, g in part.items()}
-        for part in got
-    )  # fmt: skip
+    return number, tuple({name: dense(g) for name, g in part.items()} for part in got)
 
 
 # ----------------------------------------------------------------------------------- the targets
@@ -276,7 +278,8 @@ def main():
             continue
         rng = np.random.default_rng(number)
         with np.load(folder / "golden.npz") as stored:
-            feeds = {k.removeprefix("inputs/"): v for k, v in stored.items() if "inputs/" in k}
+            feeds = {k.removeprefix("inputs/"): unlike(v)
+                     for k, v in stored.items() if "inputs/" in k}  # fmt: skip
         names = [t._keras_history.operation.name for t in model.inputs]
         lone = next(iter(feeds.values()))
         inputs = [feeds[n] if len(names) > 1 else lone for n in names]
