@@ -46,7 +46,7 @@ def changed(
     --------
     >>> import npforward as npf
     >>> model = npf.load_model("weights_fixtures/models/mlp/model.keras")
-    >>> sorted(changed(model, np.zeros((1, 16)), {}, "dense3").reached)
+    >>> sorted(changed(model, np.zeros((1, 12)), {}, "dense3").reached)
     ['class', 'class:pre', 'dense3', 'elu']
     """
     if not isinstance(replace, Mapping):
