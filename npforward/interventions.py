@@ -12,7 +12,7 @@ import numpy as np
 
 from npforward import addresses, tables
 from npforward.errors import BadInput, UnknownName, nearest
-from npforward.graph import map_leaves
+from npforward.graph import Graph, Ref, leaves, map_leaves
 from npforward.model import Model, Trace
 from npforward.run import (
     Failed,
@@ -46,7 +46,7 @@ def changed(
     --------
     >>> import npforward as npf
     >>> model = npf.load_model("weights_fixtures/models/mlp/model.keras")
-    >>> sorted(changed(model, np.zeros((1, 16)), {}, "dense3").reached)
+    >>> sorted(changed(model, np.zeros((1, 12)), {}, "dense3").reached)
     ['class', 'class:pre', 'dense3', 'elu']
     """
     if not isinstance(replace, Mapping):
@@ -90,13 +90,12 @@ def _begun(model: Model, x: Any, replace: Mapping[str, Any], start: str | Sequen
         address = single(name, [*base.values, *base.tape.taps], "start")
         begun[address] = _begins(model, base, address, array)
     recording, given = _recorded(model, base, None, replace, begun, {})
-    places = {a: i for i, a in enumerate(recording.values)}
     after = dependent(recording.tape.steps, set(recording.tape.fed.values()))
-    last = max(places[address] for address in begun)
+    calls = _following(model.graph, begun)
     reached = {
         address
         for address, value in (*recording.tape.taps.items(), *recording.values.items())
-        if (value in after if isinstance(value, Var) else places[address] > last)
+        if (value in after if isinstance(value, Var) else _call(address) in calls)
     }
     for address in reached & set(recording.values):
         value = recording.values[address]
@@ -104,6 +103,24 @@ def _begun(model: Model, x: Any, replace: Mapping[str, Any], start: str | Sequen
         if isinstance(value, Failed) and first not in reached:
             recording.values[address] = Failed(_needing(recording, [first]))
     return Changed(recording, [None] * len(base.inputs), given, reached)
+
+
+def _call(address: str) -> str:
+    """The call in the whole model that a value comes of."""
+    return addresses.layer_part(address).partition("/")[0]
+
+
+def _following(graph: Graph, begun: Iterable[str]) -> set[str]:
+    """The calls that take any of the values, or hold one: what fails has no steps to tell that."""
+    values = set(begun)
+    found = {_call(address) for address in values if "/" in address}
+    for node in graph.nodes:
+        for ref in leaves([node.args, dict(node.kwargs)]):
+            if isinstance(ref, Ref):
+                address = f"{ref.node}#{ref.output}" if ref.output else ref.node
+                if address in values or ref.node in found:
+                    found.add(node.address)
+    return found
 
 
 def _array(given: Any, name: str) -> np.ndarray:

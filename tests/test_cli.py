@@ -224,7 +224,7 @@ def test_sample_and_cmap_are_checked_before_anything_is_drawn(run, tmp_path):
 
 @pytest.mark.parametrize(
     "verb",
-    ["summary", "activations", "plot", "weights", "costs", "receptive-field", "dead", "nonfinite"],
+    "summary activations plot weights costs receptive-field dead nonfinite ablate".split(),
 )
 def test_help_shows_an_example(run, verb):
     code, out, _ = run(verb, "--help")
