@@ -52,10 +52,12 @@ ALLOWED = {
     "inputs": {"model", "graph"},
     "plots": {"model", "statistics", "classes", "writing", "graph", "tables"},
     "gradients": {"model", "losses", "ops", "run", "weights", "statistics", "tape", "graph"},
+    "attributions": {"model", "gradients", "arrays", "plots", "run", "statistics", "writing", "tape",
+                     "graph"},
     "keract": {"model", "plots", "graph", "statistics", "classes", "writing"},
     "cli": {"model", "conversion", "plots", "statistics", "inputs", "arrays", "formats", "tables",
             "classes", "verify", "keract", "graph", "writing", "kernels", "nonfinite",
-            "activity", "receptive"},
+            "activity", "receptive", "attributions"},
     "__main__": {"cli"},
 }  # fmt: skip
 
