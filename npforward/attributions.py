@@ -1115,11 +1115,15 @@ class _Whole:
         recording, way = recorded(self.model, part.feeds, part.target)
         entered = {*leaves(self.model.graph.inputs), *part.target.names}
         rank = len(_positions(over.shape, over.channel_axis))
+        made: set[Var] = {recording.inputs[over.index]}  # of this input, and not of another
+        for step in recording.tape.steps:
+            if not made.isdisjoint(step.ins):
+                made.update(step.outs)
         for address in reversed(recording.values):
             value = recording.values[address]
             if address in entered or not isinstance(value, Var) or value.ndim != rank + 2:
                 continue
-            if way.of(value) is None:
+            if value not in made or way.of(value) is None:
                 continue
             # What only hands a value on (Dropout) goes by the name of what made it.
             start = self.start(next(a for a, v in recording.values.items() if v is value))
