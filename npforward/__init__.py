@@ -27,6 +27,14 @@ _HOME = {
     "first_nonfinite": "nonfinite",
     "receptive_field": "receptive",
     "ablation": "interventions",
+    "saliency": "attributions",
+    "gradient_times_input": "attributions",
+    "integrated_gradients": "attributions",
+    "smoothgrad": "attributions",
+    "grad_cam": "attributions",
+    "grad_cam_plus_plus": "attributions",
+    "occlusion": "attributions",
+    "activation_maximisation": "attributions",
     "numpy_only": "kernels",
     "get_activations": "keract",
     "display_activations": "keract",
@@ -54,6 +62,16 @@ __all__ = [*_HOME, *_MODULES]
 if TYPE_CHECKING:
     from npforward import addresses, errors, keract, kernels, layers, ops, plots, statistics, verify
     from npforward.activity import dead_units
+    from npforward.attributions import (
+        activation_maximisation,
+        grad_cam,
+        grad_cam_plus_plus,
+        gradient_times_input,
+        integrated_gradients,
+        occlusion,
+        saliency,
+        smoothgrad,
+    )
     from npforward.conversion import convert
     from npforward.errors import NpforwardError
     from npforward.formats.idx import read_idx, write_idx

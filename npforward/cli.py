@@ -33,6 +33,17 @@ if TYPE_CHECKING:
 INTERRUPTED, BROKEN_PIPE, NO_MEMORY = 130, 141, 4
 DIFFERS = 1
 
+# Methods of attribution: the function behind each, and which options it takes.
+METHODS = {
+    "grad-cam": ("grad_cam", ("layer",)),
+    "grad-cam++": ("grad_cam_plus_plus", ("layer",)),
+    "saliency": ("saliency", ("layer",)),
+    "integrated-gradients": ("integrated_gradients", ("steps", "baseline", "progress")),
+    "smoothgrad": ("smoothgrad", ("samples", "noise", "seed", "progress")),
+    "gradient-x-input": ("gradient_times_input", ("layer",)),
+    "occlusion": ("occlusion", ("window", "stride", "value", "progress")),
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code.
@@ -361,6 +372,96 @@ def parser() -> argparse.ArgumentParser:
     )
     add_json(ablate)
 
+    gradients = of_model(
+        "gradients",
+        run_gradients,
+        "Differentiate a class, a value or a loss for every value and weight of a model.",
+        "npforward gradients cnn.keras cat.png --of 3 --out out\n"
+        "  npforward gradients cnn.keras cat.png --of 'conv1[5]' --layers 'conv*'\n"
+        "  npforward gradients cnn.keras cat.png --of sparse_categorical_crossentropy --y 3",
+    )
+    add_inputs(gradients, "*")
+    add_of(gradients, "a class, a layer, NAME[CHANNEL], or with --y a loss")
+    gradients.add_argument(
+        "--y",
+        action="append",
+        default=[],
+        metavar="FILE|VALUES",
+        help="targets of a loss: a file, or as 3,5 or [0,1,0]; NAME=... of one of several outputs",
+    )
+    add_selection(gradients, until=False)
+    gradients.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to write to; without it, only print"
+    )
+    gradients.add_argument(
+        "--format", choices=("npz", "h5", "npy"), default="npz", help="of the arrays (%(default)s)"
+    )
+    gradients.add_argument(
+        "--plot",
+        choices=("pdf", "png", "none"),
+        default="pdf",
+        help="one paged PDF, or a PNG for each layer (%(default)s)",
+    )
+    add_look(gradients)
+    add_json(gradients)
+
+    attribute = of_model(
+        "attribute",
+        run_attribute,
+        "Show what in an input speaks for a class: arrays, and a picture of each sample.",
+        "npforward attribute cnn.keras cat.png --method grad-cam --class 3 --out out",
+    )
+    add_inputs(attribute, "*")
+    attribute.add_argument(
+        "--method", choices=METHODS, default="grad-cam", help="(default: %(default)s)"
+    )
+    add_of(attribute, "a class or NAME[CHANNEL] (default: the class of the highest score)")
+    attribute.add_argument("--layer", metavar="NAME", help="whose output is looked at")
+    attribute.add_argument("--over", metavar="NAME", help="of several inputs, the one to explain")
+    attribute.add_argument(
+        "--logits", action="store_true", help="explain the score before the softmax or sigmoid"
+    )
+    attribute.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    group = attribute.add_argument_group("of some methods")
+    group.add_argument("--steps", type=int, metavar="N", help="gradients of integrated-gradients")
+    group.add_argument(
+        "--baseline", type=float, metavar="X", help="where integrated-gradients begins (default: 0)"
+    )
+    group.add_argument("--samples", type=int, metavar="N", help="noisy copies of smoothgrad")
+    group.add_argument("--noise", type=float, metavar="X", help="of smoothgrad: share of the range")
+    group.add_argument("--seed", type=int, metavar="N", help="of the noise")
+    group.add_argument("--window", type=int, metavar="N", help="of occlusion: side of what covers")
+    group.add_argument("--stride", type=int, metavar="N", help="of occlusion (default: window / 2)")
+    group.add_argument("--value", type=float, metavar="X", help="of occlusion: what it covers with")
+    attribute.add_argument("--cmap", metavar="NAME", help="colour map of matplotlib")
+    attribute.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+    add_json(attribute)
+
+    maximise = of_model(
+        "maximise",
+        run_maximise,
+        "Make an input that a class or channel has a high score for, by gradient ascent.",
+        "npforward maximise cnn.keras --of 3 --logits --out three.png\n"
+        "  npforward maximise cnn.keras --of 'conv3[7]' --steps 500 --out seven.png",
+    )
+    add_of(maximise, "a class, or NAME[CHANNEL]", required=True)
+    maximise.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="NAME.png, NAME.npz or NAME.h5"
+    )
+    maximise.add_argument("--steps", type=int, default=200, metavar="N", help="(%(default)s)")
+    maximise.add_argument(
+        "--range",
+        default="0,255",
+        metavar="LOW,HIGH",
+        help="of the input's values (%(default)s, of a model that scales pixels itself)",
+    )
+    maximise.add_argument("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
+    maximise.add_argument("--jitter", type=int, default=2, metavar="N", help="(%(default)s)")
+    maximise.add_argument(
+        "--logits", action="store_true", help="the score before the softmax or sigmoid"
+    )
+    add_json(maximise)
+
     warmup = verb(
         "warmup",
         run_warmup,
@@ -369,6 +470,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add_json(warmup)
     return top
+
+
+def add_of(verb: argparse.ArgumentParser, about: str, required: bool = False) -> None:
+    verb.add_argument(
+        *("--of", "--class"), dest="of", required=required, metavar="N|NAME", help=about
+    )
 
 
 def add_json(verb: argparse.ArgumentParser) -> None:
@@ -406,12 +513,13 @@ def add_inputs(verb: argparse.ArgumentParser, count: str) -> None:
     )
 
 
-def add_selection(verb: argparse.ArgumentParser) -> None:
+def add_selection(verb: argparse.ArgumentParser, until: bool = True) -> None:
     group = verb.add_argument_group("which values")
     group.add_argument(
         "--layers", action="append", metavar="GLOB", help="only these, as 'conv*'; may be repeated"
     )
-    group.add_argument("--until", metavar="ADDRESS", help="compute no further than this layer")
+    if until:
+        group.add_argument("--until", metavar="ADDRESS", help="compute no further than this layer")
     group.add_argument(
         "--inner", action="store_true", help="also values inside layers, as conv1:pre"
     )
@@ -639,6 +747,204 @@ def run_ablate(arguments: argparse.Namespace) -> None:
     )
     clear()
     answered(arguments, found, lines)
+
+
+def asked_of(text: str | None) -> Any:
+    """What `--of` says: a class, an address, or a channel or place of a value."""
+    if text is None:
+        return None
+    with contextlib.suppress(ValueError):
+        return int(text)
+    name, bracket, rest = text.partition("[")
+    if not bracket:
+        return text
+    try:
+        place = tuple(int(i) for i in rest.removesuffix("]").split(","))
+    except ValueError:
+        place = ()
+    if not rest.endswith("]") or not place:
+        raise BadInput(f"--of {text}: give a class, an address, or one with a channel: 'conv1[5]'")
+    return name, place[0] if len(place) == 1 else place
+
+
+def targets(arguments: argparse.Namespace, model: Model, limits: Limits) -> tuple[Any, list[str]]:
+    """What `--y` says, for each output, and a line on each file."""
+    if not arguments.y:
+        return None, []
+    found: dict[str, Any] = {}
+    lines: list[str] = []
+    for text in arguments.y:
+        name = next((n for n in model.outputs if text.startswith(f"{n}=")), None)
+        if name is None and len(model.outputs) > 1:
+            known = ", ".join(map(repr, model.outputs))
+            raise BadInput(f"--y {text}: the model has the outputs {known}: give NAME=...")
+        name = name or model.outputs[0]
+        if name in found:
+            raise BadInput(f"--y {text}: there are targets for the output {name!r} already")
+        found[name], said = target_array(text.removeprefix(f"{name}="), name, limits)
+        lines += said
+    return found if len(model.outputs) > 1 else next(iter(found.values())), lines
+
+
+def target_array(text: str, name: str, limits: Limits) -> tuple[np.ndarray, list[str]]:
+    """Targets from a file, or from numbers on the command line: one, or one [...], a sample."""
+    from npforward.inputs import read_batch
+    from npforward.model import InputSpec
+
+    path = Path(text)
+    if path.suffix and not path.suffix[1:].isdigit() and not text.endswith("]"):
+        spec = InputSpec(f"y of {name}", None, np.dtype("float32"))
+        return read_batch([path], spec, limits=limits)
+    try:
+        array = np.array(json.loads(f"[{text}]"))
+    except ValueError:
+        array = np.array("")
+    if array.dtype.kind not in "biuf" or not array.size:
+        raise BadInput(f"--y {text}: give a file, or numbers as 3,5 or [0,1,0],[1,0,0]")
+    return array, []
+
+
+def run_gradients(arguments: argparse.Namespace) -> None:
+    from npforward import arrays, plots
+    from npforward.model import Trace
+    from npforward.writing import whole_file, whole_folder
+
+    of = asked_of(arguments.of)
+    if arguments.out:
+        with whole_folder(arguments.out):  # rather fail now than after the work
+            pass
+    model, limits = opened(arguments)
+    feeds, lines, _ = fed(model, arguments, limits)
+    y, said = targets(arguments, model, limits)
+    found = model.gradients(feeds, of, y, layers=arguments.layers, inner=arguments.inner)
+    weights = Trace(found.weights, {})
+    files: list[Path] = []
+    if arguments.out:
+        ending = {"npy": "", "npz": ".npz", "h5": ".h5"}[arguments.format]
+        for name, trace in (("activations", found.activations), ("weights", weights)):
+            if len(trace):
+                items = progress(trace.items(), "writing", len(trace))
+                place = arguments.out / (name + ending)
+                files.append(arrays.save(items, place, arguments.format))
+        if arguments.plot != "none" and len(found.activations):
+            kind = arguments.plot
+            place = arguments.out / ("gradients.pdf" if kind == "pdf" else "pictures")
+            figures = drawn(plots, found.activations, arguments, None)
+            plots.save(progress(figures, "drawing", len(found.activations)), place, kind)
+            files.append(place)
+        statistics = found.activations.statistics
+        with whole_file(arguments.out / "statistics.json") as temporary:
+            temporary.write_text(statistics.to_json() + "\n", encoding="utf-8")
+        files.append(arguments.out / "statistics.json")
+    if arguments.json:
+        report = {
+            "model": str(arguments.model),
+            "inputs": [*lines, *said],
+            "of": found.of,
+            "value": found.value if np.isfinite(found.value) else None,
+            "activations": found.activations.statistics.to_dict(),
+            "weights": weights.statistics.to_dict(),
+            "files": [str(file) for file in files],
+        }
+        say(dumped(report))
+        return
+    for line in [*lines, *said]:
+        say(line)
+    say(f"\ngradients of {found.of} = {found.value:.6g}\n")
+    say(found.activations.statistics)
+    if len(weights):
+        say()
+        say(weights.statistics)
+    for file in files:
+        say(f"written: {file}{os.sep if file.is_dir() else ''}")
+
+
+def run_attribute(arguments: argparse.Namespace) -> None:
+    from npforward import attributions, classes
+    from npforward.writing import file_name, whole_folder
+
+    of = asked_of(arguments.of)
+    function, takes = METHODS[arguments.method]
+    options = {
+        "layer",
+        "steps",
+        "baseline",
+        "samples",
+        "noise",
+        "seed",
+        "window",
+        "stride",
+        "value",
+    }
+    given = {o: getattr(arguments, o) for o in sorted(options) if getattr(arguments, o) is not None}
+    for option in given:
+        if option not in takes:
+            raise BadInput(f"--{option}: --method {arguments.method} does not take it")
+    if "progress" in takes:
+        given["progress"] = lambda done, total: show(f"{arguments.method} {done}/{total}")
+    labels = classes.read_labels(arguments.labels) if arguments.labels else None
+    with whole_folder(arguments.out):  # rather fail now than after the work
+        pass
+    model, limits = opened(arguments)
+    feeds, lines, names = fed(model, arguments, limits)
+    method = getattr(attributions, function)
+    found = method(model, feeds, of, input=arguments.over, logits=arguments.logits, **given)
+    each = found if isinstance(found, dict) else {"": found}
+    files: list[Path] = []
+    for name, one in each.items():
+        place = arguments.out / file_name(name) if name else arguments.out
+        figures = one.save(place, cmap=arguments.cmap, labels=labels)
+        files += [*figures, *one.save(place / f"{one.method}.npz")]
+    one = next(iter(each.values()))
+    if arguments.json:
+        rows = [
+            number_free({"sample": name, "score": float(one.score[n])})
+            | ({} if one.classes is None else {"class": one.classes[n]})
+            | ({} if one.gap is None else number_free({"gap": float(one.gap[n])}))
+            for n, name in enumerate(names)
+        ]
+        report = {"method": one.method, "of": one.of, "layers": [o.layer for o in each.values()]}
+        report |= {"samples": rows, "files": [str(file) for file in files]}
+        say(dumped({"model": str(arguments.model), "inputs": lines, **report}))
+        return
+    for line in lines:
+        say(line)
+    say(f"\n{one.of}, by {', '.join(o.layer for o in each.values())}")
+    for n, name in enumerate(names):
+        gap = "" if one.gap is None else f", gap {one.gap[n]:.2g}"
+        say(f"{name}: {one.title(n, labels)}{gap}")
+    for file in files:
+        say(f"written: {file}")
+
+
+def run_maximise(arguments: argparse.Namespace) -> None:
+    from npforward.attributions import activation_maximisation
+    from npforward.inputs import numbers
+
+    bounds = numbers("--range", arguments.range)
+    if len(bounds) != 2:
+        raise BadInput(f"--range {arguments.range}: give two numbers, as 0,255")
+    if arguments.out.suffix.lower() not in (".png", ".npz", ".h5"):
+        raise BadInput(f"--out {arguments.out}: give NAME.png, NAME.npz or NAME.h5")
+    model, _ = opened(arguments)
+    found = activation_maximisation(
+        model,
+        asked_of(arguments.of),
+        steps=arguments.steps,
+        bounds=(bounds[0], bounds[1]),
+        seed=arguments.seed,
+        jitter=arguments.jitter,
+        logits=arguments.logits,
+        progress=lambda done, total: show(f"step {done}/{total}"),
+    )
+    written = found.save(arguments.out)
+    if arguments.json:
+        said = {"of": found.of, "before": float(found.history[0]), "score": found.score}
+        say(dumped({"model": str(arguments.model), **number_free(said), "files": [str(written)]}))
+        return
+    after = f"{found.score:.4g} after {arguments.steps} steps"
+    say(f"{found.of}: {found.history[0]:.4g} before, {after}")
+    say(f"written: {written}")
 
 
 @contextlib.contextmanager

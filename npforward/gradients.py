@@ -133,6 +133,7 @@ class Target:
     key: Hashable  # what tells it from other targets; None where a recording is for it alone
     arrays: Sequence[np.ndarray]  # go in beside the inputs
     record: Callable[[Recording, Sequence[Var]], list[Part]]
+    names: tuple[str, ...] = ()  # of the values that the arrays are gradients for, if they are
 
 
 @dataclass(frozen=True)
@@ -505,7 +506,7 @@ def _seeded(recording: Recording, pairs: Sequence[tuple[str, np.ndarray]], of: s
         pairs = list(zip(values, given, strict=True))
         return [Part(ops.sum(ops.cast(v * g, dtype=_wide(v))), {v: g}) for v, g in pairs]
 
-    return Target(of, ("seeds", names), [seed for _, seed in pairs], record)
+    return Target(of, ("seeds", names), [seed for _, seed in pairs], record, names)
 
 
 def _wide(value: Var) -> str:

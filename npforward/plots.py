@@ -791,6 +791,7 @@ def overlays(
     look: Look | None = None,
     *,
     merge: bool = False,
+    kind: str = "",
 ) -> Iterator[Figure]:
     """Feature maps laid over the picture that they come from: the stronger, the more they cover.
 
@@ -804,6 +805,8 @@ def overlays(
         (height, width) or (height, width, 1, 3 or 4).
     merge : bool
         One map, the mean of all channels.
+    kind : str
+        What stands below the address.
 
     Examples
     --------
@@ -813,7 +816,7 @@ def overlays(
     """
     look = look or Look()
     check_sample(address, value, 0)
-    heading = Heading(address, "", value.shape)
+    heading = Heading(address, kind, value.shape)
     x = native(value[0]).astype(np.float64)
     x = x[:, None] if x.ndim == 2 else x.reshape(-1, *x.shape[-3:]).mean(axis=0)
     x = np.moveaxis(x, -1, 0)

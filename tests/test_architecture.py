@@ -57,7 +57,9 @@ ALLOWED = {
                "writing"},
     "cli": {"model", "conversion", "plots", "statistics", "inputs", "arrays", "formats", "tables",
             "classes", "verify", "keract", "graph", "writing", "kernels", "nonfinite",
-            "activity", "receptive", "interventions"},
+            "activity", "receptive", "interventions", "attributions"},
+    "attributions": {"model", "gradients", "arrays", "plots", "run", "statistics", "writing",
+                     "tape", "graph"},
     "__main__": {"cli"},
 }  # fmt: skip
 
