@@ -55,8 +55,11 @@ def npforward(model: Saved, x: np.ndarray, work: str, threads: int) -> Opened:
             found = opened.gradients(x, of=0)
             return [*found.activations.values(), *found.weights.values()]
 
+        from npforward.weights import parameters
+
         first = opened.gradients(x, of=0)
-        return [*first.activations, *(f"{name}:0" for name in first.weights)], call
+        paths = {p.address: p.path for p in parameters(opened.graph, opened._bounds)}
+        return [*first.activations, *(f"{paths[name]}:0" for name in first.weights)], call
     return list(opened.trace(x)), lambda: list(opened.trace(x).values())
 
 
