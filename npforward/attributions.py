@@ -16,10 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from npforward import addresses, arrays
+from npforward import arrays
 from npforward.dtypes import differentiable
 from npforward.errors import BadInput, NotDifferentiable, UnknownName, nearest
-from npforward.gradients import Target, WayBack, computed, recorded, recording_value, targeted
+from npforward.gradients import (
+    Target,
+    WayBack,
+    computed,
+    recorded,
+    recording_value,
+    sound_value,
+    targeted,
+    value_named,
+)
 from npforward.graph import leaves
 from npforward.model import Model, Trace
 from npforward.run import Failed, Recording
@@ -1063,20 +1072,12 @@ class _Whole:
 
     def start(self, address: str) -> _Start:
         """What is known of a value by its address."""
-        recording = self.recording
-        known = [*recording.values, *recording.tape.taps]
-        found = addresses.match(address, known)
-        if len(found) != 1:
-            more = f"it stands for {len(found)} values" if found else nearest(address, known)
-            raise UnknownName(f"layer={address!r}: no single layer or value. {more}")
-        value = recording_value(recording, found[0])
-        if isinstance(value, Failed):
-            raise value.error
+        address, value = value_named(self.recording, address, "layer")
         entered = list(leaves(self.model.graph.inputs))
-        index = entered.index(found[0]) if found[0] in entered else 0
-        axis = _channel_axis(recording, found[0])
+        index = entered.index(address) if address in entered else 0
+        axis = _channel_axis(self.recording, address)
         name = self.model.inputs[index].name
-        return _Start(found[0], index, name, value.shape, value.dtype, axis)
+        return _Start(address, index, name, value.shape, value.dtype, axis)
 
     def starts(self, input: str | None, layer: str | None) -> list[_Start]:
         """The inputs that are asked about, or the layer."""
@@ -1242,28 +1243,21 @@ def _of_output(recording: Recording, outputs: Sequence[str]) -> str:
 def _before_squashing(recording: Recording, address: str) -> str:
     """The address of what goes into the softmax or sigmoid that makes a value."""
     known = {**recording.values, **recording.tape.taps}
-    found = addresses.match(address, known)
-    if len(found) != 1:
-        raise UnknownName(f"of={address!r}: no single layer or value. {nearest(address, known)}")
-    value = known[found[0]]
-    if isinstance(value, Failed):
-        raise value.error
+    address, value = value_named(recording, address, "of")
     for step in reversed(recording.tape.steps):
         if value in {*step.outs} and step.op.__name__ in SQUASHING:
             for name, v in known.items():
                 if v is step.args[0]:
                     return name
     raise BadInput(
-        f"logits=True, but {found[0]!r} is not made by a softmax or sigmoid: leave it out, or "
+        f"logits=True, but {address!r} is not made by a softmax or sigmoid: leave it out, or "
         "name the value before as of=(address, class)"
     )
 
 
 def _best(model: Model, recording: Recording, feeds: list[np.ndarray], address: str) -> np.ndarray:
     """The channel of each sample that has the highest sum over positions."""
-    value = recording_value(recording, address)
-    if isinstance(value, Failed):
-        raise value.error
+    value = sound_value(recording, address)
     if value.ndim < 2:
         raise BadInput(f"of: {address!r} has one number for each sample, so there is no class")
     ((_, y),) = computed(model, recording, {address: value}, feeds)
@@ -1275,9 +1269,7 @@ def _best(model: Model, recording: Recording, feeds: list[np.ndarray], address: 
 
 def _gradient(recording: Recording, way: WayBack, address: str, of: str) -> Any:
     """The gradient for a value, or an error that says why it has none."""
-    value = recording_value(recording, address)
-    if isinstance(value, Failed):
-        raise value.error
+    value = sound_value(recording, address)
     found = way.of(value)
     if found is not None:
         return found

@@ -220,19 +220,8 @@ def parser() -> argparse.ArgumentParser:
         "npforward activations cnn.keras cat.png --out out --layers 'conv*' --scale 1/255",
     )
     add_inputs(activations, "*")
-    activations.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder to write to; without it, only print"
-    )
     add_selection(activations)
-    activations.add_argument(
-        "--format", choices=("npz", "h5", "npy"), default="npz", help="of the arrays (%(default)s)"
-    )
-    activations.add_argument(
-        "--plot",
-        choices=("pdf", "png", "none"),
-        default="pdf",
-        help="one paged PDF, or a PNG for each layer (%(default)s)",
-    )
+    add_written(activations)
     activations.add_argument(
         "--top",
         type=int,
@@ -390,18 +379,7 @@ def parser() -> argparse.ArgumentParser:
         help="targets of a loss: a file, or as 3,5 or [0,1,0]; NAME=... of one of several outputs",
     )
     add_selection(gradients, until=False)
-    gradients.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder to write to; without it, only print"
-    )
-    gradients.add_argument(
-        "--format", choices=("npz", "h5", "npy"), default="npz", help="of the arrays (%(default)s)"
-    )
-    gradients.add_argument(
-        "--plot",
-        choices=("pdf", "png", "none"),
-        default="pdf",
-        help="one paged PDF, or a PNG for each layer (%(default)s)",
-    )
+    add_written(gradients)
     add_look(gradients)
     add_json(gradients)
 
@@ -522,6 +500,22 @@ def add_selection(verb: argparse.ArgumentParser, until: bool = True) -> None:
         group.add_argument("--until", metavar="ADDRESS", help="compute no further than this layer")
     group.add_argument(
         "--inner", action="store_true", help="also values inside layers, as conv1:pre"
+    )
+
+
+def add_written(command: argparse.ArgumentParser) -> None:
+    """Where arrays and pictures go, and as what."""
+    command.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to write to; without it, only print"
+    )
+    command.add_argument(
+        "--format", choices=("npz", "h5", "npy"), default="npz", help="of the arrays (%(default)s)"
+    )
+    command.add_argument(
+        "--plot",
+        choices=("pdf", "png", "none"),
+        default="pdf",
+        help="one paged PDF, or a PNG for each layer (%(default)s)",
     )
 
 

@@ -18,7 +18,7 @@ from npforward.run import Failed, Recording
 from npforward.run.plan import MISFITS, misfit
 from npforward.statistics import channel_axes
 from npforward.tape import Step, Var, backward
-from npforward.weights import parameters
+from npforward.weights import Parameter, parameters
 
 if TYPE_CHECKING:
     from npforward.model import Selection
@@ -177,7 +177,7 @@ def gradients(
     recording, way = recorded(model, feeds, target)
     chosen, why = _chosen(model, recording, way, layers, inner)
     known = parameters(model.graph, model._bounds)
-    held = _parameters(model, recording)
+    held = _parameters(known, model, recording)
     weights = {name: way.of(v) for name, v in held.items() if way.of(v) is not None}
     goals = {("value", ""): way.scalar}
     goals |= {("activation", a): way.of(recording_value(recording, a)) for a in chosen}
@@ -296,12 +296,20 @@ def recording_value(recording: Recording, address: str) -> Any:
     return recording.values.get(address, recording.tape.taps.get(address))
 
 
-def _parameters(model: Model, recording: Recording) -> dict[str, Var]:
+def sound_value(recording: Recording, address: str) -> Var:
+    """The Var behind an address; if it cannot be computed, the error that says why."""
+    value = recording_value(recording, address)
+    if isinstance(value, Failed):
+        raise value.error
+    return value
+
+
+def _parameters(known: Sequence[Parameter], model: Model, recording: Recording) -> dict[str, Var]:
     """The recorded weights that training may change, by address, in the order of the model."""
     used = {model._bounds[layer].pairs[i][1]: v for v, (layer, i) in recording.weights.items()}
     return {
         p.address: used[p.stored]
-        for p in parameters(model.graph, model._bounds)
+        for p in known
         if p.learned and p.stored in used and differentiable(p.stored.dtype)
     }
 
@@ -399,21 +407,24 @@ def targeted(
     return _of_value(model, recording, model.outputs[0], of)
 
 
-def _value(recording: Recording, address: str) -> tuple[str, Var]:
-    """The address and Var that a name stands for."""
+def value_named(recording: Recording, name: str, argument: str) -> tuple[str, Var]:
+    """The address and Var that a name stands for, which an argument has."""
     known = [*recording.values, *recording.tape.taps]
-    found = addresses.match(address, known)
+    found = addresses.match(name, known)
     if len(found) != 1:
-        more = f"it stands for {len(found)} values" if found else nearest(address, known)
-        raise UnknownName(f"of={address!r}: no single layer or value. {more}")
-    value = recording_value(recording, found[0])
-    if isinstance(value, Failed):
-        raise value.error
+        more = f"it stands for {len(found)} values" if found else nearest(name, known)
+        raise UnknownName(f"{argument}={name!r}: no single layer or value. {more}")
+    return found[0], sound_value(recording, found[0])
+
+
+def _value(recording: Recording, name: str) -> tuple[str, Var]:
+    """The address and Var of what is to be differentiated."""
+    address, value = value_named(recording, name, "of")
     if not differentiable(value.dtype):
         step = next((s for s in reversed(recording.tape.steps) if value in {*s.outs}), None)
         made = "" if step is None else f": op {step.op.__name__} in layer {step.scope!r} made them"
-        raise NotDifferentiable(f"{found[0]!r} holds {value.dtype} numbers{made}")
-    return found[0], value
+        raise NotDifferentiable(f"{address!r} holds {value.dtype} numbers{made}")
+    return address, value
 
 
 def _of_value(model: Model, recording: Recording, address: str, what: Any) -> Target:
@@ -484,9 +495,7 @@ def _check_class(address: str, found: int, count: int) -> None:
 
 
 def _seed(recording: Recording, address: str, array: Any) -> np.ndarray:
-    value = recording_value(recording, address)
-    if isinstance(value, Failed):
-        raise value.error
+    value = sound_value(recording, address)
     try:
         seed = np.asarray(array, value.dtype)
     except (TypeError, ValueError) as error:

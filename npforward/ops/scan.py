@@ -110,7 +110,8 @@ class Scan:
         pairs = [a for i in whole for a in whole[i].args]
         ys = [gradient(program.ins[i]) for i in of_x] + [gradient(v) for _, v in asked] + pairs
 
-        read = {v for s in steps for v in s.ins} | {v for v in [*ys, *totals] if isinstance(v, Var)}
+        ends_read = [v for v in [*ys, *totals] if isinstance(v, Var)]
+        read = dict.fromkeys([*(v for s in steps for v in s.ins), *ends_read])
         own = {out for s in steps for out in s.outs} | set(sums.values())
         own |= {g for g in entering if g is not None}
         # What a step computed is kept for the way back; what goes into the loop is there already.
@@ -128,9 +129,7 @@ class Scan:
         given += zip(kept, stacked, strict=True)
         given += [(v, a) for v, a in zip(program.x, step.args[n:], strict=False) if v in read]
         own |= {v for v, _ in given}
-        used = [
-            v for v in dict.fromkeys([v for s in steps for v in s.ins] + list(read)) if v not in own
-        ]
+        used = [v for v in read if v not in own]
         back = Program(
             tuple(steps),
             (*carried, *sums.values()),
