@@ -53,6 +53,10 @@ class Limits:
     asset_bytes: int = 16 * MiB  # a vocabulary
     depth: int = 64  # nesting of JSON and YAML
     yaml_nodes: int = 1_000_000  # values in YAML, those that aliases repeat included
+    include_files: int = 100  # that a Kurfile is made of, or loads values from
+    template_steps: int = 2_000_000  # of evaluating all templates of a Kurfile
+    template_bytes: int = MiB  # of text that a template makes on the way
+    template_repeats: int = 100  # of evaluating what a template makes, until it stays the same
     model_depth: int = 16  # models within models
     name_bytes: int = 1024  # of one layer; addresses join those of the models around it
     layers: int = 100_000

@@ -25,10 +25,11 @@ WRAPPERS = re.compile(
 )
 
 
-def loads(text: bytes, where: str, limits: Limits) -> Any:
+def loads(text: bytes, where: str, limits: Limits, dialect: type[Reading] | None = None) -> Any:
     """The value that a YAML text says: dicts, lists, texts, numbers, truth values and None.
 
     Nothing is ever made by name: a tag is either one of those that mean plain data, or an error.
+    A `dialect` other than Keras's is a `Reading` of its own.
 
     Examples
     --------
@@ -39,24 +40,29 @@ def loads(text: bytes, where: str, limits: Limits) -> Any:
     import yaml
 
     limits.check("config_bytes", len(text), where)
+    dialect, reading = dialect or Reading, None
     try:
         # The pure Python parser: libyaml's is not there everywhere, and is C on a stranger's file.
-        return _Reading(yaml, text.decode("utf-8-sig"), where, limits).document()
+        reading = dialect(yaml, text.decode("utf-8-sig"), where, limits)
+        return reading.document()
     except NpforwardError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise BadFile(
-            f"{where}: not the YAML that Keras writes ({reason}). "
-            "The file is damaged, or something else."
-        ) from error
+        if reading is not None and not isinstance(error, yaml.YAMLError):  # those say where
+            reason = f"line {reading.line}: {reason}"
+        raise BadFile(f"{where}: not {dialect.what} ({reason}). {dialect.advice}") from error
 
 
-class _Reading:
-    """One reading of one text, from the events of a YAML parser."""
+class Reading:
+    """One reading of one text, from the events of a YAML parser: Keras's dialect."""
+
+    what = "the YAML that Keras writes"
+    advice = "The file is damaged, or something else."
 
     def __init__(self, yaml: Any, text: str, where: str, limits: Limits) -> None:
         self.yaml, self.where, self.limits = yaml, where, limits
+        self.line = 1
         self.loader = yaml.SafeLoader(text)
         self.anchors: dict[str, tuple[Any, int]] = {}  # values and how many nodes they are
         self.nodes = 0
@@ -74,6 +80,7 @@ class _Reading:
     def value(self, depth: int) -> Any:
         self.limits.check("depth", depth, f"{self.where}: nesting of the YAML")
         event, before = self.loader.get_event(), self.nodes
+        self.line = event.start_mark.line + 1
         self.count(1)
         anchor = getattr(event, "anchor", None)
         if isinstance(event, self.yaml.AliasEvent):
