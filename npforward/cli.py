@@ -182,13 +182,7 @@ def parser() -> argparse.ArgumentParser:
     def of_model(name: str, run: Any, about: str, example: str) -> argparse.ArgumentParser:
         one = verb(name, run, about, example)
         one.add_argument("model", type=Path, metavar="MODEL", help="a saved model")
-        one.add_argument(
-            "--limit",
-            action="append",
-            default=[],
-            metavar="NAME=VALUE",
-            help="raise a limit on what the file may ask of this machine",
-        )
+        add_limit(one)
         group = one.add_argument_group("what the file does not say")
         group.add_argument(
             "--weights-from",
@@ -440,6 +434,29 @@ def parser() -> argparse.ArgumentParser:
     )
     add_json(maximise)
 
+    kur = verb(
+        "kur",
+        None,
+        "Work with models that Kur 0.7 describes in a Kurfile.",
+        "npforward kur dump Kurfile.yml",
+    )
+    tasks = kur.add_subparsers(dest="task", required=True, metavar="TASK")
+    about = "Print a Kurfile with its includes and without its templates, as `kur dump` does: JSON."
+    dump = tasks.add_parser(
+        "dump",
+        help=about,
+        description=about,
+        epilog="example:\n  npforward kur dump Kurfile.yml -p",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    dump.set_defaults(run=run_kur_dump)
+    dump.add_argument("kurfile", type=Path, metavar="KURFILE", help=".yml, .yaml or .json")
+    dump.add_argument(
+        *("-p", "--pre-parse"), action="store_true", help="only merge what it includes"
+    )
+    add_limit(dump)
+
     warmup = verb(
         "warmup",
         run_warmup,
@@ -453,6 +470,16 @@ def parser() -> argparse.ArgumentParser:
 def add_of(verb: argparse.ArgumentParser, about: str, required: bool = False) -> None:
     verb.add_argument(
         *("--of", "--class"), dest="of", required=required, metavar="N|NAME", help=about
+    )
+
+
+def add_limit(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="raise a limit on what the file may ask of this machine",
     )
 
 
@@ -608,6 +635,17 @@ def listed(arguments: argparse.Namespace) -> tuple[Weights, str]:
         if isinstance(error, WeightsOnly):
             return Weights(found), "There is no model in it: the names are the file's own."
         return Weights(found), f"The model cannot be read: the names are the file's own.\n{error}"
+
+
+def run_kur_dump(arguments: argparse.Namespace) -> None:
+    from npforward.formats import kur
+
+    limits = Limits.parse(arguments.limit)
+    with limits.loading(str(arguments.kurfile)):
+        if arguments.pre_parse:
+            say(kur.dumped(kur.merged(arguments.kurfile, limits)))
+        else:
+            say(kur.read(arguments.kurfile, limits).dump())
 
 
 def run_convert(arguments: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ import pytest
 import npforward as npf
 from npforward import cli, formats
 from npforward.errors import LimitExceeded
-from npforward.formats import hdf5
+from npforward.formats import hdf5, kur
 from npforward.inputs import read_batch
 from npforward.limits import Limits
 
@@ -78,6 +78,15 @@ def architecture(limits, folder):
     npf.load_model(path, path.with_suffix(".weights.h5"), limits=limits)
 
 
+def kurfile(text):
+    def hit(limits, folder):
+        (folder / "o.yml").write_text("settings: {z: 0}")
+        (folder / "Kurfile.yml").write_text(text)
+        kur.read(folder / "Kurfile.yml", limits)
+
+    return hit
+
+
 def slowly(limits, folder):
     with limits.loading("model.h5"):
         started = time.perf_counter()
@@ -107,6 +116,10 @@ HITS = {
     "protobuf_fields": (3, checkpoint),
     "checkpoint_arrays": (3, checkpoint),
     "yaml_nodes": (10, architecture),
+    "include_files": (1, kurfile("include: o.yml")),
+    "template_steps": (10, kurfile("settings: {a: '{{ range(99) | list }}'}")),
+    "template_bytes": (10, kurfile("settings: {a: \"{{ 'a' * 99 }}\"}")),
+    "template_repeats": (0, kurfile("settings: {a: b}")),
     "rank": (2, opened("sequential.keras")),
     "tensor_elements": (10, opened("sequential.keras")),
     "weights_bytes": (100, arrays("sequential.h5")),
@@ -136,11 +149,18 @@ def test_every_limit_can_be_set_on_the_command_line():
     assert Limits.parse([]).load_seconds == 120
 
 
+def tasks(grammar):
+    """What stands for one of several things to do, by name."""
+    kinds = (action for action in grammar._actions)
+    return dict(
+        next(kind for kind in kinds if isinstance(kind, argparse._SubParsersAction)).choices
+    )
+
+
 def test_every_verb_takes_limits():
-    verbs = next(
-        action for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction)
-    ).choices
+    verbs = tasks(cli.parser())
     assert set(verbs) >= {"summary", "activations", "plot", "weights"}
+    verbs |= {f"kur {name}": task for name, task in tasks(verbs.pop("kur")).items()}
     for name, verb in verbs.items():
         assert ("--limit" in verb.format_help()) == (name != "warmup"), name  # which reads no file
 

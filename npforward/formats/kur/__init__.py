@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 
-from npforward.formats.kur.kurfile import Kurfile, WeightsPlace
+from npforward.formats.kur.kurfile import Kurfile, WeightsPlace, dumped, merged
 from npforward.limits import Limits
 
-__all__ = ["Kurfile", "WeightsPlace", "read"]
+__all__ = ["Kurfile", "WeightsPlace", "dumped", "merged", "read"]
 
 
 def read(path: str | os.PathLike[str], limits: Limits | None = None) -> Kurfile:

@@ -90,9 +90,7 @@ class Parser:
             for n, entry in enumerate(entries)
         ]
         where = [place(entry, str(self.engine.files.path)) for entry in entries]
-        return [
-            self.container(entry, f"model[{n}]", where[n], 0) for n, entry in enumerate(found)
-        ]
+        return [self.container(entry, f"model[{n}]", where[n], 0) for n, entry in enumerate(found)]
 
     def container(self, entry: Any, key: str, where: str, depth: int) -> Parsed:
         """One entry, and all containers within."""
@@ -252,9 +250,7 @@ class Parser:
                 f"{made}: {made.type!r} takes a mapping of {', '.join(TYPES[made.type].split())}, "
                 f"and has no {word!r}."
             )
-        return self.evaluated(
-            made.args, word, f"{key}.{word}", recursive=False, missing=missing
-        )
+        return self.evaluated(made.args, word, f"{key}.{word}", recursive=False, missing=missing)
 
     def read_parallel(self, made: Parsed, key: str, depth: int) -> None:
         entries, made.args = self.field(made, "apply", key), {}
@@ -266,7 +262,9 @@ class Parser:
             times = int(times)
         except (TypeError, ValueError, OverflowError):
             raise BadFile(f"{made}.range: it is {times!r:.80}, and no whole number.") from None
-        self.iterate(made, key, depth, self.variable(made, "with_index", key, "index"), range(times))
+        self.iterate(
+            made, key, depth, self.variable(made, "with_index", key, "index"), range(times)
+        )
 
     def read_for_each(self, made: Parsed, key: str, depth: int) -> None:
         items = self.field(made, "items", key)

@@ -25,7 +25,7 @@ class Engine:
         self.layers: list[str] = []
         self.oldest: Any = {}
         self._scopes: list[dict[str, Any]] = []
-        self._functions = {
+        self._functions: dict[str, templates.Function] = {
             **templates.FUNCTIONS,
             "gpu_count": lambda budget: 0,  # what a replay computes on
             "load_json": self._load,
@@ -34,7 +34,7 @@ class Engine:
 
     @contextmanager
     def scope(self, *scopes: Any) -> Iterator[None]:
-        """Have these variables in scope, the last of them innermost; what is no mapping has none."""
+        """Have these in scope, the last of them innermost; what is no mapping has no variables."""
         before = len(self._scopes)
         self._scopes += [one for one in scopes if isinstance(one, dict)]
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import posixpath
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -73,10 +75,9 @@ for _name in ("capitalize", "lower", "upper"):
 
 @named(FILTERS, "title")
 def title(budget: Budget, value: Any) -> str:
-    import re  # as Jinja2 does it: what follows a blank, a hyphen or a bracket
-
     text = budget.text(value)
     budget.room(len(text))
+    # As Jinja2 does it: what follows a blank, a hyphen or a bracket.
     words = re.split(r"([-\s({\[<]+)", text)
     return "".join(word[:1].upper() + word[1:].lower() for word in words if word)
 
@@ -120,8 +121,6 @@ def string(budget: Budget, value: Any) -> str:
 
 @named(FILTERS, "wordcount")
 def wordcount(budget: Budget, value: Any) -> int:
-    import re
-
     text = budget.text(value)
     budget.room(len(text))
     return len(re.findall(r"\w+", text))
@@ -257,7 +256,8 @@ def dictsort(
 def unique(
     budget: Budget, value: Any, case_sensitive: bool = False, attribute: Any = None
 ) -> list[Any]:
-    key, seen = _key(budget, attribute, case_sensitive), {}
+    key = _key(budget, attribute, case_sensitive)
+    seen: dict[Any, Any] = {}
     for one in budget.items(budget.weigh(value)):
         seen.setdefault(key(one), one)
     return list(seen.values())
@@ -279,7 +279,7 @@ def slice_(budget: Budget, value: Any, slices: int, fill_with: Any = None) -> li
     budget.spend(max(0, slices))
     each, more = divmod(len(items), slices)
     bounds = [n * each + min(n, more) for n in range(slices + 1)]
-    rows = [items[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    rows = [items[start:end] for start, end in itertools.pairwise(bounds)]
     if fill_with is not None:
         rows = [row + [fill_with] * (n >= more) for n, row in enumerate(rows)]
     return rows

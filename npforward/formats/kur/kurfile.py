@@ -124,7 +124,7 @@ def merged(path: str | os.PathLike[str], limits: Limits) -> dict[str, Any]:
 
 
 def dumped(data: dict[str, Any]) -> str:
-    """JSON as `kur dump` writes it; it fails at dates and keys of different types, this does not."""
+    """JSON as `kur dump` writes it, which fails at dates and at keys of different types."""
     try:
         return json.dumps(data, sort_keys=True, indent=4, default=_shown)
     except TypeError:

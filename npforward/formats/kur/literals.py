@@ -61,4 +61,3 @@ def _number(node: ast.AST) -> Any:
     if not isinstance(value, (bool, int, float, complex)):
         raise ValueError("no number")
     return value
-

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from npforward.errors import BadFile, nearest
-from npforward.formats.kur.containers import Parsed, walk
+from npforward.formats.kur.containers import GROUPS, Parsed, walk
 from npforward.limits import Limits
 
 PREFIX = ".."  # of the names that Kur makes up
@@ -36,17 +36,21 @@ class Container:
     # to a node whose names went on to one that passes its value through.
     aliases: tuple[str, ...] = ()
     sink: bool = False  # made an output by the file
-    built: bool = True  # False: it computes nothing, and a node passes its one input through
+    # False: it computes nothing, and a node passes its one input through.  Of a group it counts
+    # where it is reused or in `parallel`: elsewhere its layers are nodes of their own.
+    built: bool = True
     children: tuple[Container, ...] = ()  # of a group, and of `parallel`
     where: str = ""  # "Kurfile.yml:12: model[3]"
 
     def layers(self) -> Iterator[Container]:
-        """The built layers that this container stands for: itself, or those within a group."""
-        if self.type in ("for", "for_each", "meta"):
-            for child in self.children:
-                yield from child.layers()
-        elif self.built:
+        """What a `reuse` of this container applies: itself, or the layers within a group."""
+        if not self.built:
+            return
+        if self.type not in GROUPS:
             yield self
+            return
+        for child in self.children:
+            yield from child.layers()
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,8 @@ def network(containers: list[Parsed], limits: Limits, where: str) -> Model:
             children=tuple(made[id(child)] for child in one.children),
             where=str(one),
         )
-        if node := of.get(id(one)):
+        if id(one) in of:
+            node = of[id(one)]
             container = replace(
                 container,
                 inputs=tuple(source.parsed.name for source in node.sources),
@@ -242,7 +247,9 @@ class _Targets:
         return self._built[id(one)]
 
     def _computes(self, one: Parsed) -> bool:
-        if one.type in ("output", "debug", "assert") or (one.terminal and not one.when):
+        # A false 'when' of a group leaves it out of what reuses it and of `parallel`, and else
+        # changes nothing: its layers are nodes of their own.
+        if one.type in ("output", "debug", "assert") or not one.when:
             return False
         if one.type == "reuse":
             return self.built(self.target(one))

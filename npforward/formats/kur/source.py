@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -149,7 +149,9 @@ class Kurfiles:
                 if links := [entry for entry in reached if entry.is_symlink()]:
                     raise BadFile(f"{where}: {links[0]} is a link, which is not followed.")
         except OSError as error:
-            raise BadFile(f"{where}: {pattern!r} cannot be looked for ({error.strerror}).") from error
+            raise BadFile(
+                f"{where}: {pattern!r} cannot be looked for ({error.strerror})."
+            ) from error
         return reached
 
     def _step(self, folder: Path, part: str, last: bool) -> Iterator[Path]:
@@ -235,12 +237,12 @@ class Kurish(guarded_yaml.Reading):
         self.count(1)
         return True
 
-    def _inherited(self, value: Any) -> dict[Any, Any]:
+    def _inherited(self, value: Any) -> Mapping[Any, Any]:
         """The first of several mappings wins."""
         values = value if isinstance(value, list) else [value]
         if not all(isinstance(one, dict) for one in values):
             raise ValueError("<< takes a mapping, or a list of mappings")
-        found: dict[Any, Any] = {}
+        found: Any = {}
         for one in reversed(values):
             found |= one
         return found
@@ -275,4 +277,6 @@ def _placed(value: Any, where: str) -> Any:
 def _kind(value: Any) -> str:
     if value is None:
         return "nothing"
-    return {dict: "a mapping", list: "a list"}.get(type(value), repr(value)[:80])
+    if isinstance(value, (dict, list)):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return repr(value)[:80]

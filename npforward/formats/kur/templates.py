@@ -147,7 +147,9 @@ class _Rendering:
             case nodes.CondExpr():
                 if self.value(node.test, variables):
                     return self.value(node.expr1, variables)
-                return Undefined("else") if node.expr2 is None else self.value(node.expr2, variables)
+                return (
+                    Undefined("else") if node.expr2 is None else self.value(node.expr2, variables)
+                )
             case nodes.And():
                 left = self.value(node.left, variables)
                 return self.value(node.right, variables) if left else left
