@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from npforward.cli import main
 from npforward.errors import BadFile, LimitExceeded, MissingFile, NpforwardError
 from npforward.formats import kur
+from npforward.formats.kur.containers import TYPES
 from npforward.formats.kur.kurfile import dumped, merged
 from npforward.formats.kur.literals import literal
 from npforward.formats.kur.source import merged as merge
@@ -153,7 +154,7 @@ def test_the_cases_are_many():
         ("model:\n- dense: 1", r"nothing comes before 'dense'"),
         ("model:\n- input: x\n- {dense: 1, name: p}\n- {dense: 1, name: p}", r"yml:4: .*'p' is taken, by .*yml:3"),
         ("model:\n- input: x\n- {dense: 1, inputs: y}", r"yml:3: model\[1\].inputs: .*'y'"),
-        ("model:\n- input: x\n- {dense: 1, inputs: [q, x], name: p}\n- {dense: 1, name: q}", r"waits for itself"),
+        ("model:\n- input: x\n- {dense: 1, inputs: [q, x], name: p}\n- {dense: 1, name: q}", r"go in a circle.*'p', 'q'|go in a circle.*'p'"),
         ("templates: {pool: []}\nmodel: []", "Kurfile.yml:1: templates: .*'pool'"),
         ("model:\n- input: x\n- assert: '{{ 1 > 2 }}'", "assertion does not hold"),
         ("model:\n- input: x\n- {reuse: p, name: q}\n- {reuse: q, name: p}", "reuses itself"),
@@ -473,6 +474,55 @@ def test_a_template_is_what_jinja2_makes_of_it_or_an_error(text):
     except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError):
         return
     assert found == wanted or " at 0x" in wanted  # an iterator, which has no text of its own
+
+
+WORDS = "a b x y settings model templates n raw layers tags".split()
+KEYS = [*TYPES, "name", "inputs", "sink", "tag", "when", "oldest", "t", "u", "n"]
+KEYS += " ".join(TYPES.values()).split()
+VALUES = st.recursive(
+    LEAVES
+    | TEMPLATES
+    | st.sampled_from([*KEYS, *WORDS])
+    | st.sampled_from(WORDS).map("{{{{ {} }}}}".format),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+ENTRIES = st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3) | VALUES, max_size=5)
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.fixed_dictionaries(
+        {"model": ENTRIES.map(lambda entries: [{"input": "x"}, *entries])},
+        optional={
+            "settings": st.dictionaries(st.sampled_from(WORDS), VALUES, max_size=3),
+            "templates": st.dictionaries(st.sampled_from("tu"), VALUES | ENTRIES, max_size=2),
+            "train": VALUES,
+            "evaluate": st.fixed_dictionaries({"weights": VALUES}),
+            "include": VALUES,
+        },
+    )
+)
+def test_anything_is_a_model_or_an_error_of_ours(tmp_path_factory, said):
+    path = tmp_path_factory.mktemp("kur") / "Kurfile.json"
+    path.write_text(json.dumps(said))
+    limits = Limits(template_steps=20_000, template_bytes=20_000, layers=200)
+    try:
+        kurfile = kur.read(path, limits)
+    except NpforwardError as error:
+        assert "Kurfile.json" in str(error)
+        return
+    names = [node.name for node in kurfile.model.nodes]
+    assert len(set(names)) == len(names)
+    placed = set()
+    for node in kurfile.model.nodes:  # each after what feeds it
+        assert placed >= set(node.inputs)
+        placed.add(node.name)
+    assert set(kurfile.model.outputs.values()) <= placed
+    assert json.loads(kurfile.dump()).keys() >= {"model"}
+    assert all(place.paths or place.refused for place in kurfile.weights())
 
 
 @settings(deadline=None, max_examples=300)

@@ -206,10 +206,11 @@ def _in_turns(nodes: list[_Node]) -> list[_Node]:
             if not waiting[id(node)]:
                 ready.append(node)
     if done < len(nodes):
-        stuck = [node for node in nodes if waiting[id(node)]]
+        stuck = [node.parsed for node in nodes if waiting[id(node)]]
+        names = ", ".join(repr(one.name) for one in stuck[:5])
         raise BadFile(
-            f"{stuck[0].parsed}: {stuck[0].parsed.name!r} is never fed: it waits for itself, by way "
-            f"of its 'inputs', as do or wait {len(stuck) - 1} others."
+            f"{stuck[0]}: the 'inputs' go in a circle, so that these are never fed: {names}"
+            f"{', ...' if len(stuck) > 5 else ''}."
         )
     return sorted(nodes, key=lambda node: (node.turn, place[id(node)]))
 
@@ -254,8 +255,8 @@ class _Targets:
         if one.type == "reuse":
             return self.built(self.target(one))
         if one.type == "parallel" or not one.terminal:
-            # All of them, and not only the first, so that a circle is found.
-            return any([self.built(child) for child in one.children])
+            computing = [self.built(child) for child in one.children]  # all: one may be a circle
+            return any(computing)
         return True
 
     def target(self, one: Parsed) -> Parsed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PureWindowsPath
@@ -160,22 +159,28 @@ class Kurfiles:
             if entry.is_symlink() or entry.exists():
                 yield entry
             return
-        if part == "**" and not last:
-            yield folder
-        for name in sorted(os.listdir(folder)):
+        if part == "**":
+            left = [folder]
+            while left:
+                one = left.pop()
+                if not last:
+                    yield one
+                for entry, inner in self._listed(one, "*"):
+                    if inner:
+                        left.append(entry)
+                    elif last:
+                        yield entry
+            return
+        yield from (entry for entry, inner in self._listed(folder, part) if last or inner)
+
+    def _listed(self, folder: Path, pattern: str) -> Iterator[tuple[Path, bool]]:
+        """What a pattern without folders matches, and whether it is a folder and no link."""
+        for entry in sorted(folder.iterdir()):
             self._seen += 1
-            self.limits.check("zip_members", self._seen, f"{folder}: files that {part!r} looks at")
-            if name.startswith(".") and not part.startswith("."):
-                continue
-            entry = folder / name
-            inner = entry.is_dir() and not entry.is_symlink()
-            if part == "**":
-                if last and not inner:
-                    yield entry
-                if inner:
-                    yield from self._step(entry, part, last)
-            elif fnmatch.fnmatch(name, part) and (last or inner):
-                yield entry
+            self.limits.check("zip_members", self._seen, f"{folder}: files that are looked at")
+            hidden = entry.name.startswith(".") and not pattern.startswith(".")
+            if not hidden and fnmatch.fnmatch(entry.name, pattern):
+                yield entry, entry.is_dir() and not entry.is_symlink()
 
 
 def merged(included: Any, own: Any, method: str) -> Any:
