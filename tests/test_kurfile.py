@@ -489,19 +489,56 @@ VALUES = st.recursive(
     ),
     max_leaves=12,
 )
-ENTRIES = st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3) | VALUES, max_size=5)
+SMALL = st.integers(0, 3) | st.sampled_from(
+    ["{{ n }}", "{{ b | length }}", "{{ layers | length }}"]
+)
+ATTRIBUTES = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from(["p", "q{{ index }}{{ item }}", "r{{ layers | length }}"]),
+        "inputs": st.sampled_from(["x", "p", "q0", ["x", "p"], "{{ tags.t }}", "{{ layers[-1] }}"]),
+        "sink": st.booleans(),
+        "when": st.booleans() | TEMPLATES,
+        "tag": st.sampled_from("tu"),
+    },
+)
+
+
+def groups(inner):
+    entries = st.lists(inner, max_size=3)
+    return st.one_of(
+        st.fixed_dictionaries({"for": st.fixed_dictionaries({"range": SMALL, "iterate": entries})}),
+        st.fixed_dictionaries(
+            {"for_each": st.fixed_dictionaries({"items": VALUES, "iterate": entries})}
+        ),
+        st.fixed_dictionaries({"parallel": st.fixed_dictionaries({"apply": entries})}),
+        st.fixed_dictionaries({"t": st.fixed_dictionaries({"n": SMALL})}),
+    )
+
+
+ENTRY = st.recursive(
+    st.sampled_from(
+        ["flatten", {"dense": 3}, {"reuse": "p"}, {"output": "o"}, {"merge": "add"}, {"debug": 1}]
+    ),
+    lambda inner: st.tuples(groups(inner) | st.just({"dense": 1}), ATTRIBUTES).map(
+        lambda pair: pair[0] | pair[1]
+    ),
+    max_leaves=6,
+)
+ENTRIES = st.lists(ENTRY, max_size=6)
+WILD = st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3) | VALUES, max_size=4)
 
 
 @settings(deadline=None, max_examples=400)
 @given(
     st.fixed_dictionaries(
-        {"model": ENTRIES.map(lambda entries: [{"input": "x"}, *entries])},
+        {"model": (ENTRIES | WILD).map(lambda entries: [{"input": "x"}, *entries])},
         optional={
             "settings": st.dictionaries(st.sampled_from(WORDS), VALUES, max_size=3),
-            "templates": st.dictionaries(st.sampled_from("tu"), VALUES | ENTRIES, max_size=2),
+            "templates": st.fixed_dictionaries({"t": ENTRIES}) | VALUES,
             "train": VALUES,
             "evaluate": st.fixed_dictionaries({"weights": VALUES}),
-            "include": VALUES,
+            "include": st.just([]) | VALUES,
         },
     )
 )

@@ -129,7 +129,9 @@ class Parser:
         for tag in tags:
             self.engine.tags[self.hashable(tag, made)] = name
         for one in oldest:
-            if self.hashable(one, made) not in self.engine.oldest:
+            if not isinstance(one, str):
+                raise BadFile(f"{made}.oldest: {one!r:.80} is no tag. Write a text.")
+            if one not in self.engine.oldest:
                 self.engine.oldest = one  # Kur's mistake: it forgets the others, and the name
         self.engine.layers.append(name)
         return made
