@@ -75,7 +75,8 @@ def promote(*args: Any, **options: Any) -> np.dtype:
     >>> promote(np.ones(2, "int32"), 2.0), promote(np.ones(2, "bool"), 2)
     (dtype('float32'), dtype('int32'))
     """
-    return _promoted(*(a.dtype if hasattr(a, "dtype") else type(a) for a in args if a is not None))
+    kinds: list[Any] = [a.dtype if hasattr(a, "dtype") else type(a) for a in args if a is not None]
+    return _promoted(*kinds)
 
 
 @functools.cache  # a recorder asks the same for every op
