@@ -269,6 +269,10 @@ def test_a_text_is_explained_by_its_words(tmp_path, capsys):
     assert found.table().splitlines()[-1].startswith(f"{found.words.shape[1] - 7} positions")
     with pytest.raises(BadInput, match="no words"):
         npf.saliency(load("mlp"), np.ones((1, 13))).table()
+    (axes,) = found.overlay().axes
+    assert [label.get_text() for label in axes.get_yticklabels()][:7] == said
+    widths = [bar.get_width() for bar in axes.patches]
+    np.testing.assert_allclose(widths, found.heat[0] / np.abs(found.heat[0]).max(), rtol=1e-5)
     lines = tmp_path / "lines.txt"
     lines.write_text(f"{text}\nSepals and petals\n")
     command = ["attribute", str(MODELS / "text_classifier" / "model.keras"), str(lines)]

@@ -117,7 +117,7 @@ class Attribution:
         cmap: Any = None,
         labels: Sequence[str] | None = None,
     ) -> Figure:
-        """The map of one sample over its picture; a map that is no plane is drawn alone.
+        """The map of one sample over its picture, or beside its words; any other is drawn alone.
 
         Parameters
         ----------
@@ -162,8 +162,12 @@ class Attribution:
                 f"picture of shape {shown.shape} for a map of shape {heat.shape}: expected "
                 "(height, width) or (height, width, 1, 3 or 4), and a map of two axes"
             )
-        heat = heat[..., None] if heat.ndim > 1 else heat
-        figure = next(plots.draw(heat[None], title, at, look))
+        words = () if self.words is None else self.words[sample]
+        if heat.ndim == 1 and 0 < len(words) <= plots.BARS:
+            figure = plots.words_page(title, at, heat, words)
+        else:
+            heat = heat[..., None] if heat.ndim > 1 else heat
+            figure = next(plots.draw(heat[None], title, at, look))
         figure.set_label(f"{self.method}_{sample}")
         return figure
 
