@@ -283,12 +283,17 @@ def computed(
     recording: Recording,
     goals: Mapping[Any, Any],
     arrays: list[np.ndarray],
+    given: Mapping[Var, np.ndarray] | None = None,
 ) -> Iterator[tuple[Any, np.ndarray]]:
-    """Run what gives these Vars; what is an array already is given out as it is."""
+    """Run what gives these Vars; what is an array already is given out as it is.
+
+    `given` Vars are not computed: these arrays take their place.
+    """
+    given = given or {}
     held = {name: v for name, v in goals.items() if isinstance(v, Var)}
     yield from ((name, v) for name, v in goals.items() if name not in held)
-    chosen = model._plan(recording, tuple(held.items()))
-    yield from model._run(chosen, arrays)
+    chosen = model._plan(recording, tuple(held.items()), given=tuple(given))
+    yield from model._run(chosen, [*arrays, *given.values()])
 
 
 def recording_value(recording: Recording, address: str) -> Any:

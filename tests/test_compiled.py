@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 import npforward as npf
 from npforward import kernels, ops
 from npforward.kernels.native import elementwise, threads
-from npforward.kernels.native.library import KERNELS, Library, Target, library
+from npforward.kernels.native.library import KERNELS, Library, Target, fingerprint, library
 from npforward.run.lowering import RULES, Recorded, lower
 from npforward.tape import Tape
 
@@ -25,12 +26,16 @@ pytestmark = pytest.mark.skipif(HOST is None, reason="no compiled kernels for th
 rng = np.random.default_rng(8)
 
 
-def narrower(width: int) -> Library:
-    """The kernels for vectors of another width, which every CPU can run in parts."""
-    return Library(Target(HOST.cpu, HOST.features, width, 32 if width == 16 else 16))
+KEPT = Path(__file__).parent.parent / ".pytest_cache" / "d" / "kernels"
 
 
-LIBRARIES = {width: narrower(width) for width in (4, 8, 16)}
+def of_width(width: int) -> Library:
+    """The kernels for vectors of some width: the CPU's own, or another, which it runs in parts."""
+    target = Target(HOST.cpu, HOST.features, width, 32 if width == 16 else 16)
+    return library() if target == HOST else Library(target, KEPT / fingerprint(target))
+
+
+LIBRARIES = {} if HOST is None else {width: of_width(width) for width in (4, 8, 16)}
 
 
 def record(function, *arrays, constants=()):
