@@ -671,8 +671,9 @@ def test_the_step_of_any_loop_and_of_its_way_back(name):
 
 
 def test_a_loop_without_a_kernel_is_compiled():
-    from npforward.run import Instruction
     from test_models import golden
+
+    from npforward.run import Instruction
 
     model = npf.load_model("weights_fixtures/models/rnn_zoo/model.keras")
     model.trace(golden("rnn_zoo", "model.keras")[0], inner=True)
