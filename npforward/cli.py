@@ -244,6 +244,46 @@ def parser() -> argparse.ArgumentParser:
     add_selection(plot)
     add_look(plot)
 
+    epochs = of_model(
+        "epochs",
+        run_epochs,
+        "Draw what layers and weights become while a model is trained: strips and animations.",
+        "npforward epochs model.keras digit.npy --checkpoints runs/ --layers conv1 --out out\n"
+        "  npforward epochs Kurfile.yml --checkpoints epoch_*/ --layers '*dense*' --out out",
+    )
+    add_inputs(epochs, "*")
+    epochs.add_argument(
+        "--checkpoints",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="a folder of them; or files or Kur's folders of weights, in any order",
+    )
+    epochs.add_argument(
+        "--layers",
+        action="append",
+        metavar="GLOB",
+        help="layers, or weights as conv1/kernel; may be repeated (default: all)",
+    )
+    epochs.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    group = epochs.add_argument_group("pictures")
+    group.add_argument(
+        "--sample", type=int, default=0, metavar="N", help="of the batch, from 0 (%(default)s)"
+    )
+    group.add_argument(
+        "--most", type=int, default=16, metavar="N", help="channels of each (%(default)s)"
+    )
+    group.add_argument(
+        "--normalize",
+        choices=("channel", "layer", "none"),
+        default="none",
+        help="colours over all checkpoints: from least to most, or by mean and deviation of each "
+        "channel or layer (%(default)s)",
+    )
+    group.add_argument("--cmap", metavar="NAME", help="colour map of matplotlib")
+    add_json(epochs)
+
     weights = of_model(
         "weights",
         run_weights,
@@ -1096,6 +1136,52 @@ def run_plot(arguments: argparse.Namespace) -> None:
         say(line)
     written = plots.save(progress(figures, "drawing", total), arguments.out, kind)
     say(f"written: {arguments.out}" + (f" ({len(written)} pictures)" if kind == "png" else ""))
+
+
+def run_epochs(arguments: argparse.Namespace) -> None:
+    from npforward import arrays, epochs
+    from npforward.writing import whole_folder
+
+    if arguments.weights_from:
+        raise BadInput("--weights-from: the weights are those of --checkpoints; leave it out.")
+    with whole_folder(arguments.out):  # rather fail now than after the work
+        pass
+    limits = Limits.parse(arguments.limit)
+    options = {"by_name": arguments.by_name, "backend": arguments.backend, "limits": limits}
+    paths = epochs.ordered(arguments.checkpoints, arguments.model)
+    x: Any = None
+    lines: list[str] = []
+    if arguments.inputs or arguments.input:
+        model = epochs.opened(arguments.model, paths[0], **options)
+        x, lines, _ = fed(model, arguments, limits)
+    found = epochs.over_epochs(
+        arguments.model,
+        paths,
+        x,
+        arguments.layers,
+        sample=arguments.sample,
+        progress=lambda done, total: show(f"checkpoint {done}/{total}"),
+        **options,
+    )
+    files = found.save(
+        arguments.out,
+        channels=arguments.most,
+        normalize=None if arguments.normalize == "none" else arguments.normalize,
+        cmap=arguments.cmap,
+        progress=lambda done, total: show(f"drawing {done}/{total}"),
+    )
+    files.append(arrays.save(found.arrays(), arguments.out / "epochs.npz"))
+    clear()
+    if arguments.json:
+        report = {"model": str(arguments.model), "inputs": lines, "checkpoints": found.names}
+        files_of = {"paths": [str(path) for path in paths], "files": [str(file) for file in files]}
+        say(dumped(report | files_of))
+        return
+    for line in lines:
+        say(line)
+    say(f"{len(paths)} checkpoints: {', '.join(found.names)}")
+    for file in files:
+        say(f"written: {file}")
 
 
 def drawn(plots: Any, trace: Trace, arguments: argparse.Namespace, labels: Any) -> Iterator[Any]:
