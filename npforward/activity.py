@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from npforward import tables
 from npforward.errors import BadInput
 from npforward.graph import leaves
 from npforward.model import Model, Selection, Trace
+from npforward.reports import Report
 from npforward.statistics import channel_axes, chunks, is_numeric, layer_at, native, type_name
 
 # Activations that flatten out towards bounds, and these.
@@ -47,7 +47,7 @@ class Units:
     saturated: tuple[int, ...]
 
 
-class DeadUnits(Mapping[str, Units]):
+class DeadUnits(Report, Mapping[str, Units]):
     """What is known of the channels of each value: address -> Units.  Prints as a table, is data.
 
     Attributes
@@ -98,16 +98,6 @@ class DeadUnits(Mapping[str, Units]):
         rows = {address: asdict(row) for address, row in self.items()}
         return {"samples": self.samples, "threshold": self.threshold, "values": rows}
 
-    def to_json(self) -> str:
-        """The same as JSON.
-
-        Examples
-        --------
-        >>> DeadUnits({}, 8, 0.0).to_json()[:14]
-        '{\\n  "samples":'
-        """
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
-
     def __str__(self) -> str:
         columns = ["value", "type", "channels", "active", "dead", "saturated"]
         rows, named = [], []
@@ -122,8 +112,6 @@ class DeadUnits(Mapping[str, Units]):
         many = "" if self.samples == 1 else "s"
         last = f"{self.samples} sample{many}; dead: {what} at every position of every sample"
         return "\n".join([tables.table(columns, rows, left=2), *named, last])
-
-    __repr__ = __str__
 
 
 def spans(numbers: Iterable[int], most: int = 12) -> str:

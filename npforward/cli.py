@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import npforward
+from npforward import reports
 from npforward.errors import (
     BadInput,
     LimitExceeded,
@@ -33,14 +34,14 @@ if TYPE_CHECKING:
 INTERRUPTED, BROKEN_PIPE, NO_MEMORY = 130, 141, 4
 DIFFERS = 1
 
-# Methods of attribution: the function behind each, and which options it takes.
+# Methods of attribution: the function behind each, and which options it alone takes.
 METHODS = {
-    "grad-cam": ("grad_cam", ("layer",)),
-    "grad-cam++": ("grad_cam_plus_plus", ("layer",)),
-    "saliency": ("saliency", ("layer",)),
+    "grad-cam": ("grad_cam", ()),
+    "grad-cam++": ("grad_cam_plus_plus", ()),
+    "saliency": ("saliency", ()),
     "integrated-gradients": ("integrated_gradients", ("steps", "baseline", "progress")),
     "smoothgrad": ("smoothgrad", ("samples", "noise", "seed", "progress")),
-    "gradient-x-input": ("gradient_times_input", ("layer",)),
+    "gradient-x-input": ("gradient_times_input", ()),
     "occlusion": ("occlusion", ("window", "stride", "value", "progress")),
 }
 
@@ -380,15 +381,19 @@ def parser() -> argparse.ArgumentParser:
     attribute = of_model(
         "attribute",
         run_attribute,
-        "Show what in an input speaks for a class: arrays, and a picture of each sample.",
-        "npforward attribute cnn.keras cat.png --method grad-cam --class 3 --out out",
+        "Show what in an input speaks for a class: arrays, a picture or table of each sample.",
+        "npforward attribute cnn.keras cat.png --method grad-cam --class 3 --out out\n"
+        "  npforward attribute text.keras lines.txt --method integrated-gradients "
+        "--layer embedding --out out",
     )
     add_inputs(attribute, "*")
     attribute.add_argument(
         "--method", choices=METHODS, default="grad-cam", help="(default: %(default)s)"
     )
     add_of(attribute, "a class or NAME[CHANNEL] (default: the class of the highest score)")
-    attribute.add_argument("--layer", metavar="NAME", help="whose output is looked at")
+    attribute.add_argument(
+        "--layer", metavar="NAME", help="look at its output: of texts, embedding"
+    )
     attribute.add_argument("--over", metavar="NAME", help="of several inputs, the one to explain")
     attribute.add_argument(
         "--logits", action="store_true", help="explain the score before the softmax or sigmoid"
@@ -585,7 +590,7 @@ def run_summary(arguments: argparse.Namespace) -> None:
 
 
 def dumped(data: Any) -> str:
-    return json.dumps(data, indent=2, allow_nan=False)
+    return json.dumps(reports.plain(data), indent=2, allow_nan=False)
 
 
 def run_weights(arguments: argparse.Namespace) -> None:
@@ -873,7 +878,7 @@ def run_gradients(arguments: argparse.Namespace) -> None:
             "model": str(arguments.model),
             "inputs": [*lines, *said],
             "of": found.of,
-            "value": found.value if np.isfinite(found.value) else None,
+            "value": found.value,
             "activations": found.activations.statistics.to_dict(),
             "weights": weights.statistics.to_dict(),
             "files": [str(file) for file in files],
@@ -897,17 +902,7 @@ def run_attribute(arguments: argparse.Namespace) -> None:
 
     of = asked_of(arguments.of)
     function, takes = METHODS[arguments.method]
-    options = {
-        "layer",
-        "steps",
-        "baseline",
-        "samples",
-        "noise",
-        "seed",
-        "window",
-        "stride",
-        "value",
-    }
+    options = {o for _, alone in METHODS.values() for o in alone} - {"progress"}
     given = {o: getattr(arguments, o) for o in sorted(options) if getattr(arguments, o) is not None}
     for option in given:
         if option not in takes:
@@ -920,7 +915,8 @@ def run_attribute(arguments: argparse.Namespace) -> None:
     model, limits = opened(arguments)
     feeds, lines, names = fed(model, arguments, limits)
     method = getattr(attributions, function)
-    found = method(model, feeds, of, input=arguments.over, logits=arguments.logits, **given)
+    given |= {"input": arguments.over, "layer": arguments.layer, "logits": arguments.logits}
+    found = method(model, feeds, of, **given)
     each = found if isinstance(found, dict) else {"": found}
     files: list[Path] = []
     for name, one in each.items():
@@ -930,9 +926,10 @@ def run_attribute(arguments: argparse.Namespace) -> None:
     one = next(iter(each.values()))
     if arguments.json:
         rows = [
-            number_free({"sample": name, "score": float(one.score[n])})
+            {"sample": name, "score": float(one.score[n])}
             | ({} if one.classes is None else {"class": one.classes[n]})
-            | ({} if one.gap is None else number_free({"gap": float(one.gap[n])}))
+            | ({} if one.gap is None else {"gap": float(one.gap[n])})
+            | ({} if one.words is None else {"words": one.words[n], "map": one.heat[n]})
             for n, name in enumerate(names)
         ]
         report = {"method": one.method, "of": one.of, "layers": [o.layer for o in each.values()]}
@@ -945,6 +942,8 @@ def run_attribute(arguments: argparse.Namespace) -> None:
     for n, name in enumerate(names):
         gap = "" if one.gap is None else f", gap {one.gap[n]:.2g}"
         say(f"{name}: {one.title(n, labels)}{gap}")
+        if one.words is not None:
+            say(f"{one.table(n)}\n")
     for file in files:
         say(f"written: {file}")
 
@@ -972,7 +971,7 @@ def run_maximise(arguments: argparse.Namespace) -> None:
     written = found.save(arguments.out)
     if arguments.json:
         said = {"of": found.of, "before": float(found.history[0]), "score": found.score}
-        say(dumped({"model": str(arguments.model), **number_free(said), "files": [str(written)]}))
+        say(dumped({"model": str(arguments.model), **said, "files": [str(written)]}))
         return
     after = f"{found.score:.4g} after {arguments.steps} steps"
     say(f"{found.of}: {found.history[0]:.4g} before, {after}")
@@ -1047,9 +1046,7 @@ def run_activations(arguments: argparse.Namespace) -> None:
             "inputs": lines,
             "statistics": statistics.to_dict(),
             "top": {
-                address: [
-                    [number_free(dataclasses.asdict(c)) for c in sample] for sample in samples
-                ]
+                address: [[dataclasses.asdict(c) for c in sample] for sample in samples]
                 for address, samples in best.items()
             },
             "files": [str(file) for file in files],
@@ -1071,11 +1068,6 @@ def run_activations(arguments: argparse.Namespace) -> None:
         say()
     for file in files:
         say(f"written: {file}{os.sep if file.is_dir() else ''}")
-
-
-def number_free(data: dict[str, Any]) -> dict[str, Any]:
-    """NaN as None: JSON has no NaN."""
-    return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in data.items()}
 
 
 def run_plot(arguments: argparse.Namespace) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from npforward.addresses import layer_part
 from npforward.graph import Graph
 from npforward.ops.linear import einsum_sizes
+from npforward.reports import Report
 from npforward.run import Failed, Recording, leading_to, owner_of
 from npforward.tables import table
 from npforward.tape import Step, Var
@@ -47,8 +47,8 @@ class Row:
     weights: int
 
 
-@dataclass(frozen=True)
-class Costs:
+@dataclass(frozen=True, repr=False)
+class Costs(Report):
     """What a forward pass costs: prints as a table, is data.
 
     Attributes
@@ -111,25 +111,8 @@ class Costs:
         >>> Costs("m", (), {}, 0).to_dict()["total"]["flops"]
         0
         """
-        rows = [{**asdict(row), "shape": list(row.shape)} for row in self.rows]
         names = ("parameters", "macs", "flops", "activations", "weights")
-        return {
-            "name": self.name,
-            "inputs": {name: list(shape) for name, shape in self.inputs.items()},
-            "rows": rows,
-            "total": {name: getattr(self, name) for name in names},
-            "peak": self.peak,
-        }
-
-    def to_json(self) -> str:
-        """The same as JSON.
-
-        Examples
-        --------
-        >>> Costs("m", (), {}, 0).to_json()[:14]
-        '{\\n  "name": "m'
-        """
-        return json.dumps(self.to_dict(), indent=2)
+        return {**super().to_dict(), "total": {name: getattr(self, name) for name in names}}
 
     def __str__(self) -> str:
         columns = ["layer", "type", "shape", "parameters", "multiply-adds", "FLOPs"]
@@ -146,8 +129,6 @@ class Costs:
         shapes = ", ".join(f"{name} {shape}" for name, shape in self.inputs.items())
         peak = f"for {shapes}; activations at the same time: {readable(self.peak)} at most"
         return "\n".join([table(columns, lines, left=2), peak])
-
-    __repr__ = __str__
 
 
 def readable(nbytes: int) -> str:

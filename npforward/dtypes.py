@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -74,7 +75,13 @@ def promote(*args: Any, **options: Any) -> np.dtype:
     >>> promote(np.ones(2, "int32"), 2.0), promote(np.ones(2, "bool"), 2)
     (dtype('float32'), dtype('int32'))
     """
-    kinds = [a.dtype if hasattr(a, "dtype") else a for a in args if a is not None]
+    kinds: list[Any] = [a.dtype if hasattr(a, "dtype") else type(a) for a in args if a is not None]
+    return _promoted(*kinds)
+
+
+@functools.cache  # a recorder asks the same for every op
+def _promoted(*kinds: Any) -> np.dtype:
+    """The same, of dtypes and the types of Python scalars."""
     strong = [k for k in kinds if isinstance(k, np.dtype)]
     if any(k.kind == "c" for k in strong):
         return np.dtype(np.complex64)
@@ -83,9 +90,10 @@ def promote(*args: Any, **options: Any) -> np.dtype:
         if {k.name for k in floats} >= HALF:  # neither holds the other
             floats = [np.dtype(np.float32), *(k for k in floats if k.name not in HALF)]
         return np.result_type(*floats)
-    if any(isinstance(k, float) for k in kinds):
+    scalars = [k for k in kinds if not isinstance(k, np.dtype)]
+    if any(issubclass(k, float) for k in scalars):
         return np.dtype(np.float32)
-    weak = any(isinstance(k, int) and not isinstance(k, bool) for k in kinds)
+    weak = any(issubclass(k, int) and not issubclass(k, bool) for k in scalars)
     if weak and all(k == np.bool_ for k in strong):
         return np.dtype(np.int32)
     found = np.result_type(*strong) if strong else np.dtype(np.bool_)

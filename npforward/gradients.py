@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from npforward.graph import leaves
 from npforward.model import Model, Trace
 from npforward.run import Failed, Recording
 from npforward.run.plan import MISFITS, misfit
+from npforward.run.replacing import dependent
 from npforward.statistics import channel_axes
 from npforward.tape import Step, Var, backward
 from npforward.weights import Parameter, parameters
@@ -175,9 +176,9 @@ def gradients(
     feeds = model.feeds(x)
     target = targeted(model, model._record(feeds), of, y, sample_weight, options)
     recording, way = recorded(model, feeds, target)
-    chosen, why = _chosen(model, recording, way, layers, inner)
     known = parameters(model.graph, model._bounds)
     held = _parameters(known, model, recording)
+    chosen, why = _chosen(model, recording, way, held.values(), layers, inner)
     weights = {name: way.of(v) for name, v in held.items() if way.of(v) is not None}
     goals = {("value", ""): way.scalar}
     goals |= {("activation", a): way.of(recording_value(recording, a)) for a in chosen}
@@ -283,12 +284,17 @@ def computed(
     recording: Recording,
     goals: Mapping[Any, Any],
     arrays: list[np.ndarray],
+    given: Mapping[Var, np.ndarray] | None = None,
 ) -> Iterator[tuple[Any, np.ndarray]]:
-    """Run what gives these Vars; what is an array already is given out as it is."""
+    """Run what gives these Vars; what is an array already is given out as it is.
+
+    `given` Vars are not computed: these arrays take their place.
+    """
+    given = given or {}
     held = {name: v for name, v in goals.items() if isinstance(v, Var)}
     yield from ((name, v) for name, v in goals.items() if name not in held)
-    chosen = model._plan(recording, tuple(held.items()))
-    yield from model._run(chosen, arrays)
+    chosen = model._plan(recording, tuple(held.items()), given=tuple(given))
+    yield from model._run(chosen, [*arrays, *given.values()])
 
 
 def recording_value(recording: Recording, address: str) -> Any:
@@ -315,7 +321,12 @@ def _parameters(known: Sequence[Parameter], model: Model, recording: Recording) 
 
 
 def _chosen(
-    model: Model, recording: Recording, way: WayBack, layers: Selection, inner: bool
+    model: Model,
+    recording: Recording,
+    way: WayBack,
+    held: Collection[Var],
+    layers: Selection,
+    inner: bool,
 ) -> tuple[list[str], Callable[[str], Exception]]:
     """The addresses whose gradients are wanted, and what says why another has none."""
 
@@ -343,9 +354,12 @@ def _chosen(
     wanted = model._selected(recording, layers, None, inner)
     on_path = [a for a in wanted if way.of(recording_value(recording, a)) is not None]
     if layers is None:
-        for a in recording.values:
-            value = recording.values[a]
-            if isinstance(value, Var) and differentiable(value.dtype) and value in way.without:
+        learned = dependent(recording.tape.steps, held)
+        for value in recording.values.values():
+            # Numbers that are taken as whole ones before anything is learned, as ids of words
+            # are, have no gradient in any framework: they are left out.
+            smooth = isinstance(value, Var) and differentiable(value.dtype)
+            if smooth and value in learned and value in way.without:
                 error = way.without[value]
                 after = on_path[0] if on_path else model.outputs[0]
                 raise NotDifferentiable(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from npforward import addresses, tables
 from npforward.errors import BadInput, UnknownName, nearest
 from npforward.graph import Graph, Ref, leaves, map_leaves
 from npforward.model import Model, Trace
+from npforward.reports import Report
 from npforward.run import (
     Failed,
     Plan,
@@ -296,7 +296,7 @@ class Channel:
 
 
 @dataclass(frozen=True, repr=False)
-class Ablation:
+class Ablation(Report):
     """How the score changes without each channel of a layer, the greatest change first.
 
     Prints as a table, is data.
@@ -343,8 +343,6 @@ class Ablation:
             f"{self.samples} sample{many}, each channel set to {to}"
         )
 
-    __repr__ = __str__
-
     def to_dict(self) -> dict[str, Any]:
         """The same as plain data, NaN and infinity as None: JSON has neither.
 
@@ -354,32 +352,9 @@ class Ablation:
         {'layer': 'conv1', 'of': 'class 7', 'value': 0.0, 'samples': 1, 'score': 0.5, 'channels': \
 [{'channel': 0, 'score': None, 'change': None}]}
         """
-        rows = [
-            {"channel": row.channel, "score": _finite(row.score), "change": _finite(row.change)}
-            for row in self.rows
-        ]
-        return {
-            "layer": self.layer,
-            "of": self.of,
-            "value": _finite(self.value),
-            "samples": self.samples,
-            "score": _finite(self.score),
-            "channels": rows,
-        }
-
-    def to_json(self) -> str:
-        """The same as JSON.
-
-        Examples
-        --------
-        >>> Ablation("conv1", "class 7", 0.0, 1, 0.5, ()).to_json()[:20]
-        '{\\n  "layer": "conv1"'
-        """
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
-
-
-def _finite(x: Any) -> Any:
-    return None if isinstance(x, float) and not math.isfinite(x) else x
+        data = super().to_dict()
+        channels = data.pop("rows")
+        return {**data, "channels": channels}
 
 
 def ablation(

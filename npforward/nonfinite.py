@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -13,6 +12,7 @@ import numpy as np
 from npforward.dtypes import floating
 from npforward.graph import leaves
 from npforward.model import Model
+from npforward.reports import Report, plain
 from npforward.run import Failed, called, leading_to
 from npforward.statistics import is_numeric, native
 from npforward.tape import Step, Var
@@ -44,8 +44,8 @@ class Operand:
     value: float | None = None
 
 
-@dataclass(frozen=True)
-class NonFinite:
+@dataclass(frozen=True, repr=False)
+class NonFinite(Report):
     """The first NaN or infinity of a forward pass: prints as a sentence or two, is data.
 
     Attributes
@@ -97,20 +97,8 @@ class NonFinite:
         >>> NonFinite("input", "x", "", "NaN", (0,), None, 1, 8).to_dict()["index"]
         [0]
         """
-        operands = [
-            {**asdict(o), "shape": list(o.shape), "value": _plain(o.value)} for o in self.operands
-        ]
-        return {**asdict(self), "index": list(self.index), "operands": operands}
-
-    def to_json(self) -> str:
-        """The same as JSON.
-
-        Examples
-        --------
-        >>> NonFinite("input", "x", "", "NaN", (0,), None, 1, 8).to_json()[:20]
-        '{\\n  "source": "input'
-        """
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+        operands = [{**plain(asdict(o)), "value": _in_words(o.value)} for o in self.operands]
+        return {**super().to_dict(), "operands": operands}
 
     def __str__(self) -> str:
         place = f"at {list(self.index)} ({self.count:,} of {self.size:,} numbers)"
@@ -127,7 +115,7 @@ class NonFinite:
         return "\n".join([*lines, f"{100 * self.affected:.1f} % of the output is NaN or infinite"])
 
 
-def _plain(value: float | None) -> float | str | None:
+def _in_words(value: float | None) -> float | str | None:
     return value if value is None or np.isfinite(value) else repr(value)
 
 

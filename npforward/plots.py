@@ -736,6 +736,33 @@ def softmax_page(heading: Heading, look: Look, x: np.ndarray) -> Figure:
     return figure
 
 
+def words_page(title: str, kind: str, x: np.ndarray, words: Sequence[Any]) -> Figure:
+    """A number for each word of a text, in its order, as bars beside the words.  (n,)"""
+    names = [drawable(str(word), 32) for word in words]
+    height = 0.27 * len(names) + 0.1
+    figure = Look().blank()
+    total = Heading(title, kind).place(figure, height)
+    room = 0.55 if (x < 0).any() else 0.1  # for numbers left of their bars
+    left = SIDE + min(0.085 * max(map(len, names)), 3.0) + room
+    axes = add_axes(figure, total, left, FOOT, WIDTH - left - SIDE - 0.6, height)
+    finite = np.isfinite(x)
+    widths = np.where(finite, x, 0).astype(np.float64)
+    reach = np.abs(widths).max() or 1.0
+    axes.barh(np.arange(len(names)), widths / reach, color=INK, height=0.7)
+    axes.axvline(0, color=FAINT, linewidth=0.6)
+    for row, number in enumerate(x):
+        colour = INK if finite[row] else BAD
+        side, align = (0.008, "left") if widths[row] >= 0 else (-0.008, "right")
+        at = widths[row] / reach + side
+        axes.text(at, row, f"{number:.4g}", va="center", ha=align, fontsize=8.5, color=colour)
+    axes.set_yticks(np.arange(len(names)), names, parse_math=False)
+    axes.tick_params(axis="y", labelsize=9, colors=INK, length=0, pad=72 * room)
+    axes.set_xticks([])
+    axes.set_xlim(min(widths.min() / reach, 0), max(widths.max() / reach, 0))
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    return figure
+
+
 def scalar_page(heading: Heading, look: Look, x: float) -> Figure:
     """One number: on a bar from 0 to 1 if it lies there, else from 0."""
     figure = look.blank()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from npforward.errors import BadInput
+from npforward.reports import Report
 from npforward.run import Instruction, Plan, Segment, Weight, carry_out, laid_out, run, taken
 from npforward.tables import table
 
@@ -67,8 +67,8 @@ class Roof(NamedTuple):
     nbytes: float
 
 
-@dataclass(frozen=True)
-class Profile:
+@dataclass(frozen=True, repr=False)
+class Profile(Report):
     """Where the time of a forward pass goes: prints as a table, is data.
 
     Attributes
@@ -98,29 +98,6 @@ class Profile:
     inputs: dict[str, tuple[int, ...]]
     seconds: float
     roof: Roof | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same as plain data.
-
-        Examples
-        --------
-        >>> Profile("m", (), {}, 0.5, None).to_dict()["seconds"]
-        0.5
-        """
-        roof = None if self.roof is None else self.roof._asdict()
-        shapes = {name: list(shape) for name, shape in self.inputs.items()}
-        return {**asdict(self), "rows": [asdict(r) for r in self.rows], "inputs": shapes,
-                "roof": roof}  # fmt: skip
-
-    def to_json(self) -> str:
-        """The same as JSON.
-
-        Examples
-        --------
-        >>> Profile("m", (), {}, 0.5, None).to_json()[:14]
-        '{\\n  "name": "m'
-        """
-        return json.dumps(self.to_dict(), indent=2)
 
     def __str__(self) -> str:
         columns = ["layers", "kernel", "ms", "share", "GFLOP/s", "GB/s", "efficiency"]
@@ -152,8 +129,6 @@ class Profile:
             f"registers, {nbytes / 1e9:.1f} GB/s of a copy in memory"
         )
         return "\n".join(lines)
-
-    __repr__ = __str__
 
 
 def profile(

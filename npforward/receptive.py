@@ -8,10 +8,9 @@ indices outside of an array, and gives such: how far a kernel reaches does not e
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from npforward.model import Model, Trace
 from npforward.ops.linear import einsum_parts
 from npforward.ops.reduction import axes_of
 from npforward.profile import samples
+from npforward.reports import Report
 from npforward.run import Failed
 from npforward.statistics import channel_axes
 from npforward.tables import table
@@ -55,8 +55,8 @@ class Axis:
     padding: int | None = None
 
 
-@dataclass(frozen=True)
-class ReceptiveField:
+@dataclass(frozen=True, repr=False)
+class ReceptiveField(Report):
     """What of the inputs can influence one position of a value: prints as a table, is data.
 
     Attributes
@@ -105,31 +105,6 @@ class ReceptiveField:
         axes = self.inputs[name]
         return (slice(0, 0),) if axes is None else tuple(slice(a.start, a.stop) for a in axes)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The same as plain data.
-
-        Examples
-        --------
-        >>> ReceptiveField("y", (3, None), {}, True).to_dict()["position"]
-        [3, None]
-        """
-        inputs = {
-            name: None if axes is None else [asdict(axis) for axis in axes]
-            for name, axes in self.inputs.items()
-        }
-        return {**asdict(self), "position": list(self.position), "inputs": inputs,
-                "guessed": list(self.guessed)}  # fmt: skip
-
-    def to_json(self) -> str:
-        """The same as JSON.
-
-        Examples
-        --------
-        >>> ReceptiveField("y", (3, None), {}, True).to_json()[:16]
-        '{\\n  "address": "'
-        """
-        return json.dumps(self.to_dict(), indent=2)
-
     def __str__(self) -> str:
         columns = ["input", "axis", "length", "from", "up to", "size", "stride", "padding"]
         rows, lines = [], []
@@ -146,8 +121,6 @@ class ReceptiveField:
         return "\n".join(
             [f"{self.address} at ({at}) depends on", table(columns, rows, left=1), *lines]
         )
-
-    __repr__ = __str__
 
 
 def receptive_field(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 
 from npforward import tables
 from npforward.addresses import layer_part
+from npforward.reports import Report
 
 HEADING = (
     *("value", "type", "shape", "dtype"),
@@ -49,7 +49,7 @@ class ValueStatistics:
         return dataclasses.asdict(self) | {"shape": list(self.shape)}
 
 
-class Statistics(Mapping[str, ValueStatistics]):
+class Statistics(Report, Mapping[str, ValueStatistics]):
     """The statistics of every value of a trace: address -> ValueStatistics.  Prints as a table.
 
     Examples
@@ -81,10 +81,6 @@ class Statistics(Mapping[str, ValueStatistics]):
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Address -> plain data, in execution order."""
         return {address: row.to_dict() for address, row in self.items()}
-
-    def to_json(self, indent: int | None = 2) -> str:
-        """The same as standard JSON: no NaN, no Infinity."""
-        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
 
 
 def statistics(trace: Mapping[str, np.ndarray]) -> Statistics:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from npforward import addresses
 from npforward.graph import Graph, Layer, Ref, leaves
+from npforward.reports import Report
 from npforward.run import Failed, Recording
 from npforward.weights import Bound, Parameter, parameters, parts
 
@@ -31,8 +31,8 @@ class Row:
     depth: int = 0
 
 
-@dataclass(frozen=True)
-class Summary:
+@dataclass(frozen=True, repr=False)
+class Summary(Report):
     """A model's layers, output shapes and parameters: prints as a table, is data.
 
     Examples
@@ -72,18 +72,7 @@ class Summary:
         >>> Summary("m", "Sequential", (), 0, 0, 0).to_dict()["rows"]
         []
         """
-        data = asdict(self)
-        return {**data, "rows": list(data["rows"]), "non_trainable": self.non_trainable}
-
-    def to_json(self) -> str:
-        """The same as JSON.
-
-        Examples
-        --------
-        >>> Summary("m", "Sequential", (), 0, 0, 0).to_json()[:16]
-        '{\\n  "name": "m",'
-        """
-        return json.dumps(self.to_dict(), indent=2)
+        return {**super().to_dict(), "non_trainable": self.non_trainable}
 
     def __str__(self) -> str:
         from rich import box
@@ -116,8 +105,6 @@ class Summary:
             console.print(table)
         drawn = "\n".join(line.rstrip() for line in captured.get().splitlines())
         return "\n".join([f'Model: "{self.name}"', drawn, *lines])
-
-    __repr__ = __str__
 
 
 def summary(

@@ -1,5 +1,6 @@
 """Fixtures of the whole suite; no logic."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,12 @@ def pytest_configure(config):
         from npforward import kernels
 
         kernels.warm_up()
+
+
+def pytest_collection_finish():
+    """Python's collector need not look through the thousands of tests again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

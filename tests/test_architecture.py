@@ -16,10 +16,11 @@ PACKAGE = ROOT / "npforward"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # What each part may import of ours, beside itself; `errors`, `limits`, ... go anywhere.
-ANYWHERE = {"errors", "limits", "addresses", "dtypes"}
+ANYWHERE = {"errors", "limits", "addresses", "dtypes", "reports"}
 ALLOWED = {
     "errors": set(),
     "addresses": set(),
+    "reports": set(),
     "limits": {"errors"},
     "dtypes": set(),
     "graph": set(),
@@ -59,7 +60,7 @@ ALLOWED = {
             "classes", "verify", "keract", "graph", "writing", "kernels", "nonfinite",
             "activity", "receptive", "interventions", "attributions"},
     "attributions": {"model", "gradients", "arrays", "plots", "run", "statistics", "writing",
-                     "tape", "graph"},
+                     "tables", "tape", "graph"},
     "__main__": {"cli"},
 }  # fmt: skip
 

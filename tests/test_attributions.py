@@ -188,6 +188,106 @@ def test_words_are_asked_about_by_their_embedding():
     assert npf.occlusion(model, x, window=1).map.shape == x.shape
 
 
+def embedded(table, weights):
+    """Whole numbers to rows of a table, whose numbers are weighed and summed."""
+    rows, width = table.shape
+    return chain(
+        (3,),
+        layer("Embedding", {"input_dim": rows, "output_dim": width}, table, name="embedding"),
+        layer("Flatten", {}, name="flatten"),
+        layer("Dense", {"units": weights.shape[1]}, weights, np.zeros(weights.shape[1], "f")),
+        dtype="int32",
+    )
+
+
+def test_what_a_layer_gives_is_moved_instead_of_the_input():
+    table, w = rng.normal(size=(9, 2)).astype("f"), rng.normal(size=(6, 4)).astype("f")
+    x, of = np.array([[1, 8, 3], [0, 0, 5]]), 2
+    model, slopes = embedded(table, w), w[:, 2].reshape(3, 2)
+    for baseline in (0.0, [0.5, -1], rng.normal(size=(3, 2)), rng.normal(size=(2, 3, 2))):
+        found = npf.integrated_gradients(model, x, of, baseline=baseline, layer="embedding")
+        b = np.broadcast_to(baseline, (2, 3, 2))
+        np.testing.assert_allclose(found.map, (table[x] - b) * slopes, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(found.gap, 0, atol=1e-5)
+        assert found.layer == "embedding" and found.heat.shape == x.shape
+    found = npf.smoothgrad(model, x, of, samples=3, layer="embedding", channels=None)
+    np.testing.assert_allclose(found.map, np.broadcast_to(np.abs(slopes), (2, 3, 2)), rtol=1e-5)
+    found = npf.occlusion(model, x, of, window=1, value=[1, 2], layer="embedding", batch_size=1)
+    want = ((table[x] - [1, 2]) * slopes).sum(axis=-1)
+    np.testing.assert_allclose(found.map, want, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(found.words, x)
+    with pytest.raises(BadInput, match=r"baseline: for the layer 'embedding' of shape \(2, 3, 2\)"):
+        npf.integrated_gradients(model, x, of, baseline=[1, 2, 3], layer="embedding")
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "share"),
+    [
+        ("text_lstm", "words", 0.01),
+        ("digits_cnn", "pool2", 0.02),
+        ("siamese", "encoder@2/features/pool", 0.05),
+        ("transformer", "words", 0.05),
+        ("rnn_zoo", "simple", 0.05),
+    ],
+)
+def test_what_layers_count_sums_to_the_difference(name, address, share):
+    """f(x) - f with the baseline in the place of the layer, as `trace` replaces it."""
+    model = load(name)
+    x = {
+        s.name: rng.integers(1, 9, (2, *(n or 12 for n in s.shape[1:]))).astype(s.dtype)
+        for s in model.inputs
+    }
+    trace = model.trace(x)
+    output = model.outputs[0]
+    score = (output, 0)
+    found = npf.integrated_gradients(model, x, score, layer=address, baseline=0.1, steps=100)
+    without = model.trace(trace, replace={address: 0.1})
+    want = [t[output].reshape(2, -1, t[output].shape[-1])[..., 0].sum(axis=1) for t in
+            (trace, without)]  # fmt: skip
+    total = found.map.reshape(2, -1).sum(axis=1)
+    np.testing.assert_allclose(total + found.gap, want[0] - want[1], rtol=1e-3, atol=1e-5)
+    assert (np.abs(found.gap) <= share * np.abs(want[0] - want[1]) + 1e-5).all()
+    quiet = npf.smoothgrad(model, x, score, samples=1, noise=0, layer=address)
+    close(quiet.map, npf.saliency(model, x, score, layer=address).map)
+
+
+def test_values_within_a_layer_cannot_be_moved():
+    with pytest.raises(BadInput, match="layer='conv1:pre' is within a layer"):
+        npf.integrated_gradients(load("digits_cnn"), SEVENS, layer="conv1:pre")
+
+
+def test_a_text_is_explained_by_its_words(tmp_path, capsys):
+    model = load("text_classifier")
+    text = "The red WINE, and an odd flower."
+    found = npf.integrated_gradients(model, np.array([text]), layer="embedding")
+    said = [word for word in found.words[0] if word]
+    assert said == ["the", "red", "wine", "and", "an", "odd", "flower"]
+    assert found.words.shape == found.heat.shape and found.map.ndim == 3
+    rows = [line.split() for line in found.table().splitlines()[2:-1]]
+    assert [row[1] for row in rows] == said
+    np.testing.assert_allclose([float(r[2]) for r in rows], found.heat[0, :7], rtol=1e-3)
+    assert found.table().splitlines()[-1].startswith(f"{found.words.shape[1] - 7} positions")
+    with pytest.raises(BadInput, match="no words"):
+        npf.saliency(load("mlp"), np.ones((1, 13))).table()
+    (axes,) = found.overlay().axes
+    assert [label.get_text() for label in axes.get_yticklabels()][:7] == said
+    widths = [bar.get_width() for bar in axes.patches]
+    np.testing.assert_allclose(widths, found.heat[0] / np.abs(found.heat[0]).max(), rtol=1e-5)
+    lines = tmp_path / "lines.txt"
+    lines.write_text(f"{text}\nSepals and petals\n")
+    command = ["attribute", str(MODELS / "text_classifier" / "model.keras"), str(lines)]
+    command += ["--method", "integrated-gradients", "--layer", "embedding"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr().out
+    assert found.table() in shown and "petals" in shown
+    assert main([*command, "--out", str(tmp_path / "out"), "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)["samples"]
+    assert first["words"][:7] == said and second["words"][:3] == ["sepals", "and", "petals"]
+    np.testing.assert_allclose(first["map"], found.heat[0], rtol=1e-4, atol=1e-6)
+    with np.load(tmp_path / "out" / "integrated-gradients.npz") as held:
+        assert held["words"][0, 2] == "wine"
+
+
 def test_a_function_of_a_value():
     model, x = load("mlp"), rng.normal(size=(3, 13)).astype("float32")
     found = npf.saliency(model, x, ("dense1", lambda a: npf.ops.sum(a * a)))

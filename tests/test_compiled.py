@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import math
 import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from hypothesis import strategies as st
 import npforward as npf
 from npforward import kernels, ops
 from npforward.kernels.native import elementwise, threads
-from npforward.kernels.native.library import KERNELS, Library, Target, library
+from npforward.kernels.native.library import KERNELS, Library, Target, fingerprint, library
 from npforward.run.lowering import RULES, Recorded, lower
 from npforward.tape import Tape
 
@@ -25,12 +28,16 @@ pytestmark = pytest.mark.skipif(HOST is None, reason="no compiled kernels for th
 rng = np.random.default_rng(8)
 
 
-def narrower(width: int) -> Library:
-    """The kernels for vectors of another width, which every CPU can run in parts."""
-    return Library(Target(HOST.cpu, HOST.features, width, 32 if width == 16 else 16))
+KEPT = Path(__file__).parent.parent / ".pytest_cache" / "d" / "kernels"
 
 
-LIBRARIES = {width: narrower(width) for width in (4, 8, 16)}
+def of_width(width: int) -> Library:
+    """The kernels for vectors of some width: the CPU's own, or another, which it runs in parts."""
+    target = Target(HOST.cpu, HOST.features, width, 32 if width == 16 else 16)
+    return library() if target == HOST else Library(target, KEPT / fingerprint(target))
+
+
+LIBRARIES = {} if HOST is None else {width: of_width(width) for width in (4, 8, 16)}
 
 
 def record(function, *arrays, constants=()):
@@ -356,6 +363,7 @@ def test_products_of_matrices(equation, a, b, constant):
 )
 def test_matrix_products_broadcast(a, b):
     agree(ops.matmul, normal(*a), normal(*b))
+    agree(ops.matmul, normal(*a), normal(*b[-2:]), constants=(1,))
 
 
 SHAPES = [(1,), (3, 5), (2, 7, 3), (2, 3, 5, 4), (4099,), (3, 2048), (3, 5001), (70, 33)]
@@ -546,6 +554,8 @@ def test_numbers_moved_about():
     for key in [(0,), (slice(None), 1), (..., slice(1, 3)), (slice(None, None, -1),),
                 (slice(2), None, slice(None, None, 2))]:  # fmt: skip
         agree(lambda x, key=key: ops.getitem(x, key=key), x, rtol=0, atol=0)
+        back = functools.partial(ops.put_back, key=key, shape=x.shape)
+        agree(lambda g, back=back: back(g), x[key], rtol=0, atol=0)
     for axis in range(4):
         agree(lambda a, b, axis=axis: ops.concatenate(a, b, a, axis=axis), x, x + 1, rtol=0,
               atol=0)  # fmt: skip
@@ -630,6 +640,46 @@ def test_loops_over_time(name):
                 trace["rnn"], made.trace(x, inner=True)["rnn"], rtol=1e-5, atol=2e-5
             )
     assert GATES
+
+
+LOOPS = ["rnn_zoo", "convlstm", "masking", "seq2seq", "text_lstm", "stateful_lstm"]
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_the_step_of_any_loop_and_of_its_way_back(name):
+    from test_models import golden
+
+    path = f"weights_fixtures/models/{name}/model.keras"
+    inputs, _ = golden(name, "model.keras")
+    outputs = npf.load_model(path).outputs
+    found = []
+    for numpy_only in (npf.numpy_only, contextlib.nullcontext):
+        with numpy_only():
+            model = npf.load_model(path)
+            trace = model.trace(inputs, inner=True)
+            seeds = [np.ones_like(trace[name]) for name in outputs]
+            gradients = model.gradients(inputs, of=seeds, layers=outputs[0])
+            found.append((trace, gradients.weights))
+            assert trace.kernels == ("numpy" if numpy_only is npf.numpy_only else "compiled")
+    for expected, got in zip(*found, strict=True):
+        assert [*got] == [*expected]
+        for key, array in expected.items():
+            if array.dtype.kind == "f":
+                scale = max(1.0, float(np.abs(array).max()))
+                np.testing.assert_allclose(got[key], array, rtol=1e-4, atol=2e-5 * scale,
+                                           err_msg=key)  # fmt: skip
+
+
+def test_a_loop_without_a_kernel_is_compiled():
+    from test_models import golden
+
+    from npforward.run import Instruction
+
+    model = npf.load_model("weights_fixtures/models/rnn_zoo/model.keras")
+    model.trace(golden("rnn_zoo", "model.keras")[0], inner=True)
+    (plan,) = model._plans.values()
+    loops = [i for i in plan.instructions if isinstance(i, Instruction) and i.op == "scan"]
+    assert loops and all(loop.inside for loop in loops)
 
 
 def met_by(n, space, c, channels, size, strides, dilation, groups=1):

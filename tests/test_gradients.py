@@ -304,6 +304,26 @@ def test_whole_numbers_have_no_gradient():
     assert any("embeddings" in weight for weight in found.weights)
 
 
+def test_ids_of_words_may_come_as_floating_numbers():
+    words = layer("Embedding", {"input_dim": 5, "output_dim": 2, "mask_zero": True}, ones(5, 2))
+    model = chain((4,), words, layer("LSTM", {"units": 1}, ones(2, 4), ones(1, 4), ones(4)))
+    found = model.gradients(np.array([[1, 4, 2, 0]], "float32"), of=0)
+    assert list(found.activations) == ["embedding", "lstm"]
+    assert not found.weights["embedding/embeddings"][[0, 3]].any()
+    assert found.weights["embedding/embeddings"][[1, 2, 4]].all()
+    with pytest.raises(npf.errors.NotDifferentiable, match=r"'embedding'.*'x' comes before it"):
+        found.inputs["x"]
+
+
+def test_whole_numbers_behind_what_is_learned_are_named():
+    cut = layer("Discretization", {"bin_boundaries": [0.0], "output_mode": "int"}, name="cut")
+    dense = [layer("Dense", {"units": 3}, ones(3, 3), ones(3), name=name) for name in "ab"]
+    model = chain((3,), dense[0], cut, dense[1])
+    with pytest.raises(npf.errors.NotDifferentiable, match=r"'cut'.*layers='b'"):
+        model.gradients(ones(2, 3), of=0)
+    assert list(model.gradients(ones(2, 3), of=0, layers="b").activations) == ["b"]
+
+
 def test_no_samples():
     model, x = opened("mlp")
     found = model.gradients(x[:0], of=0)

@@ -1,6 +1,7 @@
 """Values replaced while a model runs, runs that begin in its middle, and channels set to zero."""
 
 import contextlib
+import functools
 import json
 import re
 
@@ -23,7 +24,9 @@ KERNELS = {"compiled": contextlib.nullcontext, "numpy": npf.numpy_only}
 rng = np.random.default_rng(0)
 
 
-def opened(name):
+@functools.cache
+def opened(name, kernels="compiled"):
+    """A model that is of these kernels, and inputs for it: one for all tests."""
     file = next(file for model, file in FILES if model == name)
     return npf.load_model(FIXTURES / "models" / name / file), golden(name, file)[0]
 
@@ -46,7 +49,7 @@ def normal(*shape):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_value_in_its_own_place_changes_no_bit(name):
-    model, inputs = opened(name)
+    model, inputs = opened(name, "numpy")
     with npf.numpy_only():
         trace = model.trace(inputs, inner=True)
         for n, address in enumerate(some(a for a in trace if trace[a].dtype.kind == "f")):
@@ -82,7 +85,7 @@ def test_compiled_kernels_compute_from_it_as_well(name):
 )
 def test_numbers_arrays_and_functions_agree(name, kernels):
     with KERNELS[kernels]():
-        model, inputs = opened(name)
+        model, inputs = opened(name, kernels)
         trace = model.trace(inputs, inner=True)
         changed = 0
         for address in some((a for a in trace if trace[a].dtype.kind == "f"), 14):
@@ -380,7 +383,7 @@ def test_layers_until_and_inner_say_what_is_computed():
 def test_a_run_from_any_layer_on_ends_as_the_whole_does(name, kernels):
     """What else is needed is named; with all that, the rest is as in the whole run."""
     with KERNELS[kernels]():
-        model, inputs = opened(name)
+        model, inputs = opened(name, kernels)
         trace = model.trace(inputs)
         for address in some(trace, 8):
             start = [address]

@@ -36,6 +36,13 @@ class Program:
     def ins(self) -> tuple[Var, ...]:
         return (*self.state, *self.x, *self.captured)
 
+    @property
+    def outs(self) -> tuple[Any, ...]:
+        """What each time gives, and is wanted."""
+        given = (*self.y, *self.taps)
+        n = len(self.state)
+        return (*self.new_state, *(v for i, v in enumerate(given) if self.wants(n + i)))
+
     def wants(self, n: int) -> bool:
         return self.keep is None or self.keep[n]
 
@@ -66,123 +73,160 @@ class Scan:
 
         Also those of inner values among the `goals`.
         """
-        program: Program = step.options["program"]
-        outer, inner = step.outs[0].tape, program.x[0].tape
-        n, m, count = len(program.state), len(program.y), len(inner.steps)
-        ends = (*program.new_state, *program.y, *program.taps)
-        # Gradients that come in: of the state, from the step after; of what is given out.
-        entering = [
-            inner.var(v.shape, v.dtype) if isinstance(v, Var) and (i < n or gs[i] is not None)
-            else None for i, v in enumerate(ends)
-        ]  # fmt: skip
+        return _WayBack(step, wanted, gs, goals).recorded()
+
+
+class _WayBack:
+    """The loop that walks a loop back, in the making."""
+
+    def __init__(
+        self, step: Step, wanted: Sequence[int], gs: Sequence[Any], goals: Collection[Var]
+    ) -> None:
+        self.step, self.gs = step, gs
+        self.program: Program = step.options["program"]
+        self.outer, self.inner = step.outs[0].tape, self.program.x[0].tape
+        n, m, ins = len(self.program.state), len(self.program.x), self.program.ins
+        self.of_state = [i for i in wanted if i < n]
+        self.of_x = [i for i in wanted if n <= i < n + m]
+        self.of_captured = [i for i in wanted if i >= n + m and differentiable(ins[i].dtype)]
+        taps = zip(step.outs[n + len(self.program.y) :], self.program.taps, strict=True)
+        self.asked = [(out, v) for out, v in taps if out in goals]
+        self.length = next(len(a) for a in step.args[n : n + m])
+
+    def recorded(self) -> Iterator[tuple[Var, Any]]:
+        """Record it, and give the gradient of each argument and inner value."""
+        steps = self._of_one_time()
+        steps += self._sums(steps)
+        kept = self._kept(steps)
+        finals, over_time = self._loop(steps, kept)
+        step, ins = self.step, self.program.ins
+        first = dict(zip(self.carried, finals, strict=False))
+        for i in self.of_state:
+            if ins[i] in first:
+                yield step.args[i], first[ins[i]]
+        outs = iter(over_time)
+        for i in self.of_x:
+            yield step.args[i], next(outs)
+        for out, _ in self.asked:
+            yield out, next(outs)
+        for i, product in self.products.items():
+            a, b = next(outs), next(outs)
+            yield step.args[i], self.outer.record(product.op, (a, b), product.options)
+        for i, total in zip(self.sums, finals[len(self.carried) :], strict=True):
+            yield step.args[i], total
+
+    def _of_one_time(self) -> list[Step]:
+        """What gives the gradients of one time, of those that come in: of the next state from the
+        time after, and of what is given out."""
+        program, n, begun = self.program, len(self.program.state), len(self.inner.steps)
+        # By the state that a step began with: the gradient of the one that it ended with.
+        self.carried = {v: self.inner.var(v.shape, v.dtype) for v in program.state
+                        if differentiable(v.dtype)}  # fmt: skip
+        given = [(v, g) for v, g in zip((*program.y, *program.taps), self.gs[n:], strict=True)
+                 if g is not None and isinstance(v, Var) and differentiable(v.dtype)]  # fmt: skip
+        self.given = [(self.inner.var(v.shape, v.dtype), g) for v, g in given]
+        pairs = [(end, self.carried.get(v)) for v, end in
+                 zip(program.state, program.new_state, strict=True)]  # fmt: skip
+        pairs += [(v, entered) for (v, _), (entered, _) in zip(given, self.given, strict=True)]
         seeds: dict[Var, Any] = {}
-        for end, g in zip(ends, entering, strict=True):
-            if g is not None and differentiable(end.dtype):
+        for end, g in pairs:
+            if g is not None and isinstance(end, Var):
                 seeds[end] = seeds[end] + g if end in seeds else g
-        asked = [(out, v) for out, v in zip(step.outs[n + m :], program.taps, strict=True)
-                 if out in goals]  # fmt: skip
-        goals_inside = [program.ins[i] for i in wanted] + [v for _, v in asked]
-        floats = [v for v in program.state if differentiable(v.dtype)]
-        found, without = backward(inner, seeds, [*goals_inside, *floats], program.steps)
+        goals = [program.ins[i] for i in (*self.of_x, *self.of_captured)]
+        goals += [*(v for _, v in self.asked), *self.carried]
+        self.found, without = backward(self.inner, seeds, goals, program.steps)
         for v in program.ins:
             if v in without and differentiable(v.dtype):
                 raise without[v]
-        steps = _invariant(program, inner.steps[count:]) + inner.steps[count:]
-        forward = tuple(inner.steps[:count])
-        del inner.steps[count:]
+        return self._taken(begun)
 
-        def gradient(v: Var) -> Any:
-            return found.get(v, np.zeros(v.shape, v.dtype))
+    def _taken(self, begun: int) -> list[Step]:
+        """The steps that were recorded since; they belong to no loop yet."""
+        steps = self.inner.steps[begun:]
+        del self.inner.steps[begun:]
+        return steps
 
-        # Sums over the time of products over the batch are one product over both.
+    def _sums(self, steps: Sequence[Step]) -> list[Step]:
+        """What adds up the gradients of captured arrays over time.
+
+        Sums over the time of products over the batch are one product over both, made afterwards.
+        """
         made = {out: s for s in steps for out in s.outs}
-        captured = [i for i in wanted if i >= n + len(program.x)]
-        whole = {
-            i: made[g] for i in captured
-            if (g := found.get(program.ins[i])) in made and made[g].op is dense_dw
-        }  # fmt: skip
-        added = [i for i in captured if i not in whole and program.ins[i] in found]
-        sums = {i: inner.var(program.ins[i].shape, program.ins[i].dtype) for i in added}
-        totals = [sums[i] + found[program.ins[i]] for i in added]
-        steps += inner.steps[count:]
-        del inner.steps[count:]
-        of_x = [i for i in wanted if n <= i < n + len(program.x)]
-        pairs = [a for i in whole for a in whole[i].args]
-        ys = [gradient(program.ins[i]) for i in of_x] + [gradient(v) for _, v in asked] + pairs
+        self.products: dict[int, Step] = {}
+        self.sums: dict[int, Var] = {}
+        self.totals: list[Any] = []
+        begun = len(self.inner.steps)
+        for i in self.of_captured:
+            v = self.program.ins[i]
+            g = self.found.get(v)
+            if g in made and made[g].op is dense_dw:
+                self.products[i] = made[g]
+            elif g is not None:
+                self.sums[i] = self.inner.var(v.shape, v.dtype)
+                self.totals.append(self.sums[i] + g)
+        return self._taken(begun)
 
-        ends_read = [v for v in [*ys, *totals] if isinstance(v, Var)]
-        read = dict.fromkeys([*(v for s in steps for v in s.ins), *ends_read])
-        own = {out for s in steps for out in s.outs} | set(sums.values())
-        own |= {g for g in entering if g is not None}
-        # What a step computed is kept for the way back; what goes into the loop is there already.
-        kept = [v for v in dict.fromkeys([*program.state, *(o for s in forward for o in s.outs)])
-                if v in read and v not in own]  # fmt: skip
-        length = next(len(a) for a in step.args[n : n + len(program.x)])
-        stacked = [outer.var((length, *v.shape), v.dtype) for v in kept]
+    def _gradient(self, v: Var) -> Any:
+        return self.found.get(v, np.zeros(v.shape, v.dtype))
+
+    def _kept(self, steps: Sequence[Step]) -> list[tuple[Var, Var]]:
+        """Let the loop keep what its steps computed and the way back reads, stacked over time.
+
+        What goes into the loop is there already.
+        """
+        program, step, outer = self.program, self.step, self.outer
+        ins = [program.ins[i] for i in self.of_x]
+        self.ys = [self._gradient(v) for v in (*ins, *(v for _, v in self.asked))]
+        self.ys += [a for product in self.products.values() for a in product.args]
+        self.read = dict.fromkeys(v for s in steps for v in s.ins)
+        self.read |= dict.fromkeys(
+            v for v in (*self.ys, *self.totals, *map(self._gradient, self.carried))
+            if isinstance(v, Var)
+        )  # fmt: skip
+        own = {out for s in steps for out in s.outs}
+        forward = tuple(self.inner.steps)  # loops among them keep more than they did
+        kept = [
+            v for v in dict.fromkeys([*program.state, *(o for s in forward for o in s.outs)])
+            if v in self.read and v not in own
+        ]  # fmt: skip
+        stacked = [outer.var((self.length, *v.shape), v.dtype) for v in kept]
         again = replace(program, steps=forward, y=(*program.y, *kept))
-        outs = (*step.outs[: n + m], *stacked, *step.outs[n + m :])
+        before = len(program.state) + len(program.y)
+        outs = (*step.outs[:before], *stacked, *step.outs[before:])
         place = next(i for i, s in enumerate(outer.steps) if s is step)
         outer.steps[place] = step._replace(out=outs, options={"program": again})
+        return list(zip(kept, stacked, strict=True))
 
-        carried = [g for g in entering[:n] if g is not None]
-        given = [(g, gs[n + i]) for i, g in enumerate(entering[n:]) if g is not None]
-        given += zip(kept, stacked, strict=True)
-        given += [(v, a) for v, a in zip(program.x, step.args[n:], strict=False) if v in read]
-        own |= {v for v, _ in given}
-        used = [v for v in read if v not in own]
+    def _loop(
+        self, steps: Sequence[Step], kept: Sequence[tuple[Var, Var]]
+    ) -> tuple[list[Var], list[Var]]:
+        """Record the loop; gives its last states, and its outputs over time."""
+        program, step, outer = self.program, self.step, self.outer
+        n = len(program.state)
+        entering = zip(program.x, step.args[n:], strict=False)
+        given = [*self.given, *kept, *((v, a) for v, a in entering if v in self.read)]
+        own = {out for s in steps for out in s.outs} | {v for v, _ in given}
+        own |= {*self.carried.values(), *self.sums.values()}
+        captured = [v for v in self.read if v not in own]
         back = Program(
             tuple(steps),
-            (*carried, *sums.values()),
+            (*self.carried.values(), *self.sums.values()),
             tuple(v for v, _ in given),
-            tuple(used),
-            (*(gradient(v) for v, g in zip(program.state, entering[:n], strict=True)
-               if g is not None), *totals),
-            tuple(ys),
+            tuple(captured),
+            (*map(self._gradient, self.carried), *self.totals),
+            tuple(self.ys),
             (),
             backwards=True,
-            length=length,
-        )  # fmt: skip
-        starts = [np.zeros(v.shape, v.dtype) if g is None else g
-                  for v, g, e in zip(step.outs[:n], gs[:n], entering[:n], strict=True)
-                  if e is not None]  # fmt: skip
-        starts += [np.zeros(v.shape, v.dtype) for v in sums.values()]
-        args = (*starts, *(a for _, a in given), *used)
+            length=self.length,
+        )
+        at_end = dict(zip(program.state, self.gs[:n], strict=True))
+        starts = [np.zeros(v.shape, v.dtype) if at_end.get(v) is None else at_end[v]
+                  for v in (*self.carried, *self.sums.values())]  # fmt: skip
+        args = (*starts, *(a for _, a in given), *captured)
         finals = [outer.var(v.shape, v.dtype) for v in back.state]
-        over_time = [outer.var((length, *np.shape(y)), y.dtype) for y in ys]
+        over_time = [outer.var((self.length, *np.shape(y)), y.dtype) for y in self.ys]
         outer.steps.append(Step(SCAN, args, {"program": back}, (*finals, *over_time), outer.scope))
-
-        firsts = dict(zip((v for v, g in zip(program.state, entering[:n], strict=True)
-                           if g is not None), finals, strict=False))  # fmt: skip
-        for i in wanted:
-            if i < n and program.ins[i] in firsts:
-                yield step.args[i], firsts[program.ins[i]]
-        ends_of = iter(over_time)
-        for i in of_x:
-            yield step.args[i], next(ends_of)
-        for out, _ in asked:
-            yield out, next(ends_of)
-        for i, s in whole.items():
-            a, b = next(ends_of), next(ends_of)
-            yield step.args[i], outer.record(s.op, (a, b), s.options)
-        for i, total in zip(added, finals[len(carried) :], strict=True):
-            yield step.args[i], total
-
-
-def _invariant(program: Program, steps: Sequence[Step]) -> list[Step]:
-    """The steps whose answers are the same at every time, as far as the others read them."""
-    fixed = set(program.captured)
-    same = []
-    for step in program.steps:
-        if step.ins and all(v in fixed for v in step.ins):
-            fixed.update(step.outs)
-            same.append(step)
-    read = {v for step in steps for v in step.ins}
-    found = []
-    for step in reversed(same):
-        if any(out in read for out in step.outs):
-            read.update(step.ins)
-            found.append(step)
-    return found[::-1]
+        return finals, over_time
 
 
 SCAN = Scan()

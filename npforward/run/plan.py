@@ -25,6 +25,7 @@ from npforward.inner import instead
 from npforward.layers import LayerDef, custom, operations
 from npforward.layers.registry import CALL_NO_EFFECT, HOW, Packed, quantization
 from npforward.limits import Limits
+from npforward.ops.scan import SCAN
 from npforward.run.fusion import fused, in_passing, in_place
 
 if TYPE_CHECKING:
@@ -663,6 +664,9 @@ class Instruction:
     emits: tuple[tuple[str, int], ...]  # (address, slot) complete after this
     scope: str  # address of the layer
     op: str  # its name
+    inside: tuple[
+        tuple[Program, int], ...
+    ] = ()  # of a loop: what is compiled, and how often it runs
 
 
 @dataclass(frozen=True)
@@ -705,7 +709,16 @@ class Plan:
     @functools.cached_property
     def programs(self) -> list[Program]:
         """What of it is compiled."""
-        return [i.program for i in self.instructions if isinstance(i, Segment)]
+        return [program for program, _ in self.compiled]
+
+    @property
+    def compiled(self) -> Iterator[tuple[Program, int]]:
+        """What of it is compiled, and how often it runs."""
+        for part in self.instructions:
+            if isinstance(part, Segment):
+                yield part.program, 1
+            else:
+                yield from part.inside
 
     @functools.cached_property
     def layers(self) -> dict[str, Layer | Graph]:
@@ -719,7 +732,7 @@ QUICK = 0.5  # seconds: what numpy does in less is not worth waiting for a compi
 def worth_compiling(chosen: Plan, library: Library) -> bool:
     """Whether to run a plan's compiled parts: they are compiled already, or numpy would be slow."""
     missing = [k for program in chosen.programs for k in library.missing(program.kernels)]
-    return not missing or sum(program.seconds for program in chosen.programs) > QUICK
+    return not missing or sum(program.seconds * n for program, n in chosen.compiled) > QUICK
 
 
 def plan(
@@ -785,8 +798,14 @@ def plan(
         options, name = step.options, step.op.__name__
         if hasattr(step.op, "keeping"):  # a loop stacks over time only what is wanted
             options = step.op.keeping(options, [out in needed for out in step.outs])
-        value = fused(step, options) or in_place(step, passing) or step.op.value(*step.args)
-        return Instruction(value, args, options, outs, many, frees, emits, step.scope, name)
+        value = fused(step, options) or in_place(step, passing)
+        inside: tuple[tuple[Program, int], ...] = ()
+        if value is None and step.op is SCAN and library is not None:
+            from npforward.run.lowering import body_compiled
+
+            options, inside = body_compiled(options, fixed, library, identity, laid_out)
+        value = value or step.op.value(*step.args)
+        return Instruction(value, args, options, outs, many, frees, emits, step.scope, name, inside)
 
     computed = {out: step for step in folded for out in step.outs}
 
@@ -823,7 +842,10 @@ def plan(
 
     parts = [(False, n, n + 1) for n in range(len(live))]
     if library is not None:
-        parts = _segments(live, emitted if apart else {}, fixed, seen_outside)
+        from npforward.run.lowering import stretches
+
+        steps = [step for _, step in live]
+        parts = stretches(steps, fixed, seen_outside, emitted if apart else {})
     return Plan(
         recording,
         tuple(goals),
@@ -868,37 +890,6 @@ def leading_to(
             needed.update(steps[i].ins)
             kept.append((i, steps[i]))
     return kept[::-1], needed
-
-
-def _segments(
-    live: Sequence[tuple[int, Step]],
-    ends: Collection[int],
-    constants: Collection[Var],
-    wanted: Collection[Var],
-) -> list[tuple[bool, int, int]]:
-    """The live steps in parts, (whether compiled, first, behind the last); parts end at `ends`."""
-    from npforward.run.lowering import Recorded, is_alias
-
-    makers = {out: step for _, step in live for out in step.outs}
-    users: dict[Var, list[Step]] = {}
-    for _, step in live:
-        for v in step.ins:
-            users.setdefault(v, []).append(step)
-    recorded = Recorded(constants, makers, users, wanted)
-    parts: list[tuple[bool, int, int]] = []
-    for n, (_, step) in enumerate(live):
-        compiled = recorded.fits(step)
-        if compiled and parts and parts[-1][0] and n - 1 not in ends:
-            parts[-1] = (True, parts[-1][1], n + 1)
-        else:
-            parts.append((compiled, n, n + 1))
-    found = []
-    for compiled, first, last in parts:
-        if compiled and all(is_alias(step) for _, step in live[first:last]):
-            found += [(False, n, n + 1) for n in range(first, last)]
-        else:
-            found.append((compiled, first, last))
-    return found
 
 
 def _goals(recording: Recording, wanted: Iterable[str]) -> dict[str, Var]:

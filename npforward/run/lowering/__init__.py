@@ -19,6 +19,7 @@ any function of each number           a step of the chain of the kernel that mad
 functions of rows (a softmax, a       steps of one chain over rows
 LayerNormalization)
 a loop over time that is an LSTM, GRU one kernel for all steps
+any other loop                        a program for its step, run for every time
 ====================================  ============================================================
 
 Every value that somebody wants is written to memory of its own, by whichever kernel has it.
@@ -26,7 +27,9 @@ Every value that somebody wants is written to memory of its own, by whichever ke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -35,10 +38,11 @@ from npforward.kernels.native.library import Library
 # Importing a module enters its rules.
 from npforward.run.lowering import derivatives, functions, loops, moves, products, windows
 from npforward.run.lowering.making import RULES, Lowering, Recorded, bits, is_alias
+from npforward.run.plan import leading_to
 from npforward.run.program import Program
 from npforward.tape import Step, Var
 
-__all__ = ["RULES", "Recorded", "bits", "is_alias", "lower"]
+__all__ = ["RULES", "Recorded", "bits", "body_compiled", "is_alias", "lower", "stretches"]
 
 
 def lower(
@@ -56,3 +60,62 @@ def lower(
     a constant has the same `identity`.
     """
     return Lowering(steps, outside, constants, library, identity).program(kept)
+
+
+def stretches(
+    steps: Sequence[Step],
+    constants: Collection[Var],
+    wanted: Collection[Var],
+    ends: Collection[int] = (),
+) -> list[tuple[bool, int, int]]:
+    """The steps in parts, (whether compiled, first, behind the last); parts end at `ends`."""
+    makers = {out: step for step in steps for out in step.outs}
+    users: dict[Var, list[Step]] = {}
+    for step in steps:
+        for v in step.ins:
+            users.setdefault(v, []).append(step)
+    recorded = Recorded(constants, makers, users, wanted)
+    parts: list[tuple[bool, int, int]] = []
+    for n, step in enumerate(steps):
+        compiled = recorded.fits(step)
+        if compiled and parts and parts[-1][0] and n - 1 not in ends:
+            parts[-1] = (True, parts[-1][1], n + 1)
+        else:
+            parts.append((compiled, n, n + 1))
+    found = []
+    for compiled, first, last in parts:
+        if compiled and all(is_alias(step) for step in steps[first:last]):
+            found += [(False, n, n + 1) for n in range(first, last)]
+        else:
+            found.append((compiled, first, last))
+    return found
+
+
+def body_compiled(
+    options: Mapping[str, Any],
+    constants: Collection[Var],
+    library: Library,
+    identity: Callable[[Var], Hashable] = id,
+    kept: dict[Hashable, np.ndarray] | None = None,
+) -> tuple[dict[str, Any], tuple[tuple[Program, int], ...]]:
+    """The options of a loop whose step is compiled as far as it can be.
+
+    Gives also the programs that its step became, and how often each runs.
+    """
+    body = options["program"]
+    wanted = {v for v in body.outs if isinstance(v, Var)}
+    live = [step for _, step in leading_to(body.steps, wanted)[0]]
+    steps: list[Step] = []
+    inside: list[tuple[Program, int]] = []
+    for compiled, first, last in stretches(live, constants, wanted):
+        if not compiled:
+            steps.append(live[first])
+            continue
+        part = live[first:last]
+        later = wanted | {v for step in live[last:] for v in step.ins}
+        made = tuple(out for step in part for out in step.outs if out in later)
+        given = tuple(dict.fromkeys(v for step in part for v in step.ins))
+        program = lower(part, made, constants, library, identity, kept)
+        steps.append(Step(loops.Stretch(program, given, made), given, {}, made, part[0].scope))
+        inside.append((program, body.length or 1))
+    return {"program": replace(body, steps=tuple(steps))}, tuple(inside)

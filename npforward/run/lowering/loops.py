@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,8 +22,8 @@ from npforward.run.lowering.making import (
     rule,
     strides_of,
 )
-from npforward.run.program import At, Constant
-from npforward.tape import Step
+from npforward.run.program import At, Constant, Program
+from npforward.tape import Step, Var
 
 # ---- for which steps the rules hold ----------------------------------------------------------
 
@@ -42,6 +44,28 @@ def _fits_scan(r: Recorded, step: Step) -> bool:
         or (user.op is ops.getitem and user.options["key"] == -1)
         for user in r.users.get(outputs, [])
     )
+
+
+# ---- loops without one -----------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Stretch:
+    """Steps of a loop in compiled code: one op of it, of what they read."""
+
+    program: Program
+    ins: tuple[Var, ...]
+    outs: tuple[Var, ...]
+
+    __name__ = "stretch"
+
+    def value(self, *args: Any) -> Callable[..., Any]:
+        return self.run
+
+    def run(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        given = dict(zip(self.ins, arrays, strict=True))
+        found = self.program.run(given, given.__getitem__)
+        return tuple([found[v] for v in self.outs])
 
 
 # ---- rules -----------------------------------------------------------------------------------

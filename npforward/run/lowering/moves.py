@@ -97,6 +97,7 @@ def transpose(low: Lowering, step: Step) -> None:
 
 @rule(ops.flip, ops.roll, ops.broadcast_to, fits=fits_move)
 @rule(ops.concatenate, fits=_fits_concatenate)
+@rule(ops.put_back, fits=_fits_getitem)
 def moved(low: Lowering, step: Step) -> None:
     parts = MOVES[step.op](step)
     assert parts is not None, "fits() lets no other pass"
@@ -232,6 +233,17 @@ def _parts_of_slices(step: Step) -> list[Part]:
     return [Part(x, start, 0, sizes, froms, strides_of(sizes))]
 
 
+def _parts_put_back(step: Step) -> list[Part]:
+    """Zeros, and over them what is put back."""
+    g, out = step.args[0], step.out.shape
+    start, tos, sizes = _sliced(out, step.options["key"])
+    zero = Constant(lambda weight: np.zeros(1, np.float32))
+    return [
+        Part(zero, 0, 0, out, [0] * len(out), strides_of(out)),
+        Part(g, 0, start, sizes, strides_of(sizes), tos),
+    ]
+
+
 def _joined_parts(step: Step) -> list[Part]:
     axis = step.options["axis"] % step.out.ndim
     strides = strides_of(step.out.shape)
@@ -360,6 +372,7 @@ def crop_of(step: Step) -> list[int] | None:
 MOVES: dict[Any, Callable[[Step], list[Part] | None]] = {
     ops.transpose: _transposed_parts,
     ops.getitem: _parts_of_slices,
+    ops.put_back: _parts_put_back,
     ops.concatenate: _joined_parts,
     ops.flip: _flipped_parts,
     ops.roll: _rolled_parts,

@@ -108,7 +108,7 @@ def _fits_matrices(r: Recorded, step: Step) -> bool:
     if not isinstance(a, Var) or not isinstance(b, Var):
         return False
     if r.constant(a) or r.constant(b):
-        return step.op is ops.einsum and r.constant(b) and bool(_dense_depth(step))
+        return r.constant(b) and bool(_dense_depth(step))
     of_a, of_b, out = _equation(step)
     if not of_a:
         return False
@@ -431,10 +431,14 @@ def _few_rows(
     )  # fmt: skip
 
 
-@rule(ops.matmul, fits=_fits_matrices)
+@rule(ops.matmul, ops.einsum, fits=_fits_matrices)
 def matrices(low: Lowering, step: Step) -> None:
-    """Products of many matrices, of which neither is a constant."""
+    """Rows times a constant matrix, or products of many matrices."""
     a, b = step.args
+    depth = _dense_depth(step) if low.constant(b) else None
+    if depth:
+        _rows_times(low, step, a, b, depth, b.size // depth)
+        return
     of_a, of_b, out = _equation(step)
     plan = _as_matrices(of_a, a.shape, of_b, b.shape, out, step.out.shape)
     if plan is None:
@@ -462,16 +466,6 @@ def matrices(low: Lowering, step: Step) -> None:
         scratch=band * (8 + wide * 4) + wide * 4 * (depth + 1) + 64,
     )  # fmt: skip
     low.works[-1].call.arguments["y"] = low.at(step.out)
-
-
-@rule(ops.einsum, fits=_fits_matrices)
-def einsum(low: Lowering, step: Step) -> None:
-    x, w = step.args
-    depth = _dense_depth(step) if low.constant(w) else None
-    if depth:
-        _rows_times(low, step, x, w, depth, w.size // depth)
-    else:
-        matrices(low, step)
 
 
 # ---- what they are made of -------------------------------------------------------------------
