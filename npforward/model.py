@@ -113,6 +113,13 @@ def load_model(
     with limits.loading(str(path)):
         if weights is None:
             graph = formats.read(path, limits=limits, backend=backend)
+        elif isinstance(weights, (str, Path)) and formats.pairs(path):
+            if by_name or mapping is not None:
+                raise BadInput(
+                    f"{path}: by_name and mapping are for architectures of Keras: a Kurfile and "
+                    "the names of Kur's arrays say whose each is."
+                )
+            graph = formats.read(path, weights, limits, backend=backend)
         else:
             graph = pairing.read(
                 path,

@@ -8,6 +8,8 @@ A format is a module with `matches(path)` and some of these, each with `(path, l
 `arrays`          arrays by the file's own names, where it does not know whose they are
 `vocabularies`    what preprocessing layers have learned
 `read`            the model, from one opening of the file; it takes a `backend` too
+`paired`          the model with arrays from elsewhere, where the format knows by itself whose
+                  each is: with `where` and `arrays` after the path
 ================  =============================================================================
 """
 
@@ -26,6 +28,7 @@ from npforward.formats import (
     keras_json,
     keras_yaml,
     keras_zip,
+    kurfile,
     npz,
     safetensors,
     saved_model,
@@ -38,7 +41,7 @@ from npforward.formats.loose import Loose, weights_only
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
 
-__all__ = ["FORMATS", "apart", "arrays", "read"]
+__all__ = ["FORMATS", "apart", "arrays", "pairs", "read"]
 
 # The order is the priority: a `.npz` is a zip too, and an index of shards is JSON.
 FORMATS: tuple[ModuleType, ...] = (
@@ -48,6 +51,7 @@ FORMATS: tuple[ModuleType, ...] = (
     keras_h5,
     safetensors,
     shards,
+    kurfile,
     keras_json,
     idx,
     tf_checkpoint,
@@ -89,10 +93,26 @@ def read(
     if weights is None:
         path = _existing(path)
         return _read(path, limits, backend)
+    if pairs(path):
+        held = arrays(weights, limits)
+        return _format(Path(path)).paired(Path(path), str(weights), held, limits, backend)
     build, held = apart(path, weights, limits, backend=backend)
     graph = build(held)
     held.check()
     return graph
+
+
+def pairs(path: PathLike) -> bool:
+    """Whether the format at `path` says by itself whose each array of other files is.
+
+    Examples
+    --------
+    >>> pairs("weights_fixtures/kur/shared_lm_gru/Kurfile.yml")
+    True
+    >>> pairs("weights_fixtures/files/sequential.json")
+    False
+    """
+    return hasattr(_format(_existing(path)), "paired")
 
 
 def apart(
