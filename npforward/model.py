@@ -238,6 +238,8 @@ class Trace(Mapping[str, np.ndarray]):
         Addresses of the model's inputs and outputs, in the model's order.
     kernels : str
         Which kernels computed it: "compiled" or "numpy".
+    aliases : Mapping[str, str]
+        Other names by which values are found, of a model that has such: name -> address.
 
     Examples
     --------
@@ -256,6 +258,7 @@ class Trace(Mapping[str, np.ndarray]):
         outputs: tuple[str, ...] = (),
         kernels: str = "numpy",
         origin: tuple[Recording, list[np.ndarray]] | None = None,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         self._values = values
         self._origin = origin  # of a whole pass: what was run on which inputs
@@ -263,6 +266,7 @@ class Trace(Mapping[str, np.ndarray]):
         self.inputs = inputs
         self.outputs = outputs
         self.kernels = kernels
+        self.aliases = aliases or {}
 
     @functools.cached_property
     def statistics(self) -> Statistics:
@@ -272,7 +276,7 @@ class Trace(Mapping[str, np.ndarray]):
     def __getitem__(self, address: str) -> np.ndarray:
         if address in self._values:
             return self._values[address]
-        found = addresses.match(address, self._values)
+        found = addresses.match(address, self._values, self.aliases)
         if len(found) == 1:
             return self._values[found[0]]
         raise UnknownName(f"the trace has no value {address!r}. {nearest(address, self._values)}")
@@ -401,7 +405,7 @@ class Model:
         'Dense'
         """
         known = dict(self._calls(self.graph, ""))
-        found = addresses.match(name, known) if name not in known else [name]
+        found = addresses.match(name, known, self.graph.aliases) if name not in known else [name]
         if len(found) != 1:
             raise UnknownName(f"no layer {name!r}. {nearest(name, known)}")
         layer = known[found[0]]
@@ -604,7 +608,15 @@ class Model:
         entered = [a for a in leaves(self.graph.inputs) if a in values]
         left = [a for a in self.outputs if a in values]
         which = "compiled" if chosen.programs else "numpy"
-        return Trace(values, chosen.layers, tuple(entered), tuple(left), which, origin)
+        return Trace(
+            values,
+            chosen.layers,
+            tuple(entered),
+            tuple(left),
+            which,
+            origin,
+            self.graph.aliases,
+        )
 
     def stream(
         self,
@@ -826,6 +838,9 @@ class Model:
 
     def _by_name(self, x: Mapping[str, Any]) -> list[Any]:
         names = [spec.name for spec in self.inputs]
+        known = {addresses.escape(name): name for name in names}
+        meant = {alias: known.get(at, alias) for alias, at in self.graph.aliases.items()}
+        x = {meant.get(name, name): array for name, array in x.items()}
         if isinstance(self.graph.inputs, Mapping) and set(x) == set(self.graph.inputs):
             names = sorted(x, key=str)  # a model built on a dict goes by its keys as well
         for name in x:
@@ -986,7 +1001,7 @@ class Model:
         return left
 
     def _named(self, pattern: str, known: list[str]) -> list[str]:
-        found = addresses.match(pattern, known)
+        found = addresses.match(pattern, known, self.graph.aliases)
         if not found:
             raise UnknownName(f"no layer or value {pattern!r}. {nearest(pattern, known)}")
         return found

@@ -94,8 +94,8 @@ def read(
         path = _existing(path)
         return _read(path, limits, backend)
     if pairs(path):
-        held = arrays(weights, limits)
-        return _format(Path(path)).paired(Path(path), str(weights), held, limits, backend)
+        found = arrays(weights, limits)
+        return _format(Path(path)).paired(Path(path), str(weights), found, limits, backend)
     build, held = apart(path, weights, limits, backend=backend)
     graph = build(held)
     held.check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 _GATED = {"gru": "zrh", "lstm": "icfo"}  # the gates of Keras 1, in its order
 # The tensors of each kind of layer.
@@ -67,8 +67,7 @@ class Backend:
         """The same library on another backend of its own."""
         if not self.keras or other not in ("tensorflow", "theano"):
             return self if self.runs_on == other else None
-        twin = next(b for b in BACKENDS if (b.library, b.runs_on) == (self.library, other))
-        return replace(twin)
+        return next(b for b in BACKENDS if (b.library, b.runs_on) == (self.library, other))
 
     def layer_part(self, name: str) -> str:
         """What the files of a layer begin with.

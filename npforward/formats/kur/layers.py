@@ -9,10 +9,10 @@ from typing import Any
 
 from npforward import addresses
 from npforward.errors import BadFile, UnsupportedOption
+from npforward.formats.keras_layouts import layout_of
 from npforward.formats.kur.containers import GROUPS
 from npforward.formats.kur.network import Container, Model
 from npforward.formats.kur.weights import Tensors
-from npforward.formats.keras_layouts import layout_of
 from npforward.graph import Graph, Layer, Node, Ref
 
 INPUT = "inputs"  # of the layers that one container is made of
@@ -243,16 +243,17 @@ class Layers:
         if not highway:
             yield self.step(name, kind, config, "convolution", *layouts)
             return
-        x, h, t = Ref(INPUT), f"{name}_H", f"{name}_T"
-        for part, activation in ((h, "relu"), (t, "sigmoid")):
+        x = Ref(INPUT)
+        for part, activation in (("H", "relu"), ("T", "sigmoid")):
+            part = f"{name}_{part}"
             yield self.step(part, kind, config, "convolution", *layouts, args=(x,))
-            act = f"{part}_{activation}"
-            yield self.step(act, "Activation", {"activation": activation}, args=(Ref(part),))
-        h, t = Ref(f"{h}_relu"), Ref(f"{t}_sigmoid")
-        yield self.step("new", "Multiply", args=([h, t],))
-        yield self.step("carry_gate", "ops.Subtract", args=(1.0, t))
-        yield self.step("carried", "Multiply", args=([x, Ref("carry_gate")],))
-        yield self.step(name, "Add", args=([Ref("new"), Ref("carried")],))
+            config_ = {"activation": activation}
+            yield self.step(activation, "Activation", config_, args=(Ref(part),))
+        h, t, rest = Ref("relu"), Ref("sigmoid"), Ref("1 - T")
+        yield self.step("H T", "Multiply", args=([h, t],))
+        yield self.step("1 - T", "ops.Subtract", args=(1.0, t))
+        yield self.step("x (1 - T)", "Multiply", args=([x, rest],))
+        yield self.step(name, "Add", args=([Ref("H T"), Ref("x (1 - T)")],))
 
     def _border(self, args: Arguments, otherwise: str, size: list[int]) -> str:
         border = args.one_of("border", otherwise, "same", "valid")
@@ -265,7 +266,7 @@ class Layers:
     def dense(self, container: Container) -> Iterator[Step]:
         args, name = Arguments(container, "size"), container.name
         *earlier, size = args.several("size")
-        config = {"units": size}
+        config: dict[str, Any] = {"units": size}
         if not self.backend.keras:
             # On PyTorch Kur looks at the last size only, and does not flatten.
             if args.flag("highway", False):
@@ -320,9 +321,9 @@ class Layers:
         yield self.step(container.name, f"{kind}Pooling{len(size)}D", config)
 
     def batch_normalization(self, container: Container) -> Iterator[Step]:
-        args, axis, epsilon = Arguments(container, "axis"), -1, 1e-5
+        axis, epsilon = -1, 1e-5
         if self.backend.keras:
-            axis, epsilon = args.number("axis", -1), 1e-3
+            axis, epsilon = Arguments(container, "axis").number("axis", -1), 1e-3
         # Kur has Keras 2 normalise by the stored moments, all others by those of the batch.
         kind = (
             "BatchNormalization" if self.backend.library == "keras2" else "BatchwiseNormalization"
@@ -359,7 +360,7 @@ class Layers:
             size //= 2
             if not size:
                 raise args.wrong("has a size of 1, of which no direction has a half")
-        config = {"units": size, "return_sequences": sequence}
+        config: dict[str, Any] = {"units": size, "return_sequences": sequence}
         if not self.backend.keras:
             yield from self._torch_recurrent(args, kind, config, both, merge)
             return
@@ -414,7 +415,7 @@ class Layers:
         mode = args.one_of("mode", "concat", *MERGES)
         shorthand = not isinstance(container.args, dict)
         axis = args.number("axis", -1 if shorthand else None)
-        config = {}
+        config: dict[str, Any] = {}
         if mode == "concat":
             # On PyTorch Kur does not count the axis of samples.
             config["axis"] = axis if self.backend.keras or axis < 0 else axis + 1

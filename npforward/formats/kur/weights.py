@@ -101,7 +101,7 @@ def tensors(where: str, arrays: Mapping[str, Stored], asked: str, settings: Any)
         found[layer, tensor], numbered[layer, tensor] = stored, tensorflow
     fitting = [b for b in BACKENDS if all(b.fits(*key, n) for key, n in numbered.items())]
     if not fitting:
-        signs = {}
+        signs: dict[str, str] = {}
         for key, n in numbered.items():
             theirs = " or ".join(b.title for b in BACKENDS if b.fits(*key, n)) or "nobody"
             signs.setdefault(theirs, found[key].name)
@@ -115,7 +115,7 @@ def _chosen(where: str, fitting: list[Backend], told: bool, asked: str, settings
     if asked:
         chosen = [b for b in fitting if b.runs_on == asked]
         # Whoever says so knows better than the names, which tools change.
-        chosen = chosen or [b.on(asked) for b in fitting if b.on(asked) is not None]
+        chosen = chosen or [on for b in fitting if (on := b.on(asked)) is not None]
         if not chosen:
             raise BadInput(
                 f"{where}: backend={asked!r}, but its arrays are named as {fitting[0].title} names "
