@@ -160,6 +160,7 @@ class InputSpec:
     name: str
     shape: tuple[int | None, ...] | None
     dtype: np.dtype
+    axes: int = 0  # the fewest, of an input of any shape: numbers alone get an axis of size 1
 
 
 class Weights(Mapping[str, np.ndarray]):
@@ -369,7 +370,8 @@ class Model:
         except UnsupportedOption as error:
             raise UnsupportedOption(f"input {layer.name!r}: {error}") from None
         shape = layer.config.get("batch_shape")
-        return InputSpec(layer.name, None if shape is None else tuple(shape), dtype)
+        fewest = layer.config.get("fewest_axes", 0) if shape is None else 0
+        return InputSpec(layer.name, None if shape is None else tuple(shape), dtype, fewest)
 
     @functools.cached_property
     def outputs(self) -> tuple[str, ...]:
@@ -1053,6 +1055,8 @@ def _fitted(spec: InputSpec, x: Any) -> np.ndarray:
         raise BadInput(f"{where} takes {spec.dtype} numbers of shape {shown}, got strings")
     elif array.dtype.kind not in "biuf" + spec.dtype.kind and not floating(array.dtype):
         raise BadInput(f"{where} takes {spec.dtype} numbers of shape {shown}, got {array.dtype}")
+    if array.ndim == spec.axes - 1:
+        array = array[..., None]
     if spec.shape is not None:
         rank = len(spec.shape)
         # As Keras does it: a last axis of size 1 may be left out or added.

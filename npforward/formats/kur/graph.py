@@ -67,7 +67,8 @@ def _node(node: Container, layers: Layers, at: dict[str, str]) -> Node:
 
 def _input(node: Container) -> Layer:
     shape, dtype = node.args.get("shape"), node.args.get("type") or "float32"
-    config: dict[str, Any] = {"dtype": dtype}
+    # Of a shape that the data alone says, Kur knows that samples have an axis.
+    config: dict[str, Any] = {"dtype": dtype, "fewest_axes": 2}
     if shape is not None:
         sizes = list(shape) if isinstance(shape, (list, tuple)) else [shape]
         if not all(n is None or (type(n) is int and n >= 0) for n in sizes):

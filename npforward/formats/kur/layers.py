@@ -243,17 +243,16 @@ class Layers:
         if not highway:
             yield self.step(name, kind, config, "convolution", *layouts)
             return
-        x = Ref(INPUT)
-        for part, activation in (("H", "relu"), ("T", "sigmoid")):
-            part = f"{name}_{part}"
-            yield self.step(part, kind, config, "convolution", *layouts, args=(x,))
-            config_ = {"activation": activation}
-            yield self.step(activation, "Activation", config_, args=(Ref(part),))
-        h, t, rest = Ref("relu"), Ref("sigmoid"), Ref("1 - T")
-        yield self.step("H T", "Multiply", args=([h, t],))
-        yield self.step("1 - T", "ops.Subtract", args=(1.0, t))
-        yield self.step("x (1 - T)", "Multiply", args=([x, rest],))
-        yield self.step(name, "Add", args=([Ref("H T"), Ref("x (1 - T)")],))
+        x, part = Ref(INPUT), (f"{name}_H", f"{name}_T")
+        gates = ("candidate", "relu"), ("transform_gate", "sigmoid")
+        for each, (gate, activation) in zip(part, gates, strict=True):
+            yield self.step(each, kind, config, "convolution", *layouts, args=(x,))
+            yield self.step(gate, "Activation", {"activation": activation}, args=(Ref(each),))
+        h, t, carry = Ref("candidate"), Ref("transform_gate"), Ref("carry_gate")
+        yield self.step("transformed", "Multiply", args=([h, t],))
+        yield self.step("carry_gate", "ops.Subtract", args=(1.0, t))
+        yield self.step("carried", "Multiply", args=([x, carry],))
+        yield self.step(name, "Add", args=([Ref("transformed"), Ref("carried")],))
 
     def _border(self, args: Arguments, otherwise: str, size: list[int]) -> str:
         border = args.one_of("border", otherwise, "same", "valid")
