@@ -166,6 +166,14 @@ class _Rendering:
                 return joined(self.budget, parts)
             case nodes.Compare():
                 return self.comparison(node, variables)
+            case nodes.Pow():
+                left, right = self.value(node.left, variables), self.value(node.right, variables)
+                # Jinja2 writes `-1 ** x` for `(-1) ** x`, and Python then reads `-(1 ** x)`.
+                below = isinstance(left, (int, float)) and left < 0
+                if below and _varies(node.right) and not _varies(node.left):
+                    power = operations.binary(self.budget, "**", -left, right)
+                    return operations.binary(self.budget, "-", 0, power)
+                return operations.binary(self.budget, "**", left, right)
             case nodes.BinExpr() if node.operator in operations.BINARY:
                 left, right = self.value(node.left, variables), self.value(node.right, variables)
                 return operations.binary(self.budget, node.operator, left, right)
@@ -227,6 +235,11 @@ class _Rendering:
             raise Fault("arguments are written one by one, not as * or **")
         options = {one.key: self.value(one.value, variables) for one in node.kwargs}
         return [self.value(one, variables) for one in node.args], options
+
+
+def _varies(node: nodes.Node) -> bool:
+    """Whether an expression has variables, so that Jinja2 does not compute it beforehand."""
+    return isinstance(node, nodes.Name) or node.find(nodes.Name) is not None
 
 
 class Space(Opened):
