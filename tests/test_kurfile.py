@@ -147,6 +147,7 @@ def test_the_cases_are_many():
         ("a: <<", "asks for an object"),
         ("<<: 3", "line 1: << takes a mapping"),
         ("? [1]\n: 2", "cannot be a key"),
+        (f"a: 0x{'f' * 2000}", "line 1: a whole number of more than 4096 bits"),
         ("a: [", "not the YAML of a Kurfile .*line 1"),
         ("a: *b", "refers to nothing"),
         ("settings: {a: 1, b: '{{ c.d }}'}\n", r"yml:1: settings.b: the template .*'c' is undefined"),
@@ -247,6 +248,16 @@ def test_a_template_that_never_settles(tmp_path):
 def test_templates_do_nothing_else(text, message, tmp_path):
     with pytest.raises(BadFile, match=rf"(?s)Kurfile.yml:1: settings.v.*({message})"):
         made(tmp_path, f"settings: {{v: {json.dumps(text)}}}\nmodel: []")
+
+
+def test_long_texts_are_bounded(tmp_path):
+    long = "x" * 2**19
+    for text in (long, "{{ a }}" * 2**17, f"[{'1,' * 2**18}]"):
+        with pytest.raises(LimitExceeded, match="limit template_bytes"):
+            made(tmp_path, f"settings: {{v: {json.dumps(text)}}}\nmodel: []")
+    digits = f"0x{'f' * 2000}"
+    kurfile = made(tmp_path, f"settings: {{a: '{digits}'}}\ntrain: {{b: '{{{{ a }}}}'}}\nmodel: []")
+    assert kurfile.data["train"] == {"b": digits}  # a text, as a number it would have no text
 
 
 def test_models_are_bounded(tmp_path):
