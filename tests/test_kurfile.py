@@ -287,6 +287,27 @@ def test_a_long_chain_backwards_is_quick(tmp_path):
     assert [node.name for node in found.nodes] == ["x", *(f"n{n}" for n in range(many, -1, -1))]
 
 
+def test_names_of_any_letters(tmp_path):
+    text = 'templates: {a.b: [{dense: 1}]}\nmodel: [{input: "\\ud800"}, {a.b: {}}]'
+    kurfile = made(tmp_path, text)
+    assert [node.name for node in kurfile.model.nodes] == ["\ud800", "..dense.0"]
+    assert kurfile.model.nodes[1].aliases == ("..dense.0", "..meta.0")
+    assert "\\ud800" in kurfile.dump()
+
+
+def test_what_a_reuse_applies(tmp_path):
+    text = """- input: x
+- for: {range: 2, iterate: [{dense: 2}, {debug: x}, {activation: relu, when: '{{ index }}'}]}
+  name: g
+- {reuse: g, name: again}
+"""
+    found = model(tmp_path, text)
+    layers = [layer.name for layer in found.targets["again"].layers()]
+    assert layers == ["..dense.0", "..dense.1", "..activation.1"]
+    assert found.nodes[-1].args == {"target": "g"}
+    assert found.names["g"] == found.names["..activation.1"] == "..activation.1"
+
+
 # Files.
 
 
