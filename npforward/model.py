@@ -60,13 +60,14 @@ def load_model(
     Parameters
     ----------
     path
-        A model file or folder, or an architecture alone (JSON) with `weights` beside it.
+        A model file or folder, or an architecture alone (JSON) with `weights` beside it; or a
+        Kurfile, which says itself where its weights are.
     weights
         A file of weights for that architecture: `.h5`, `.weights.h5`, `.keras`, `.npz`, `.npy`,
-        safetensors or IDX; a folder of IDX files; or a list of files with arrays.  An `.h5` is
-        paired as Keras does, layer by layer in order, whatever they are called.  Plain arrays are
-        called as the weights of the model (``"conv1/kernel"``), or were saved by
-        ``np.savez(file, *model.get_weights())``; otherwise give a `mapping`.
+        safetensors or IDX; a folder of IDX files, as Kur writes it; or a list of files with
+        arrays.  An `.h5` is paired as Keras does, layer by layer in order, whatever they are
+        called.  Plain arrays are called as the weights of the model (``"conv1/kernel"``), or were
+        saved by ``np.savez(file, *model.get_weights())``; otherwise give a `mapping`.
     by_name
         Give each layer (or each weight, of plain arrays) what has its name in `weights`, and leave
         out what has not: layers without arrays are an error only once they are needed.
@@ -83,7 +84,8 @@ def load_model(
         it is recorded op by op, and has derivatives; anything else gets and gives numpy arrays.
     backend
         What the Keras that wrote the file ran on, if the file does not say it: "tensorflow",
-        "theano" (which kept convolution kernels in another way) or "cntk".
+        "theano" (which kept convolution kernels in another way) or "cntk".  Of a Kurfile, if the
+        names of its weights do not say it: "tensorflow", "theano" or "torch".
     limits
         Bounds on what the file may ask of this machine; by default those of `Limits`.
 
@@ -113,7 +115,7 @@ def load_model(
     with limits.loading(str(path)):
         if weights is None:
             graph = formats.read(path, limits=limits, backend=backend)
-        elif isinstance(weights, (str, Path)) and formats.pairs(path):
+        elif formats.pairs(path):
             if by_name or mapping is not None:
                 raise BadInput(
                     f"{path}: by_name and mapping are for architectures of Keras: a Kurfile and "

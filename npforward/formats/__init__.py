@@ -62,7 +62,7 @@ PathLike = str | os.PathLike[str]
 
 def read(
     path: PathLike,
-    weights: PathLike | None = None,
+    weights: PathLike | Sequence[PathLike] | None = None,
     limits: Limits | None = None,
     *,
     backend: str = "",
@@ -73,7 +73,7 @@ def read(
     ----------
     path
         A `.keras` file or folder, a SavedModel folder, a whole-model `.h5`, or an architecture
-        (`model.to_json()` or `to_yaml()`).
+        (`model.to_json()` or `to_yaml()`); or a Kurfile.
     weights
         Where the weights are instead: a `.weights.h5`, a weights-only `.h5`, a TensorFlow
         checkpoint (`ckpt.index`, or `ckpt` as TensorFlow calls it) or a whole model, with layers
@@ -94,11 +94,12 @@ def read(
         path = _existing(path)
         return _read(path, limits, backend)
     if pairs(path):
-        found = arrays(weights, limits)
-        return _format(Path(path)).paired(Path(path), str(weights), found, limits, backend)
-    build, held = apart(path, weights, limits, backend=backend)
-    graph = build(held)
-    held.check()
+        files = [weights] if isinstance(weights, (str, os.PathLike)) else weights
+        held = _together(list(map(_existing, files)), limits)
+        return _format(Path(path)).paired(Path(path), held.where, held.arrays, limits, backend)
+    build, arrays_ = apart(path, weights, limits, backend=backend)
+    graph = build(arrays_)
+    arrays_.check()
     return graph
 
 
@@ -248,9 +249,9 @@ def _format(path: Path) -> ModuleType:
     except OSError as error:
         raise MissingFile(f"{path}: cannot be opened ({error.strerror}).") from error
     known = (
-        "a .keras file or folder, a SavedModel of tf.keras, a whole-model .h5, or model.to_json() "
-        "or to_yaml() with weights (those also as .npz, .npy, safetensors, IDX or a TensorFlow "
-        "checkpoint)"
+        "a .keras file or folder, a SavedModel of tf.keras, a whole-model .h5, a Kurfile, or "
+        "model.to_json() or to_yaml() with weights (those also as .npz, .npy, safetensors, IDX or "
+        "a TensorFlow checkpoint)"
     )
     if path.is_dir():
         raise UnknownFormat(

@@ -110,6 +110,7 @@ class Layers:
         self._steps: dict[int, list[Step]] = {}
         self._layers: dict[int, Layer] = {}
         self._hidden = self._unnamed() if self.backend.keras else {}
+        self._flattened = 0
         self._wrapper: str | None = None  # what Keras wraps the layer in that is being made
 
     def layer(self, container: Container) -> tuple[Layer, bool]:
@@ -280,7 +281,8 @@ class Layers:
         if args.flag("highway", False):
             raise args.wrong("is a highway, which Kur has on PyTorch only")
         if args.flag("flatten", False):
-            yield self.step(f"{name}_flatten", "Flatten")
+            self._flattened += 1
+            yield self.step(f"flatten_{self._flattened}", "Flatten")  # as Keras calls it
         for i, units in enumerate(earlier):
             hidden = self._hidden.get((id(container), i), "")
             found = self.step(hidden, "Dense", {"units": units}, "dense")
