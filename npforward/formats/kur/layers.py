@@ -241,18 +241,28 @@ class Layers:
             old = self.backend.library == "keras1" and len(size) == 1
             layouts = ["conv1d"] if old else []
             layouts += ["flipped"] if self.backend.runs_on == "theano" else []
-        if not highway:
-            yield self.step(name, kind, config, "convolution", *layouts)
-            return
-        x, part = Ref(INPUT), (f"{name}_H", f"{name}_T")
-        gates = ("candidate", "relu"), ("transform_gate", "sigmoid")
-        for each, (gate, activation) in zip(part, gates, strict=True):
-            yield self.step(each, kind, config, "convolution", *layouts, args=(x,))
-            yield self.step(gate, "Activation", {"activation": activation}, args=(Ref(each),))
-        h, t, carry = Ref("candidate"), Ref("transform_gate"), Ref("carry_gate")
+        make = self._highway if highway else self._one
+        yield from make(name, kind, config, "convolution", *layouts)
+
+    def _one(self, name: str, *of_step: Any) -> Iterator[Step]:
+        yield self.step(name, *of_step)
+
+    def _highway(self, name: str, *of_step: Any) -> Iterator[Step]:
+        """h t + x (1 - t), with h = relu(H x) and t = σ(T x) of two layers of one kind.
+
+        R. Srivastava, K. Greff and J. Schmidhuber, Highway Networks (2015).
+        """
+        x = Ref(INPUT)
+        for part, gate, activation in (
+            (f"{name}_H", "candidate", "relu"),
+            (f"{name}_T", "transform_gate", "sigmoid"),
+        ):
+            yield self.step(part, *of_step, args=(x,))
+            yield self.step(gate, "Activation", {"activation": activation}, args=(Ref(part),))
+        h, t = Ref("candidate"), Ref("transform_gate")
         yield self.step("transformed", "Multiply", args=([h, t],))
         yield self.step("carry_gate", "ops.Subtract", args=(1.0, t))
-        yield self.step("carried", "Multiply", args=([x, carry],))
+        yield self.step("carried", "Multiply", args=([x, Ref("carry_gate")],))
         yield self.step(name, "Add", args=([Ref("transformed"), Ref("carried")],))
 
     def _border(self, args: Arguments, otherwise: str, size: list[int]) -> str:
@@ -266,17 +276,11 @@ class Layers:
     def dense(self, container: Container) -> Iterator[Step]:
         args, name = Arguments(container, "size"), container.name
         *earlier, size = args.several("size")
-        config: dict[str, Any] = {"units": size}
+        config = {"units": size}
         if not self.backend.keras:
             # On PyTorch Kur looks at the last size only, and does not flatten.
-            if args.flag("highway", False):
-                arrays = [*self._stored(f"{name}_H", "dense"), *self._stored(f"{name}_T", "dense")]
-                config = {"activation": "relu"}
-                layout = layout_of(["highway", "torch_rows"], config)
-                layer = Layer(name, "Highway", config, tuple(arrays), layout=layout)
-                yield Step(name, layer)
-            else:
-                yield self.step(name, "Dense", config, "dense", "torch_rows")
+            make = self._highway if args.flag("highway", False) else self._one
+            yield from make(name, "Dense", config, "dense", "torch_rows")
             return
         if args.flag("highway", False):
             raise args.wrong("is a highway, which Kur has on PyTorch only")
