@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 MEANING = "%/@#:[]*?"  # "%" first: it is what escapes the others
 
@@ -105,10 +105,19 @@ def matcher(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(out))
 
 
-def match(pattern: str, addresses: Iterable[str]) -> list[str]:
+def _by_alias(name: str, aliases: Mapping[str, str]) -> str | None:
+    """The address of what an alias stands for, or of a value within or beside it."""
+    part = name if name in aliases else layer_part(name)
+    return aliases[part] + name[len(part) :] if part in aliases else None
+
+
+def match(
+    pattern: str, addresses: Iterable[str], aliases: Mapping[str, str] | None = None
+) -> list[str]:
     """The addresses that `pattern` names, in their own order.
 
-    An exact address is tried before a raw name that is unique, and that before a glob.
+    An exact address is tried before a raw name that is unique, that before one of the `aliases`
+    that calls have beside their address, and that before a glob.
 
     Examples
     --------
@@ -116,14 +125,20 @@ def match(pattern: str, addresses: Iterable[str]) -> list[str]:
     ['conv1', 'conv2']
     >>> match("a/b", ["a%2Fb", "c"])
     ['a%2Fb']
+    >>> match("scores:pre", ["dense", "dense:pre"], {"scores": "dense"})
+    ['dense:pre']
     """
     addresses = list(addresses)
     if pattern in addresses:
         return [pattern]
     plain = [a for a in addresses if a == layer_part(a)]
     named = [a for a in plain if raw_name(a) == pattern and "@" not in a]
-    if len(named) == 1:
-        return named
+    outermost = [a for a in named if "/" not in a]
+    if len(named) == 1 or len(outermost) == 1:
+        return outermost or named
+    meant = _by_alias(pattern, aliases or {})
+    if meant in addresses:
+        return [meant]
     try:
         return list(filter(matcher(pattern).fullmatch, addresses))
     except re.error:

@@ -199,6 +199,7 @@ def gradients(
         inputs=tuple(entered),
         outputs=tuple(a for a in model.outputs if a in of_layers),
         kernels="compiled" if model._compiled else "numpy",
+        aliases=model.graph.aliases,
     )
     inputs = {addresses.unescape(a): of_layers[a] for a in entered}
 
@@ -332,7 +333,7 @@ def _chosen(
 
     def why(address: str) -> Exception:
         known = [*recording.values, *recording.tape.taps]
-        found = addresses.match(address, known)
+        found = addresses.match(address, known, recording.graph.aliases)
         if not found:
             return UnknownName(f"no layer or value {address!r}. {nearest(address, known)}")
         value = recording_value(recording, found[0])
@@ -368,7 +369,7 @@ def _chosen(
     else:
         exact = [layers] if isinstance(layers, str) else layers if not callable(layers) else []
         for pattern in exact:
-            matched = addresses.match(pattern, wanted)
+            matched = addresses.match(pattern, wanted, recording.graph.aliases)
             if not set(matched) & set(on_path):
                 raise why(matched[0])
         if not on_path:
@@ -392,7 +393,7 @@ def targeted(
         return _of_value(model, recording, *of)
     if isinstance(of, str):
         known = [*recording.values, *recording.tape.taps]
-        if not addresses.match(of, known):
+        if not addresses.match(of, known, recording.graph.aliases):
             if of in losses.LOSSES:
                 raise BadInput(f"of={of!r} is a loss, which needs the targets: y=...")
             raise UnknownName(
@@ -424,7 +425,7 @@ def targeted(
 def value_named(recording: Recording, name: str, argument: str) -> tuple[str, Var]:
     """The address and Var that a name stands for, which an argument has."""
     known = [*recording.values, *recording.tape.taps]
-    found = addresses.match(name, known)
+    found = addresses.match(name, known, recording.graph.aliases)
     if len(found) != 1:
         more = f"it stands for {len(found)} values" if found else nearest(name, known)
         raise UnknownName(f"{argument}={name!r}: no single layer or value. {more}")

@@ -84,6 +84,8 @@ class Graph:
         Stored, ...
     ] = ()  # all weights beneath, where the file keeps one list (nested models in .h5)
     source: str = ""  # "cnn.keras (Keras 3.15.1)": where it came from, for messages
+    # Other names of nodes, by which they are found as well: name -> address.
+    aliases: Mapping[str, str] = field(default_factory=dict)
     # What the model was compiled with, as Keras writes it: None, or text or an object for all
     # outputs, or a list or dict of these.  Read from the file when asked for.
     loss: Callable[[], Any] = no_loss

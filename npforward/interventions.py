@@ -87,7 +87,8 @@ def _begun(model: Model, x: Any, replace: Mapping[str, Any], start: str | Sequen
     base = model._record(_imagined(model, next(iter(arrays.values()))), "start", blind=True)
     begun = {}
     for name, array in arrays.items():
-        address = single(name, [*base.values, *base.tape.taps], "start")
+        known = [*base.values, *base.tape.taps]
+        address = single(name, known, "start", model.graph.aliases)
         begun[address] = _begins(model, base, address, array)
     recording, given = _recorded(model, base, None, replace, begun, {})
     after = dependent(recording.tape.steps, set(recording.tape.fed.values()))
@@ -167,7 +168,9 @@ def _begins(model: Model, base: Recording, address: str, array: np.ndarray) -> n
     return fitting(array, Tape().var(array.shape, value.dtype), f"start: {address!r} is given")
 
 
-def single(name: str, known: Sequence[str], argument: str) -> str:
+def single(
+    name: str, known: Sequence[str], argument: str, aliases: Mapping[str, str] | None = None
+) -> str:
     """The one address that is called so.
 
     Examples
@@ -175,7 +178,7 @@ def single(name: str, known: Sequence[str], argument: str) -> str:
     >>> single("conv1", ["conv1", "conv1:pre"], "replace")
     'conv1'
     """
-    found = addresses.match(str(name), known)
+    found = addresses.match(str(name), known, aliases)
     if len(found) > 1:
         some = ", ".join(map(repr, found[:4]))
         raise BadInput(f"{argument}: {name!r} is several values ({some}, ...); name one")
@@ -197,7 +200,8 @@ def _recorded(
     Arrays come in from outside: one recording, and one plan, is for all arrays of one address.
     """
     known = [*base.values, *base.tape.taps]
-    named = {single(name, known, "replace"): given for name, given in replace.items()}
+    aliases = model.graph.aliases
+    named = {single(name, known, "replace", aliases): given for name, given in replace.items()}
     functions = {address: given for address, given in named.items() if callable(given)}
     arrays = {address: given for address, given in named.items() if not callable(given)}
     for address in begun:

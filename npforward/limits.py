@@ -55,7 +55,7 @@ class Limits:
     yaml_nodes: int = 1_000_000  # values in YAML, those that aliases repeat included
     include_files: int = 100  # that a Kurfile is made of, or loads values from
     template_steps: int = 2_000_000  # of evaluating all templates of a Kurfile
-    template_bytes: int = MiB  # of text that a template makes on the way
+    template_bytes: int = MiB // 4  # of text that a template makes on the way
     template_repeats: int = 100  # of evaluating what a template makes, until it stays the same
     pickle_steps: int = 1_000_000  # of a batch of CIFAR, which is read and not executed
     model_depth: int = 16  # models within models

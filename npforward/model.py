@@ -60,13 +60,14 @@ def load_model(
     Parameters
     ----------
     path
-        A model file or folder, or an architecture alone (JSON) with `weights` beside it.
+        A model file or folder, or an architecture alone (JSON) with `weights` beside it; or a
+        Kurfile, which says itself where its weights are.
     weights
         A file of weights for that architecture: `.h5`, `.weights.h5`, `.keras`, `.npz`, `.npy`,
-        safetensors or IDX; a folder of IDX files; or a list of files with arrays.  An `.h5` is
-        paired as Keras does, layer by layer in order, whatever they are called.  Plain arrays are
-        called as the weights of the model (``"conv1/kernel"``), or were saved by
-        ``np.savez(file, *model.get_weights())``; otherwise give a `mapping`.
+        safetensors or IDX; a folder of IDX files, as Kur writes it; or a list of files with
+        arrays.  An `.h5` is paired as Keras does, layer by layer in order, whatever they are
+        called.  Plain arrays are called as the weights of the model (``"conv1/kernel"``), or were
+        saved by ``np.savez(file, *model.get_weights())``; otherwise give a `mapping`.
     by_name
         Give each layer (or each weight, of plain arrays) what has its name in `weights`, and leave
         out what has not: layers without arrays are an error only once they are needed.
@@ -83,7 +84,8 @@ def load_model(
         it is recorded op by op, and has derivatives; anything else gets and gives numpy arrays.
     backend
         What the Keras that wrote the file ran on, if the file does not say it: "tensorflow",
-        "theano" (which kept convolution kernels in another way) or "cntk".
+        "theano" (which kept convolution kernels in another way) or "cntk".  Of a Kurfile, if the
+        names of its weights do not say it: "tensorflow", "theano" or "torch".
     limits
         Bounds on what the file may ask of this machine; by default those of `Limits`.
 
@@ -113,6 +115,13 @@ def load_model(
     with limits.loading(str(path)):
         if weights is None:
             graph = formats.read(path, limits=limits, backend=backend)
+        elif formats.pairs(path):
+            if by_name or mapping is not None:
+                raise BadInput(
+                    f"{path}: by_name and mapping are for architectures of Keras: a Kurfile and "
+                    "the names of Kur's arrays say whose each is."
+                )
+            graph = formats.read(path, weights, limits, backend=backend)
         else:
             graph = pairing.read(
                 path,
@@ -153,6 +162,7 @@ class InputSpec:
     name: str
     shape: tuple[int | None, ...] | None
     dtype: np.dtype
+    axes: int = 0  # the fewest, of an input of any shape: numbers alone get an axis of size 1
 
 
 class Weights(Mapping[str, np.ndarray]):
@@ -231,6 +241,8 @@ class Trace(Mapping[str, np.ndarray]):
         Addresses of the model's inputs and outputs, in the model's order.
     kernels : str
         Which kernels computed it: "compiled" or "numpy".
+    aliases : Mapping[str, str]
+        Other names by which values are found, of a model that has such: name -> address.
 
     Examples
     --------
@@ -249,6 +261,7 @@ class Trace(Mapping[str, np.ndarray]):
         outputs: tuple[str, ...] = (),
         kernels: str = "numpy",
         origin: tuple[Recording, list[np.ndarray]] | None = None,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         self._values = values
         self._origin = origin  # of a whole pass: what was run on which inputs
@@ -256,6 +269,7 @@ class Trace(Mapping[str, np.ndarray]):
         self.inputs = inputs
         self.outputs = outputs
         self.kernels = kernels
+        self.aliases = aliases or {}
 
     @functools.cached_property
     def statistics(self) -> Statistics:
@@ -265,7 +279,7 @@ class Trace(Mapping[str, np.ndarray]):
     def __getitem__(self, address: str) -> np.ndarray:
         if address in self._values:
             return self._values[address]
-        found = addresses.match(address, self._values)
+        found = addresses.match(address, self._values, self.aliases)
         if len(found) == 1:
             return self._values[found[0]]
         raise UnknownName(f"the trace has no value {address!r}. {nearest(address, self._values)}")
@@ -358,7 +372,8 @@ class Model:
         except UnsupportedOption as error:
             raise UnsupportedOption(f"input {layer.name!r}: {error}") from None
         shape = layer.config.get("batch_shape")
-        return InputSpec(layer.name, None if shape is None else tuple(shape), dtype)
+        fewest = layer.config.get("fewest_axes", 0) if shape is None else 0
+        return InputSpec(layer.name, None if shape is None else tuple(shape), dtype, fewest)
 
     @functools.cached_property
     def outputs(self) -> tuple[str, ...]:
@@ -394,7 +409,7 @@ class Model:
         'Dense'
         """
         known = dict(self._calls(self.graph, ""))
-        found = addresses.match(name, known) if name not in known else [name]
+        found = addresses.match(name, known, self.graph.aliases) if name not in known else [name]
         if len(found) != 1:
             raise UnknownName(f"no layer {name!r}. {nearest(name, known)}")
         layer = known[found[0]]
@@ -597,7 +612,15 @@ class Model:
         entered = [a for a in leaves(self.graph.inputs) if a in values]
         left = [a for a in self.outputs if a in values]
         which = "compiled" if chosen.programs else "numpy"
-        return Trace(values, chosen.layers, tuple(entered), tuple(left), which, origin)
+        return Trace(
+            values,
+            chosen.layers,
+            tuple(entered),
+            tuple(left),
+            which,
+            origin,
+            self.graph.aliases,
+        )
 
     def stream(
         self,
@@ -819,6 +842,9 @@ class Model:
 
     def _by_name(self, x: Mapping[str, Any]) -> list[Any]:
         names = [spec.name for spec in self.inputs]
+        known = {addresses.escape(name): name for name in names}
+        meant = {alias: known.get(at, alias) for alias, at in self.graph.aliases.items()}
+        x = {meant.get(name, name): array for name, array in x.items()}
         if isinstance(self.graph.inputs, Mapping) and set(x) == set(self.graph.inputs):
             names = sorted(x, key=str)  # a model built on a dict goes by its keys as well
         for name in x:
@@ -979,7 +1005,7 @@ class Model:
         return left
 
     def _named(self, pattern: str, known: list[str]) -> list[str]:
-        found = addresses.match(pattern, known)
+        found = addresses.match(pattern, known, self.graph.aliases)
         if not found:
             raise UnknownName(f"no layer or value {pattern!r}. {nearest(pattern, known)}")
         return found
@@ -1031,6 +1057,8 @@ def _fitted(spec: InputSpec, x: Any) -> np.ndarray:
         raise BadInput(f"{where} takes {spec.dtype} numbers of shape {shown}, got strings")
     elif array.dtype.kind not in "biuf" + spec.dtype.kind and not floating(array.dtype):
         raise BadInput(f"{where} takes {spec.dtype} numbers of shape {shown}, got {array.dtype}")
+    if array.ndim == spec.axes - 1:
+        array = array[..., None]
     if spec.shape is not None:
         rank = len(spec.shape)
         # As Keras does it: a last axis of size 1 may be left out or added.

@@ -161,7 +161,7 @@ def choose(trace: Mapping[str, Any], layers: str | Iterable[str] | None) -> list
         return list(trace)
     named: set[str] = set()
     for pattern in [layers] if isinstance(layers, str) else layers:
-        found = addresses.match(pattern, trace)
+        found = addresses.match(pattern, trace, getattr(trace, "aliases", None))
         if not found:
             raise UnknownName(f"no value is called {pattern!r}. {nearest(pattern, trace)}")
         named.update(found)

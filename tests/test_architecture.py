@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from cases import description
 
+from npforward import formats
 from npforward.layers import LAYERS
 from npforward.tape import OPS
+from npforward.weights import parts
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "npforward"
@@ -115,6 +117,9 @@ def test_layers_touch_arrays_by_ops_only(path):
 def test_every_layer_has_genuine_cases():
     found = {path.stem for path in (ROOT / "weights_fixtures" / "layers").glob("*.npz")}
     layers = {name for name in LAYERS if not name.startswith("ops.")}  # operations: in models
+    of_kur = {name for name in layers if LAYERS[name].fn.__module__ == "npforward.layers.kur"}
+    for path in (ROOT / "weights_fixtures" / "kur").glob("*/Kurfile.yml"):
+        found |= {part.type for part in parts(formats.read(path))} & of_kur
     assert layers - found == set()
 
 

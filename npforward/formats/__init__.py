@@ -8,6 +8,8 @@ A format is a module with `matches(path)` and some of these, each with `(path, l
 `arrays`          arrays by the file's own names, where it does not know whose they are
 `vocabularies`    what preprocessing layers have learned
 `read`            the model, from one opening of the file; it takes a `backend` too
+`paired`          the model with arrays from elsewhere, where the format knows by itself whose
+                  each is: with `where` and `arrays` after the path
 ================  =============================================================================
 """
 
@@ -26,6 +28,7 @@ from npforward.formats import (
     keras_json,
     keras_yaml,
     keras_zip,
+    kurfile,
     npz,
     safetensors,
     saved_model,
@@ -38,7 +41,7 @@ from npforward.formats.loose import Loose, weights_only
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
 
-__all__ = ["FORMATS", "apart", "arrays", "holds_weights", "read"]
+__all__ = ["FORMATS", "apart", "arrays", "holds_weights", "pairs", "read"]
 
 # The order is the priority: a `.npz` is a zip too, and an index of shards is JSON.
 FORMATS: tuple[ModuleType, ...] = (
@@ -48,6 +51,7 @@ FORMATS: tuple[ModuleType, ...] = (
     keras_h5,
     safetensors,
     shards,
+    kurfile,
     keras_json,
     idx,
     tf_checkpoint,
@@ -58,7 +62,7 @@ PathLike = str | os.PathLike[str]
 
 def read(
     path: PathLike,
-    weights: PathLike | None = None,
+    weights: PathLike | Sequence[PathLike] | None = None,
     limits: Limits | None = None,
     *,
     backend: str = "",
@@ -69,7 +73,7 @@ def read(
     ----------
     path
         A `.keras` file or folder, a SavedModel folder, a whole-model `.h5`, or an architecture
-        (`model.to_json()` or `to_yaml()`).
+        (`model.to_json()` or `to_yaml()`); or a Kurfile.
     weights
         Where the weights are instead: a `.weights.h5`, a weights-only `.h5`, a TensorFlow
         checkpoint (`ckpt.index`, or `ckpt` as TensorFlow calls it) or a whole model, with layers
@@ -89,10 +93,27 @@ def read(
     if weights is None:
         path = _existing(path)
         return _read(path, limits, backend)
-    build, held = apart(path, weights, limits, backend=backend)
-    graph = build(held)
-    held.check()
+    if pairs(path):
+        files = [weights] if isinstance(weights, (str, os.PathLike)) else weights
+        held = _together(list(map(_existing, files)), limits)
+        return _format(Path(path)).paired(Path(path), held.where, held.arrays, limits, backend)
+    build, arrays_ = apart(path, weights, limits, backend=backend)
+    graph = build(arrays_)
+    arrays_.check()
     return graph
+
+
+def pairs(path: PathLike) -> bool:
+    """Whether the format at `path` says by itself whose each array of other files is.
+
+    Examples
+    --------
+    >>> pairs("weights_fixtures/kur/shared_lm_gru/Kurfile.yml")
+    True
+    >>> pairs("weights_fixtures/files/sequential.json")
+    False
+    """
+    return hasattr(_format(_existing(path)), "paired")
 
 
 def apart(
@@ -244,9 +265,9 @@ def _format(path: Path) -> ModuleType:
     except OSError as error:
         raise MissingFile(f"{path}: cannot be opened ({error.strerror}).") from error
     known = (
-        "a .keras file or folder, a SavedModel of tf.keras, a whole-model .h5, or model.to_json() "
-        "or to_yaml() with weights (those also as .npz, .npy, safetensors, IDX or a TensorFlow "
-        "checkpoint)"
+        "a .keras file or folder, a SavedModel of tf.keras, a whole-model .h5, a Kurfile, or "
+        "model.to_json() or to_yaml() with weights (those also as .npz, .npy, safetensors, IDX or "
+        "a TensorFlow checkpoint)"
     )
     if path.is_dir():
         raise UnknownFormat(

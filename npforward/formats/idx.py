@@ -6,16 +6,17 @@ A folder of such files (`*.kur`) is one set of weights, each array named as its 
 from __future__ import annotations
 
 import math
+import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from npforward.addresses import unescape
-from npforward.errors import BadFile, BadInput, MissingFile
+from npforward.errors import BadFile, BadInput, LimitExceeded, MissingFile
 from npforward.formats.loose import file_stem
 from npforward.formats.mapping import mapped, viewed
 from npforward.graph import Stored
@@ -24,7 +25,7 @@ from npforward.writing import whole_file
 
 KINDS = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 GZIP = b"\x1f\x8b"
-KUR = "*.kur"  # what Kur calls the files in a folder of weights
+KUR = ".kur"  # what Kur calls the files in a folder of weights
 MOST = 4 + 4 * 255  # bytes of the longest header
 
 
@@ -107,7 +108,10 @@ def write_idx(path: str | Path, array: np.ndarray) -> None:
 def matches(path: Path) -> bool:
     """Whether `path` begins with an IDX header, gzipped or not, or is a folder of Kur's weights."""
     if path.is_dir():
-        return bool(_files(path))
+        try:
+            return next(_files(path, Limits()), None) is not None
+        except LimitExceeded:  # a folder of much else
+            return False
     with path.open("rb") as file:
         head = _head(file)
     # Two zeros and two small numbers are easily met: sizes must follow, no more than there can be.
@@ -116,12 +120,16 @@ def matches(path: Path) -> bool:
 
 
 def arrays(path: Path, limits: Limits) -> dict[str, Stored]:
-    """The array in a file, or those of all files in a folder, by their names without ending."""
-    files = _files(path) if path.is_dir() else [path]
-    limits.check("zip_members", len(files), f"{path}: files")
+    """The array in a file, or those of all files in a folder, by their names without ending.
+
+    Of files of one name in a folder and those below it the first counts, as it does for Kur.
+    """
+    files = list(_files(path, limits)) if path.is_dir() else [path]
     found: dict[str, Stored] = {}
     total = 0
     for file in files:
+        if unescape(file_stem(file)) in found:
+            continue
         stored = _stored(file, limits)
         total += stored.nbytes
         limits.check("weights_bytes", total, f"{file} and the arrays before it")
@@ -129,9 +137,23 @@ def arrays(path: Path, limits: Limits) -> dict[str, Stored]:
     return found
 
 
-def _files(folder: Path) -> Sequence[Path]:
-    """Kur's files in a folder; the names that it makes up begin with dots, and hide them."""
-    return sorted(p for p in folder.glob(KUR) if p.is_file() and not p.is_symlink())
+def _files(folder: Path, limits: Limits) -> Iterator[Path]:
+    """Kur's files in a folder, then those in folders below it, outermost first.
+
+    The names that it makes up begin with dots, which hide them.  Links are not followed.
+    """
+    seen, level = 0, [folder]
+    while level:
+        below: list[Path] = []
+        for place in level:
+            entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+            seen += len(entries)
+            limits.check("zip_members", seen, f"{folder}: files")
+            below += (Path(e) for e in entries if e.is_dir(follow_symlinks=False))
+            for entry in entries:
+                if entry.name.endswith(KUR) and entry.is_file(follow_symlinks=False):
+                    yield Path(entry)
+        level = below
 
 
 def _head(file: BinaryIO) -> bytes:

@@ -124,6 +124,45 @@ def _beside(parts: list[Stored]) -> Stored:
     return joined(parts, (*shape, n * len(parts)), lambda arrays: np.concatenate(arrays, axis=-1))
 
 
+def _rows(stored: Stored) -> Stored:
+    """PyTorch multiplies from the right: a matrix has a row for each output."""
+    return _moved(stored, (1, 0)) if len(stored.shape) == 2 else stored
+
+
+def _torch_gates(order: Sequence[int], biases: Callable[[Stored, Stored], Stored]) -> Maker:
+    """PyTorch's recurrent layers: gate below gate, and two biases; `order` has today's gates."""
+
+    def reordered(stored: Stored) -> Stored:
+        n = len(order)
+        if not stored.shape or stored.shape[0] % n:
+            raise WeightMismatch(
+                f"{stored.name} should have {n} gates one below the other, but is {stored.shape}"
+            )
+        return changed(
+            stored,
+            stored.shape,
+            lambda array: np.concatenate([np.split(array, n)[gate] for gate in order]),
+        )
+
+    def today(stored: Sequence[Stored]) -> tuple[Stored, ...]:
+        kernel, recurrent, *both = map(reordered, stored)
+        if both[0].shape != both[1].shape:
+            shapes = f"{both[0].name} {both[0].shape}, {both[1].name} {both[1].shape}"
+            raise WeightMismatch(f"its two biases should be alike, but are {shapes}")
+        return _rows(kernel), _rows(recurrent), biases(*both)
+
+    layout = Layout((True,) * 4, today)
+    return lambda config: layout
+
+
+def _above(a: Stored, b: Stored) -> Stored:
+    return joined([a, b], (2, *a.shape), np.stack)
+
+
+def _summed(a: Stored, b: Stored) -> Stored:
+    return joined([a, b], a.shape, lambda arrays: arrays[0] + arrays[1])
+
+
 def _highway(config: Mapping[str, Any]) -> Layout:
     """Until Keras 1.1 each bias came behind its kernel, since then behind both kernels."""
 
@@ -200,4 +239,7 @@ LAYOUTS: dict[str, Maker] = {
     "standard_deviation": _standard_deviation,
     "cudnn_lstm": _cudnn(4, _summed_halves),
     "cudnn_gru": _cudnn(3, _two_rows),
+    "torch_rows": _each(_rows),
+    "torch_lstm": _torch_gates((0, 1, 2, 3), _summed),  # kept as i, f, g, o
+    "torch_gru": _torch_gates((1, 0, 2), _above),  # kept as r, z, n
 }

@@ -11,6 +11,7 @@ from npforward.layers import (
     core,
     custom,
     image,
+    kur,
     legacy,
     merging,
     normalization,

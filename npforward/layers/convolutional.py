@@ -58,7 +58,7 @@ def conv(
     extra = inputs.shape[: inputs.ndim - kernel.ndim]  # tf.keras takes several batch axes
     if extra:
         inputs = ops.reshape(inputs, shape=(-1, *inputs.shape[len(extra) + 1 :]))
-    one_of("padding", padding, *PADDINGS, "causal")
+    one_of("padding", padding, *PADDINGS, "causal", "torch>same")
     kernel = merged(kernel)
     x, strides, dilation = _padded(inputs, kernel, strides, padding, data_format, dilation_rate)
     y = ops.conv(x, kernel, strides=strides, dilation=dilation, groups=groups)

@@ -13,7 +13,7 @@ def _windows(inputs, pool_size, strides, padding, data_format):
     x = channels_last(inputs, data_format)
     size = per_axis("pool_size", pool_size, x.ndim - 2)
     strides = size if strides is None else per_axis("strides", strides, x.ndim - 2)
-    one_of("padding", padding, "valid", "same", "theano>same")
+    one_of("padding", padding, "valid", "same", "theano>same", "torch>same")
     if padding == "theano>same":
         return x, size, strides, _theano_borders(x, size, strides)
     return x, size, strides, borders(x, size, strides, (1,) * len(size), padding)

@@ -27,7 +27,8 @@ def borders(x, size, strides, dilation, padding):
 
     "same" makes the output ceil(n / stride) long and puts the odd one after; "causal" pads before.
     "theano>same" makes it as long and puts k // 2 before, whatever the stride; "full" lets every
-    part of the kernel meet every value.
+    part of the kernel meet every value.  "torch>same" puts as much before as after, and so is as
+    long for odd kernels alone.
     """
     axes = zip(x.shape[1:-1], size, strides, dilation, strict=True)
     return ((0, 0), *(_border(n, (k - 1) * d + 1, s, padding) for n, k, s, d in axes), (0, 0))
@@ -40,6 +41,8 @@ def _border(n, k, s, padding):
         return k - 1, 0
     if padding == "full":
         return k - 1, k - 1
+    if padding == "torch>same":
+        return (k - 1) // 2, (k - 1) // 2
     total = max((-(-n // s) - 1) * s + k - n, 0)
     before = k // 2 if padding == "theano>same" else total // 2
     return before, max(total - before, 0)

@@ -102,7 +102,9 @@ def _unpacked() -> Path:
 def _beside(path: Path) -> list[Path]:
     """Files that may hold the weights of this architecture: `a.json` and `a.weights.h5`."""
     stem = path.name.partition(".")[0]
-    names = path.parent.glob(f"{stem}[._]weights*")
+    names = [*path.parent.glob(f"{stem}[._]weights*")]
+    if stem == "Kurfile":
+        names += [folder for folder in (path.parent / "weights",) if folder.is_dir()]
     return [] if "weights" in path.name else sorted(names)
 
 

@@ -70,7 +70,13 @@ class Watch:
 
     @staticmethod
     def _of_the_reader(event: str, args: tuple) -> bool:
-        """Whether it is the one process that may be started, or its end."""
+        """Whether it is the one process that may be started, or its end; or a literal read.
+
+        Python's own parser reads what templates of a Kurfile give: `ast.parse` makes a tree, which
+        nothing can execute.  What were to execute code would do so by an "exec".
+        """
+        if event == "compile":
+            return args[1] == "<unknown>"  # as `ast.parse` calls it
         if event == "open":
             return args[0] == os.devnull or isinstance(args[0], int)  # a pipe to it
         if event == "subprocess.Popen":

@@ -57,6 +57,7 @@ class Parsed:
     name: str
     key: str  # its place in the file: "model[3].for.iterate[0]"
     where: str  # "Kurfile.yml:12"
+    word: str  # what the file calls it: its type, or the name of a template
     args: Any = None
     inputs: list[str] = field(default_factory=list)  # as written
     sink: bool = False
@@ -118,7 +119,7 @@ class Parser:
         tags = self.listed(entry, "tag", key)
         name = self.name(entry, kind, args, key, where)
         oldest = self.listed(entry, "oldest", key)
-        made = Parsed(kind, name, key, where, args)
+        made = Parsed(kind, name, key, where, word, args)
         made.inputs = self.inputs(entry, made)
         made.sink = kind == "output" or self.sink(entry, made)
         made.when = bool(self.evaluated(entry, "when", f"{key}.when", recursive=True, missing=True))
@@ -202,7 +203,9 @@ class Parser:
             return f"..{kind}.{number}"
         if not isinstance(name, str) or not name:
             raise BadFile(f"{where}: {key}.name: it is {name!r}, and has to be a text.")
-        self.engine.limits.check("name_bytes", len(name.encode()), f"{where}: {key}.name")
+        self.engine.limits.check(
+            "name_bytes", len(name.encode("utf-8", "surrogatepass")), f"{where}: {key}.name"
+        )
         return name
 
     def inputs(self, entry: dict, made: Parsed) -> list[str]:
@@ -296,11 +299,10 @@ class Parser:
             raise BadFile(
                 f"{made}: the arguments of a template are a mapping, not {made.args!r:.80}."
             )
-        word = key.rpartition(".")[2]
         inputs = made.inputs or self.engine.layers[-1:]
         with self.engine.scope({"args": args, "inputs": inputs}, args):
-            for n, entry in enumerate(self.templates[word]):
-                at = f"templates.{word}[{n}]"
+            for n, entry in enumerate(self.templates[made.word]):
+                at = f"templates.{made.word}[{n}]"
                 where = place(entry, made.where)
                 entry = self.engine.evaluate(entry, at, recursive=False)
                 made.children.append(self.container(entry, at, where, depth + 1))

@@ -7,6 +7,8 @@ import re
 import warnings
 from typing import Any
 
+from npforward.formats.kur.values import MOST_BITS
+
 # What a literal can begin with, after lines that are empty or comments.
 BEGINS = re.compile(
     r"(?:[ \t\f]*(?:\#[^\n]*)?\n)*(?:[-+(\[{'\"0-9.]|[bBuUrR]{1,2}['\"]|(?:True|False|None)\b)"
@@ -37,6 +39,8 @@ def literal(text: str) -> Any:
 
 def _value(node: ast.AST | None) -> Any:
     match node:
+        case ast.Constant(value=int() as whole) if whole.bit_length() > MOST_BITS:
+            raise ValueError("too many digits")
         case ast.Constant(value=None | bool() | int() | float() | complex() | str() as value):
             return value
         case ast.Tuple(elts=items):

@@ -10,6 +10,7 @@ from typing import Any
 
 from npforward.errors import BadFile, MissingFile
 from npforward.formats import guarded_json, guarded_yaml
+from npforward.formats.kur.values import MOST_BITS
 from npforward.limits import Limits
 
 METHODS = ("blend", "merge", "concat")
@@ -282,6 +283,8 @@ class Kurish(guarded_yaml.Reading):
             node = self.yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark)
             return self.loader.construct_object(node)
         value = super().scalar(event)
+        if isinstance(value, int) and value.bit_length() > MOST_BITS:
+            raise ValueError(f"a whole number of more than {MOST_BITS} bits")
         return Written(value, f"{self.where}:{self.line}") if isinstance(value, str) else value
 
     def unknown(self, tag: str) -> BadFile:

@@ -19,6 +19,7 @@ from npforward.formats.kur.filters import filtered, tested
 from npforward.formats.kur.operations import Opened
 from npforward.formats.kur.values import Budget, Fault, Undefined, attempt, joined, kind
 
+SHORT = 1000  # characters of a template whose tree is kept, as loops evaluate it again
 ENVIRONMENT = jinja2.Environment(autoescape=False)  # only its parser is ever used
 Variables = MutableMapping[str, Any]
 Function = Callable[..., Any]  # of the budget, then what the template gives
@@ -28,9 +29,10 @@ def render(
     text: str, variables: Mapping[str, Any], functions: Mapping[str, Function], budget: Budget
 ) -> str:
     """What a template makes of variables; raises `Fault` for what it may not or cannot do."""
-    budget.spend(1 + len(text) // 16)
+    budget.room(len(text))
+    budget.spend(1 + len(text) // 4)
     try:
-        tree = _parsed(text)
+        tree = _kept(text) if len(text) <= SHORT else ENVIRONMENT.parse(text)
         own: dict[str, Any] = {}
         rendering = _Rendering(budget, functions)
         return rendering.block(tree.body, ChainMap(own, variables))  # type: ignore[arg-type]
@@ -42,7 +44,7 @@ def render(
 
 
 @functools.lru_cache(maxsize=256)
-def _parsed(text: str) -> nodes.Template:
+def _kept(text: str) -> nodes.Template:
     return ENVIRONMENT.parse(text)
 
 
@@ -166,6 +168,14 @@ class _Rendering:
                 return joined(self.budget, parts)
             case nodes.Compare():
                 return self.comparison(node, variables)
+            case nodes.Pow():
+                left, right = self.value(node.left, variables), self.value(node.right, variables)
+                # Jinja2 writes `-1 ** x` for `(-1) ** x`, and Python then reads `-(1 ** x)`.
+                below = isinstance(left, (int, float)) and left < 0
+                if below and _varies(node.right) and not _varies(node.left):
+                    power = operations.binary(self.budget, "**", -left, right)
+                    return operations.binary(self.budget, "-", 0, power)
+                return operations.binary(self.budget, "**", left, right)
             case nodes.BinExpr() if node.operator in operations.BINARY:
                 left, right = self.value(node.left, variables), self.value(node.right, variables)
                 return operations.binary(self.budget, node.operator, left, right)
@@ -227,6 +237,11 @@ class _Rendering:
             raise Fault("arguments are written one by one, not as * or **")
         options = {one.key: self.value(one.value, variables) for one in node.kwargs}
         return [self.value(one, variables) for one in node.args], options
+
+
+def _varies(node: nodes.Node) -> bool:
+    """Whether an expression has variables, so that Jinja2 does not compute it beforehand."""
+    return isinstance(node, nodes.Name) or node.find(nodes.Name) is not None
 
 
 class Space(Opened):

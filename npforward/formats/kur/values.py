@@ -114,7 +114,7 @@ class Budget:
             self.room(_characters(value))
         elif not isinstance(value, PLAIN):
             raise Fault(f"{kind(value)} has no text")
-        return str(value)
+        return attempt(lambda: str(value))
 
 
 PLAIN = (str, int, float, complex, type(None), list, tuple, dict, set, range, date, Undefined)
