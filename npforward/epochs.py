@@ -14,6 +14,7 @@ import numpy as np
 
 from npforward import addresses, formats, plots
 from npforward.errors import BadInput, MissingFile, NpforwardError, UnknownName, nearest
+from npforward.formats import idx
 from npforward.limits import Limits
 from npforward.model import Model, load_model
 from npforward.statistics import channel_axes, is_numeric, native, type_name
@@ -233,7 +234,7 @@ def over_epochs(
     for number, path in enumerate(paths):
         network = opened(model, path, **options)
         if not number:
-            shown, held = _chosen(network, wanted, x is not None)
+            shown, held = _chosen(network, wanted, x)
         if x is not None and shown:
             trace = network.trace(x, shown)
             axes = channel_axes(trace)
@@ -268,28 +269,40 @@ def opened(model: str | Path | None, checkpoint: Path, **options: Any) -> Model:
         raise
 
 
-def _chosen(model: Model, wanted: list[str] | None, run: bool) -> tuple[list[str], list[str]]:
+def _chosen(model: Model, wanted: list[str] | None, x: Any) -> tuple[list[str], list[str]]:
     """The values and the weights that are meant; inputs, which do not change, are none of them."""
     weights = [a for a in model.weights if is_numeric(model.weights.dtypes[a])]
-    inputs = {spec.name for spec in model.inputs}
-    known = [a for a in model.recorded()[0].values if a not in inputs] if run else []
+    inputs = {addresses.escape(spec.name) for spec in model.inputs}
+    known = [a for a, _ in model.stream(x) if a not in inputs] if x is not None else []
     if wanted is None:
         return known, weights
+    aliases = model.graph.aliases
+    owners = dict.fromkeys(above for a in weights for above in _above(a))
     values: dict[str, None] = {}
     held: dict[str, None] = {}
     for pattern in wanted:
-        found = addresses.match(pattern, known)
-        own = addresses.match(pattern, weights)
-        layers = dict.fromkeys(a.rpartition("/")[0] for a in weights)
-        of = set(addresses.match(pattern, layers)) | {addresses.layer_part(a) for a in found}
-        own = own or [a for a in weights if a.rpartition("/")[0] in of]
+        found = addresses.match(pattern, known, aliases)
+        of = {addresses.layer_part(a) for a in found}
+        of |= set(addresses.match(pattern, owners, aliases))
+        own = addresses.match(pattern, weights) or [a for a in weights if of & set(_above(a))]
         if not found and not own:
             raise UnknownName(
-                f"no layer or weight is called {pattern!r}. {nearest(pattern, known or layers)}"
+                f"no layer or weight is called {pattern!r}. {nearest(pattern, known or owners)}"
             )
         values |= dict.fromkeys(found)
         held |= dict.fromkeys(own)
     return list(values), [a for a in weights if a in held]
+
+
+def _above(weight: str) -> list[str]:
+    """The layers that a weight is of.
+
+    Examples
+    --------
+    >>> _above("encoder/conv1/kernel")
+    ['encoder', 'encoder/conv1']
+    """
+    return ["/".join(weight.split("/")[:n]) for n in range(1, weight.count("/") + 1)]
 
 
 def _keep(
@@ -326,11 +339,11 @@ def ordered(
     for path in map(Path, given):
         if not path.exists():
             raise MissingFile(f"{path}: no such file or folder (looked in {Path.cwd()}).")
-        if path.is_file() or formats.holds_weights(path):
+        if path.is_file() or one_checkpoint(path):
             found.append(path)
             continue
         inside = [p for p in path.iterdir() if not p.name.startswith(".")]
-        inside = [p for p in inside if p.suffix != ".npy" and formats.holds_weights(p)]
+        inside = [p for p in inside if p.suffix != ".npy" and one_checkpoint(p)]
         if model is not None:  # that the architecture lies beside its weights makes it none of them
             others = [p for p in inside if p.resolve() != Path(model).resolve()]
             inside = others or inside
@@ -343,6 +356,13 @@ def ordered(
     if not found:
         raise MissingFile("checkpoints=[]: give a folder, or files of weights.")
     return sorted(found, key=lambda path: natural(str(path)))
+
+
+def one_checkpoint(path: Path) -> bool:
+    """Whether a file or folder holds one set of weights, and not a folder for each of several."""
+    if path.is_dir() and idx.matches(path):  # Kur also finds what lies in folders in a folder
+        return any(file.is_file() for file in path.glob(f"*{idx.KUR}"))
+    return formats.holds_weights(path)
 
 
 def natural(text: str) -> list[tuple[int, int, str]]:

@@ -415,3 +415,44 @@ def test_the_verb_says_what_is_wrong(extra, what, tmp_path, capsys):
     assert main(["epochs", str(MODEL), str(FOLDER / "digit.npy"), *arguments]) == 2
     assert what in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+# Models of Kur.
+
+KUR = FIXTURES / "kur" / "shared_mnist_cnn"
+
+
+@pytest.fixture
+def kur_run(tmp_path):
+    """A folder of weights for each of three epochs, the last of which is genuine."""
+    for epoch, factor in ((2, 0.5), (9, 0.75), (10, 1.0)):
+        folder = tmp_path / "runs" / f"epoch_{epoch}"
+        folder.mkdir(parents=True)
+        for file in (KUR / "weights").iterdir():
+            npf.write_idx(folder / file.name, npf.read_idx(file) * np.float32(factor))
+    return tmp_path / "runs"
+
+
+def test_folders_of_kur(kur_run):
+    genuine = np.load(KUR / "activations.npz")
+    x = genuine["input:images"]
+    found = npf.over_epochs(KUR / "Kurfile.yml", kur_run, x, ["..convolution.0", "labels"])
+    assert found.names == ("2", "9", "10")
+    for address in found.activations:
+        want = genuine[f"node:{address}"][0]
+        last = found.activations[address].values[-1]
+        np.testing.assert_allclose(last, want, rtol=1e-4, atol=1e-5)
+    first, _, last = found.activations["..convolution.0"].values
+    np.testing.assert_allclose(first, last / 2, rtol=1e-5, atol=1e-6)
+    assert list(found.weights) == ["..convolution.0/kernel", "..convolution.0/bias"]
+
+
+def test_the_verb_takes_the_data_of_a_kurfile(kur_run, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["--data", "evaluate:1", "--checkpoints", str(kur_run), "--sample", "2"]
+    arguments += ["--layers", "labels", "--out", str(out)]
+    assert main(["epochs", str(KUR / "Kurfile.yml"), *arguments]) == 0
+    assert "of these samples 32 to 63" in capsys.readouterr().out
+    want = np.load(KUR / "evaluate.npz")["result_labels"][34]
+    with np.load(out / "epochs.npz") as arrays:
+        np.testing.assert_allclose(arrays["labels"][-1], want, rtol=1e-4, atol=1e-5)

@@ -122,6 +122,8 @@ def data(kurfile: Kurfile, section: str = "evaluate", limits: Limits | None = No
         raise BadFile(f"{at}.data: no supplier is left of it. Give INPUT files instead.")
     samples = min(sum(len(part) for part in each) for each in parts.values())
     size, most = _provider(spec.get("provider"), f"{at}.provider", samples)
+    if not most:
+        raise BadFile(f"{at}: there are {samples} samples, which make no batch of {size}.")
     return Data(section, most, size, parts, f"{at}.data")
 
 
