@@ -15,11 +15,14 @@ import numpy as np
 import pytest
 from cases import FIXTURES, description
 from made import chain, layer, ones
+from walking import replayed
 
 import npforward as npf
 from npforward import ops
+from npforward.gradients import _parameters
 from npforward.graph import Graph, Layer, Node, Ref
 from npforward.verify import difference
+from npforward.weights import parameters
 
 sys.path.insert(0, str(FIXTURES / "make"))
 
@@ -166,6 +169,44 @@ def test_gradients_of_inputs_are_differences_of_the_value(name):
             seen = (value(step, along) - value(-step, along)) / (2 * step)
             kinks.append(abs(seen - told) / max(1.0, abs(told)))
         assert min(kinks) < 1e-5, kinks
+
+
+@pytest.mark.parametrize("name", sorted({case["model"] for case in cases().values()}))
+def test_gradients_of_weights_are_differences_of_the_value(name):
+    model, x = opened(name)
+    model = model.astype("float64")
+    feeds = model.feeds(x)
+    recording = model._record(feeds)
+    held = _parameters(parameters(model.graph, model._bounds), model, recording)
+    values = dict(zip(recording.inputs, feeds, strict=True))
+    values |= {v: model._weight(recording, v).astype(_wide(v)) for v in recording.weights}
+    values |= {first: np.zeros(first.shape) for first, _ in recording.tape.states.values()}
+    outputs = {a: recording.values[a] for a in model.outputs}
+    seeds = {a: np.cos(np.arange(v.size)).reshape(v.shape)
+             for a, v in outputs.items() if v.dtype.kind == "f"}  # fmt: skip
+    given = seeds if len(outputs) > 1 else next(iter(seeds.values()))
+    found = model.gradients(x, given, layers=lambda address: True).weights
+    assert found
+    rng = np.random.default_rng(0)
+
+    def value(step, along):
+        moved = values | {held[n]: values[held[n]] + step * along[n] for n in found}
+        run = replayed(recording.tape.steps, moved)
+        return sum((run[outputs[a]] * seed).sum() for a, seed in seeds.items())
+
+    for _ in range(2):
+        along = {n: rng.standard_normal(g.shape) for n, g in found.items()}
+        told = sum((g * along[n]).sum() for n, g in found.items())
+        far = []
+        for step in (1e-5, 1e-6, 1e-7):  # a kink between the two ends is left by going nearer
+            seen = (value(step, along) - value(-step, along)) / (2 * step)
+            far.append(abs(seen - told) / max(1.0, abs(told)))
+        assert min(far) < 1e-5, far
+
+
+def _wide(v):
+    """The dtype that keeps a small step: files hold float32."""
+    return "float64" if v.dtype.kind == "f" else v.dtype
 
 
 def lstm_chain(steps=6, masked=False, **options):
