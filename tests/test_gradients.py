@@ -62,8 +62,9 @@ def cases():
 
 @functools.cache
 def opened(name):
-    model = npf.load_model(FIXTURES / "models" / name / "model.keras")
-    with np.load(FIXTURES / "models" / name / "golden.npz") as stored:
+    folder = FIXTURES / "models" / name
+    model = npf.load_model(next(folder.glob("model.keras"), folder / "model.h5"))
+    with np.load(folder / "golden.npz") as stored:
         feeds = {k.removeprefix("inputs/"): unlike(v)
                  for k, v in stored.items() if "inputs/" in k}  # fmt: skip
     return model, next(iter(feeds.values())) if len(feeds) == 1 else feeds
@@ -171,7 +172,11 @@ def test_gradients_of_inputs_are_differences_of_the_value(name):
         assert min(kinks) < 1e-5, kinks
 
 
-@pytest.mark.parametrize("name", sorted({case["model"] for case in cases().values()}))
+# Gradients go straight through the rounding of quantised layers, differences do not.
+SMOOTH = sorted({case["model"] for case in cases().values()} - {"quantized", "lora"})
+
+
+@pytest.mark.parametrize("name", SMOOTH)
 def test_gradients_of_weights_are_differences_of_the_value(name):
     model, x = opened(name)
     model = model.astype("float64")
