@@ -258,11 +258,35 @@ def test_a_long_sequence_needs_no_recursion():
 
 def test_a_deep_network_needs_no_recursion():
     eye, zeros = np.eye(3, dtype="float32"), np.zeros(3, "float32")
-    layers = [layer("Dense", {"units": 3}, eye, zeros, name=f"d{i}") for i in range(500)]
+    layers = [layer("Dense", {"units": 3}, eye, zeros, name=f"d{i}") for i in range(1200)]
     model = chain((3,), *layers)
     found = model.gradients(np.ones((2, 3), "float32"), of=1)
     assert found.inputs["x"].tolist() == [[0, 1, 0]] * 2
-    assert len(found.activations) == 501
+    assert len(found.activations) == 1201
+
+
+def traced_peak(run):
+    """The most memory, in bytes, that numpy's arrays took at once."""
+    tracemalloc.start()
+    try:
+        run()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_of_a_long_sequence_is_that_of_its_states():
+    taken = []
+    for steps in (500, 1000):
+        model = lstm_chain(steps)
+        x = np.random.default_rng(2).standard_normal((16, steps, 3)).astype("float32")
+        model.gradients(x, of="lstm", layers="x")  # recorded and planned
+        with npf.numpy_only():
+            model.gradients(x, of="lstm", layers="x")
+            taken.append(traced_peak(lambda m=model, x=x: m.gradients(x, of="lstm", layers="x")))
+    states = 16 * 1000 * 4 * 4  # bytes of one state over all steps
+    assert taken[1] < 24 * states  # four gates, cell and hidden, their derivatives, those before
+    assert taken[1] < 2.2 * taken[0]
 
 
 def test_memory_is_freed_on_the_way_back():
@@ -270,16 +294,8 @@ def test_memory_is_freed_on_the_way_back():
                                  for i in range(50)))  # fmt: skip
     x = np.ones((1, 1000, 100), "float32")
 
-    def peak(run):
-        tracemalloc.start()
-        try:
-            run()
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-
     with npf.numpy_only():
-        found = peak(lambda: model.gradients(x, of="t49", layers="x"))
+        found = traced_peak(lambda: model.gradients(x, of="t49", layers="x"))
     assert found < 60 * x.nbytes  # the 50 values that derivatives read, and a few
 
 
