@@ -9,7 +9,7 @@ import pytest
 from cases import FIXTURES
 
 import npforward as npf
-from npforward import addresses, cli
+from npforward import addresses, cli, keract
 from npforward.errors import (
     BadFile,
     BadInput,
@@ -257,6 +257,13 @@ def test_the_command_line(tmp_path, capsys):
     assert cli.main(words) == 0
     assert "..batch_normalization.2" in capsys.readouterr().out
     assert any(out.rglob("*.npy")) or any(out.rglob("*.npz"))
+    folder = str(CIFAR / "weights")
+    assert cli.main(["weights", folder]) == 0
+    assert "..dense.0+..dense.0_W:0" in capsys.readouterr().out
+    kur = str(CIFAR / "Kurfile.yml")
+    assert cli.main(["summary", kur, "--weights-from", folder, "--backend", "theano"]) == 0
+    assert cli.main(["summary", kur, "--weights-from", folder, "--backend", "torch"]) == 2
+    assert "Choose one of 'tensorflow', 'theano'" in capsys.readouterr().err
 
 
 # Names.
@@ -278,6 +285,11 @@ def test_a_group_is_called_as_its_last_layer():
     assert not zeros[last].any()
     begun = model.trace(trace["stack"], start="stack")
     assert np.array_equal(begun["labels"], trace["labels"])
+    assert list(keract.get_activations(model, x, "stack")) == [last]
+    assert npf.receptive_field(model, "stack", (1, 1)).box("images") == (
+        npf.receptive_field(model, last, (1, 1)).box("images")
+    )
+    assert npf.plots.choose(trace, "stack") == [last]
 
 
 def test_inputs_by_another_name(tmp_path):

@@ -117,9 +117,11 @@ def _chosen(where: str, fitting: list[Backend], told: bool, asked: str, settings
         # Whoever says so knows better than the names, which tools change.
         chosen = chosen or [on for b in fitting if (on := b.on(asked)) is not None]
         if not chosen:
+            libraries = {b.library for b in fitting}
+            kin = [b for b in BACKENDS if b.library in libraries]
             raise BadInput(
                 f"{where}: backend={asked!r}, but its arrays are named as {fitting[0].title} names "
-                f"them. Those that can be: {_choices(BACKENDS)}."
+                f"them. Choose one of {_choices(kin)}."
             )
         return chosen[0]
     said = _said(settings)
