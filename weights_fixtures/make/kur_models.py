@@ -163,27 +163,27 @@ model:
   - {dense: {size: [3, 2]}, name: again}
   - input: steps
   - {batch_normalization: {momentum: 0.5}, name: steps_normed}
-  - {dense: {size: 5}, name: steps_dense}
   - {batch_normalization: {axis: 1}, name: steps_axis}
   - {activation: softmax, name: steps_softmax}
+  - {dense: {size: 5}, name: steps_dense}
   - {dense: {size: [4, 2], flatten: yes}, inputs: steps_normed, name: flattened}
   - {input: picture}
   - batch_normalization
   - {convolution: {kernels: 3, size: [3, 3]}}
   - {batch_normalization: {axis: 3}, name: picture_last}
-  - {dense: 2, name: picture_dense}
+  - flatten
+  - dense: 3
+  - {dense: 2, inputs: picture_last, name: picture_dense}
   - {batch_normalization: {axis: 1}, inputs: picture, name: picture_rows}
   - {batch_normalization: {axis: -2}, inputs: picture, name: picture_columns}
   - {activation: softmax, inputs: picture_dense, name: picture_softmax}  #: keras2 pytorch
-  - flatten
-  - {flatten: , inputs: picture_last, name: picture_flat}
-  - dense: 3
+  - {flatten: , inputs: picture_rows, name: picture_flat}
   - input: cube
   - {batch_normalization: {}, name: cube_normed}
-  - {dense: 2, name: cube_dense}
   - {flatten: , name: cube_flat}
-  - input: one
-  - {dense: 3, name: from_a_number}
+  - {dense: 2, inputs: cube_normed, name: cube_dense}
+  - input: one  #: keras
+  - {dense: 3, name: from_a_number}  #: keras
 """,
 }
 MODELS["recurrents"] = {
@@ -256,12 +256,12 @@ model:
         - {pool: {size: [2, 2], strides: 2}}  #: keras
         - flatten:
         - {dense: [5, 4]}
-        - for:
-            range: 2
-            with_index: i
-            iterate:
-              - {dense: "{{ i + 3 }}"}
-              - {activation: "{{ 'relu' if i else 'sigmoid' }}"}
+        - for:  #: keras
+            range: 2  #: keras
+            with_index: i  #: keras
+            iterate:  #: keras
+              - {dense: "{{ i + 3 }}"}  #: keras
+              - {activation: "{{ 'relu' if i else 'sigmoid' }}"}  #: keras
     name: each
   - {parallel: {apply: [{dense: 3}]}, inputs: left, name: each_step}
   - parallel:
@@ -335,14 +335,14 @@ model:
         "templates.yml": """---
 templates:
   block:
-    - {dense: "{{ size }}", tag: wide}
+    - {dense: "{{ args.size }}", tag: wide}
     - {activation: "{{ kind }}"}
   nested:
     for:
       range: "{{ depth }}"
       with_index: level
       iterate:
-        - block: {size: "{{ args.depth + level }}", kind: tanh}
+        - block: {size: "{{ depth + level }}", kind: tanh}
         - {block: {size: 2, kind: relu}, name: "level_{{ level }}"}
 """
     },
@@ -368,6 +368,22 @@ model:
   - {dense: {size: 4, highway: yes}, name: highway}
   - {dense: {size: [7, 4], highway: yes, bias: -1.5}, name: biased}
   - {activation: softmax, name: classes}
+""",
+}
+MODELS["ranks"] = {
+    "about": "Kur's PyTorch takes what a dense layer gives for one axis, and counts axes by that.",
+    "only": "pytorch",
+    "inputs": {"steps": (4, 3)},
+    "model": """
+model:
+  - {input: steps}
+  - {dense: 4, name: steps_dense}
+  - {batch_normalization: , name: by_second_axis}
+  - {dense: 2, inputs: steps, name: other}
+  - {merge: concat, inputs: [steps_dense, by_second_axis], name: joined}
+  - {expand: -1, inputs: steps_dense, name: expanded}
+  - {recurrent: {size: 3}, inputs: other, name: gru}
+  - {dense: [9, 2], name: last}
 """,
 }
 
@@ -418,14 +434,14 @@ class Built:
                 [*self.fed.values(), 0]
             )
             return dict(zip(wanted, found))
+        return {key: self.called(value).detach().numpy().copy() for key, value in wanted.items()}
+
+    def called(self, value):
+        """What PyTorch gives for a node's value."""
         import torch
 
         tensors = [torch.from_numpy(x).float() for x in self.fed.values()]
-        module = self.model.data.model
-        return {
-            name: value["layer"](module, *tensors).detach().numpy().copy()
-            for name, value in wanted.items()
-        }
+        return value["layer"](self.model.data.model, *tensors)
 
     def hidden(self):
         """The outputs of the framework's layers that are not those of nodes."""
@@ -569,10 +585,15 @@ def seed_of(text):
 
 
 def step_shapes():
-    """The shapes of the model's outputs, for data to be drawn."""
+    """The shapes of the outputs that can be trained, for data to be drawn."""
     built = Built()
-    nodes = built.run({key: node.value for key, node in built.model.outputs.items()})
-    return {key: x.shape for key, x in nodes.items()}
+    outputs = built.model.outputs.items()
+    if built.keras:  # Kur finds no Keras layer for a loss whose target is an alias.
+        outputs = {key: node.value for key, node in outputs if node.container.name == key}
+    else:  # PyTorch refuses a loss that no weight has a part in.
+        outputs = {key: node.value for key, node in outputs}
+        outputs = {key: value for key, value in outputs.items() if built.called(value).requires_grad}
+    return {key: x.shape for key, x in built.run(outputs).items()}
 
 
 def step_record(name):

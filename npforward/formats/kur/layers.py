@@ -115,7 +115,10 @@ class Layers:
 
     def layer(self, container: Container) -> tuple[Layer, bool]:
         """What a container computes, as one layer, and whether it takes a list of inputs."""
-        container = self._target(container)
+        reused, container = container.type == "reuse", self._target(container)
+        if reused:  # what is wrapped, and applied elsewhere too, is kept under its own name as well
+            for step in self.steps(container):
+                self.tensors.also(step.layer.name)
         if id(container) not in self._layers:
             steps = self.steps(container)
             single = len(steps) == 1 and steps[0].args is None
@@ -171,7 +174,7 @@ class Layers:
             return self.tensors.take(self.backend.layer_part(name), [t + reverse for t in tensors])
         wrapper = self._wrapper or name
         # Keras 2 calls the tensors of what is wrapped as the wrapper.
-        own = wrapper if self.backend.library == "keras2" else name or self._unnamed_in(wrapper)
+        own = wrapper if self.backend.library == "keras2" else name
         return self.tensors.take(wrapper, [f"{own}_{tensor}" for tensor in tensors])
 
     # ---- what has no name of its own ----------------------------------------------------------
@@ -204,7 +207,7 @@ class Layers:
                 inward = size
         return names
 
-    def _unnamed_in(self, wrapper: str) -> str:
+    def _unnamed_in(self, wrapper: str | None) -> str:
         """Keras's own name of a dense layer that it wraps, which only the files know."""
         for layer, tensor in self.tensors.found:
             if layer == wrapper and (match := UNNAMED.match(tensor)):
@@ -288,9 +291,8 @@ class Layers:
             self._flattened += 1
             yield self.step(f"flatten_{self._flattened}", "Flatten")  # as Keras calls it
         for i, units in enumerate(earlier):
-            hidden = self._hidden.get((id(container), i), "")
-            found = self.step(hidden, "Dense", {"units": units}, "dense")
-            yield found if hidden else _named(found, f"{name}_{i}")
+            hidden = self._hidden.get((id(container), i)) or self._unnamed_in(self._wrapper)
+            yield self.step(hidden, "Dense", {"units": units}, "dense")
         yield self.step(name, "Dense", config, "dense")
 
     def activation(self, container: Container) -> Iterator[Step]:
@@ -488,16 +490,12 @@ class Layers:
             yield from self._made(terminal)
             return
         wrapper, self._wrapper = self._wrapper, None
-        steps = self.steps(terminal)
+        steps = [step for one in self._target(terminal).layers() for step in self.steps(one)]
         self._wrapper = wrapper
         for step in steps:
             if self._wrapper:
                 self.tensors.also(self._wrapper)
             yield step
-
-
-def _named(step: Step, name: str) -> Step:
-    return Step(name, step.layer, step.args, step.alone)
 
 
 def composed(name: str, steps: list[Step]) -> Layer:

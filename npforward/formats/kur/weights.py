@@ -64,7 +64,7 @@ class Tensors:
         return tuple(self.found[key] for key in wanted if key in self.found)
 
     def also(self, layer: str) -> None:
-        """The files of this layer repeat those of another one."""
+        """What files there may be of this layer repeat those of another one."""
         self.taken.update(key for key in self.found if key[0] == layer)
 
     def check(self) -> None:
@@ -117,9 +117,11 @@ def _chosen(where: str, fitting: list[Backend], told: bool, asked: str, settings
         # Whoever says so knows better than the names, which tools change.
         chosen = chosen or [on for b in fitting if (on := b.on(asked)) is not None]
         if not chosen:
+            libraries = {b.library for b in fitting}
+            kin = [b for b in BACKENDS if b.library in libraries]
             raise BadInput(
                 f"{where}: backend={asked!r}, but its arrays are named as {fitting[0].title} names "
-                f"them. Those that can be: {_choices(BACKENDS)}."
+                f"them. Choose one of {_choices(kin)}."
             )
         return chosen[0]
     said = _said(settings)
@@ -137,9 +139,9 @@ def _chosen(where: str, fitting: list[Backend], told: bool, asked: str, settings
         )
     names = " or ".join(dict.fromkeys(b.title for b in agreed or fitting))
     raise BadFile(
-        f"{where}: its arrays may be of {names}, which differ in what they compute, and "
-        f"settings.backend does not say which. Choose: load_model(..., backend=...), one of "
-        f"{_choices(agreed or fitting)}."
+        f"{where}: nothing in it tells what wrote it: it may be {names}, which differ in what they "
+        "compute, and the Kurfile's settings.backend does not say which. Choose: "
+        f"load_model(..., backend=...), one of {_choices(agreed or fitting)}."
     )
 
 
