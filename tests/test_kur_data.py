@@ -363,6 +363,13 @@ def test_a_damaged_pickle_is_an_error_of_ours_or_plain(data):
         pickled.loads(bytes(content), "x", Limits())
 
 
+def test_a_section_has_so_many_suppliers_and_no_more(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    assert supplied(tmp_path, ", ".join(["{csv: a.csv}"] * 100)).samples == 100
+    with pytest.raises(LimitExceeded, match=r"evaluate.data: suppliers: 101 exceeds"):
+        supplied(tmp_path, ", ".join(["{csv: a.csv}"] * 101))
+
+
 def test_what_a_pickle_may_ask_for(tmp_path):
     nest = b"\x80\x02)" + b"\x86".join([b"2"] * 40) + b"."
     with pytest.raises(BadFile, match="the instruction DUP"):

@@ -112,6 +112,7 @@ def data(kurfile: Kurfile, section: str = "evaluate", limits: Limits | None = No
     """
     limits = limits or Limits()
     spec, suppliers, where = _section(kurfile, section)
+    limits.check("include_files", len(suppliers), f"{kurfile.path}: {where}.data: suppliers")
     parts: dict[str, list[rows.Part]] = {}
     for number, entry in enumerate(suppliers):
         at = f"{place(entry, str(kurfile.path))}: {where}.data[{number}]"
