@@ -47,7 +47,6 @@ HEAD = """---
 # {about}
 settings:
   backend: {{{backend}}}
-  seed: {seed}
 """
 SECTIONS = """
 train:
@@ -322,6 +321,7 @@ model:
   - {activation: softmax, name: last}
   - {output: answer}
   - {nested: {depth: 2}, inputs: encoder, name: nest}
+  - output: deepest
   - {reuse: encoder, inputs: first, name: encoder_again}
   - {reuse: later, inputs: shared_tanh, name: before}
   - {dense: 5, inputs: shared_tanh, name: later}
@@ -622,10 +622,31 @@ def step_record(name):
     return {key: node.container.name for key, node in built.model.outputs.items()}
 
 
+# What `kur` runs, after all that draws numbers has been seeded: Kur reads `settings.seed`, and leaves it.
+SEEDED = """
+import numpy
+numpy.random.seed({0})
+{1}
+from kur.__main__ import main
+main()
+"""
+
+
+def kur(toolchain, folder, *arguments):
+    """What the command line of Kur prints."""
+    seed = seed_of(folder.name)
+    torch = "import torch; torch.manual_seed({})".format(seed) if toolchain == "pytorch" else ""
+    return run("-c", SEEDED.format(seed, torch), *arguments, cwd=str(folder))
+
+
 def run(*arguments, **options):
     """What a command prints; its errors are shown if it fails."""
     done = subprocess.run(
-        [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+        [sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(os.environ, PYTHONHASHSEED="0"),  # Python 3.6 draws the order of sets.
+        **options
     )
     if done.returncode:
         raise SystemExit("{}\n{}".format(" ".join(arguments), done.stderr.decode()[-6000:]))
@@ -665,7 +686,7 @@ def make(name, spec, toolchain, folder):
     backend = "name: pytorch"
     if toolchain != "pytorch":
         backend = "name: keras, backend: {}".format(toolchain.partition("_")[2])
-    head = HEAD.format(about=spec["about"], backend=backend, seed=seed_of(name) % 1000)
+    head = HEAD.format(about=spec["about"], backend=backend)
     model = kept(spec["model"], toolchain)
     text = head + spec.get("settings", "").lstrip("\n") + SECTIONS.lstrip("\n") + model.lstrip("\n")
     kurfile = folder / "Kurfile.yml"
@@ -682,15 +703,15 @@ def make(name, spec, toolchain, folder):
     losses = "".join("\n  - {{target: {}, name: mean_squared_error}}".format(key) for key in shapes)
     kurfile.write_text(text + "\nloss:" + losses + "\n...\n")
 
-    run("-m", "kur", "train", "Kurfile.yml", cwd=str(folder))
+    kur(toolchain, folder, "train", "Kurfile.yml")
     names = step(folder, "record", "{}_{}".format(toolchain, name))
-    (folder / "dump.json").write_text(run("-m", "kur", "dump", "Kurfile.yml", cwd=str(folder)))
+    (folder / "dump.json").write_text(kur(toolchain, folder, "dump", "Kurfile.yml"))
 
     # `kur evaluate` cannot read what PyTorch's counters are saved as.
     shutil.copytree(str(folder / "weights"), str(folder / "kept"))
     for path in (folder / "weights").glob("*num_batches_tracked.kur"):
         path.unlink()
-    run("-m", "kur", "evaluate", "Kurfile.yml", cwd=str(folder))
+    kur(toolchain, folder, "evaluate", "Kurfile.yml")
     shutil.rmtree(str(folder / "weights"))
     shutil.move(str(folder / "kept"), str(folder / "weights"))
     with open(str(folder / "results.pkl"), "rb") as f:
@@ -728,7 +749,7 @@ def main(names):
         if (names and name not in names) or spec.get("only", toolchain) not in toolchain:
             continue
         with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / "model"
+            folder = Path(scratch) / name
             folder.mkdir()
             worst = make(name, spec, toolchain, folder)
             target = FOLDER / "{}_{}".format(toolchain, name)
