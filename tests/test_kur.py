@@ -13,6 +13,7 @@ from npforward import addresses, cli, keract
 from npforward.errors import (
     BadFile,
     BadInput,
+    LimitExceeded,
     MissingFile,
     UnsupportedOption,
     WeightMismatch,
@@ -142,7 +143,7 @@ def two_layers(folder, colon=":"):
     return x, (x @ w1 + b1) @ w + b
 
 
-COLONS = [":", "_", "%3A", "\uff1a", "\uf03a", "-", "."]
+COLONS = [":", "", "_", "%3A", "\uff1a", "\uf03a", "-", "."]
 
 
 @pytest.mark.parametrize("colon", COLONS)
@@ -409,3 +410,35 @@ def test_layers_that_are_wrapped_and_reused(tmp_path):
         "all": dense(dense(deep, "all_within_0_0+dense_2"), "all_within_0_1+low"),
     }.items():
         assert difference(trace[name], want).within, name
+
+
+def test_reuse_within_reuse_is_bounded(tmp_path):
+    """Ten lines say ten thousand million layers."""
+    group = "  - for: {{range: 1, iterate: [{}]}}\n    name: g{}\n"
+    text = "model:\n  - input: {shape: [3]}\n    name: x\n"
+    for i in range(11):
+        inside = ["{activation: relu}"] * 10 if not i else [f"{{reuse: g{i - 1}}}"] * 10
+        text += group.format(", ".join(inside), i)
+    with pytest.raises(LimitExceeded, match="limit layers"):
+        npf.load_model(kurfile(tmp_path, text, settings="{backend: {backend: theano}}"))
+
+
+def test_names_that_need_escapes(tmp_path):
+    text = DENSE.replace("name: top", "name: a/b:c") + (
+        "  - recurrent: {size: 2, bidirectional: yes}\n    name: inputs/r\n    inputs: y\n"
+    )
+    text = text.replace("model:", "model:\n  - input: {shape: [4, 3]}\n    name: y")
+    shapes = {name.replace("top", "a/b:c"): shape for name, shape in OLD.items()}
+    gates = {"W": (3, 2), "U": (2, 2), "b": (2,)}
+    for way in ("fwd", "rev"):
+        for part, shape in gates.items():
+            for gate in "zrh":
+                name = f"inputs/r_{way}"
+                shapes[f"{name}+{name}_{part}_{gate}:0"] = shape
+    folder = written(tmp_path / "w", {name.replace("/", "%2F"): s for name, s in shapes.items()})
+    model = npf.load_model(kurfile(tmp_path, text), weights=folder)
+    trace = model.trace({"x": np.ones((1, 3)), "y": np.ones((1, 4, 3))}, inner=True)
+    assert trace["a/b:c"].shape == (1, 2)
+    forwards, backwards = (trace[f"inputs%2Fr/parts/inputs%2Fr_{way}"] for way in ("fwd", "rev"))
+    # Of the same numbers at all times both ways are alike, but for their weights.
+    assert np.allclose(trace["inputs/r"], (forwards + backwards) / 2)

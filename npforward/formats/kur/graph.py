@@ -26,8 +26,7 @@ def graph(kurfile: Kurfile, tensors: Tensors, limits: Limits) -> Graph:
         There are arrays that no layer needs, or too few; the message lists both.
     """
     model = kurfile.model
-    limits.check("layers", len(model.nodes), f"{kurfile.path}: layers")
-    layers = Layers(model, tensors)
+    layers = Layers(model, tensors, limits)
     after: dict[str, Rank] = {}
     ranks: dict[str, Rank] = {}  # that Kur takes the input of each node to have
     for node in model.nodes:
@@ -38,6 +37,8 @@ def graph(kurfile: Kurfile, tensors: Tensors, limits: Limits) -> Graph:
             layers.layer(node, ranks[node.name])
     at = {node.name: addresses.escape(node.name) for node in model.nodes}
     nodes = tuple(_node(node, layers, at, ranks[node.name]) for node in model.nodes)
+    count = sum(layers.size(node.layer)[0] for node in nodes)
+    limits.check("layers", count, f"{kurfile.path}: layers")
     tensors.check()
     outputs = {name: Ref(at[node]) for name, node in model.outputs.items()}
     entered = [at[name] for name in model.inputs]

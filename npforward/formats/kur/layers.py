@@ -13,9 +13,10 @@ from npforward.formats.keras_layouts import layout_of
 from npforward.formats.kur.arguments import Arguments
 from npforward.formats.kur.containers import GROUPS
 from npforward.formats.kur.network import Container, Model
-from npforward.formats.kur.ranks import Rank, rank_after
+from npforward.formats.kur.ranks import Rank, Ranks, plus
 from npforward.formats.kur.weights import Tensors
-from npforward.graph import Graph, Layer, Node, Ref
+from npforward.graph import Graph, Layer, Node, Ref, map_leaves
+from npforward.limits import Limits
 
 INPUT = "inputs"  # of the layers that one container is made of
 HARD_SIGMOID = "keras2>hard_sigmoid"  # what Keras 1 and 2 call hard_sigmoid
@@ -41,11 +42,13 @@ class Step:
 class Layers:
     """Makes the layers of containers, with their arrays; each container's once."""
 
-    def __init__(self, model: Model, tensors: Tensors) -> None:
+    def __init__(self, model: Model, tensors: Tensors, limits: Limits) -> None:
         self.model, self.tensors, self.backend = model, tensors, tensors.backend
-        self.targets = model.targets
+        self.targets, self.limits = model.targets, limits
+        self._ranks = Ranks(model.targets)
         self._steps: dict[tuple[int, Rank], list[Step]] = {}
         self._layers: dict[tuple[int, Rank], Layer] = {}
+        self._sizes: dict[int, tuple[int, int]] = {}
         self._rank: Rank = None  # what Kur takes the input to have of the layer that is being made
         self._hidden = self._unnamed() if self.backend.keras else {}
         self._flattened = 0
@@ -61,8 +64,22 @@ class Layers:
         key = self._key(container, rank)
         if key not in self._layers:
             single = len(steps) == 1 and steps[0].args is None
-            self._layers[key] = steps[0].layer if single else composed(container.name, steps)
+            self._layers[key] = steps[0].layer if single else self._composed(container, steps)
         return self._layers[key], container.type == "merge"
+
+    def _composed(self, container: Container, steps: list[Step]) -> Layer:
+        made = composed(container.name, steps)
+        # What is reused within what is reused grows fast, and takes as long to run as if written.
+        sizes = [self.size(step.layer) for step in steps]
+        count, depth = sum(n for n, _ in sizes), 1 + max(d for _, d in sizes)
+        self.limits.check("layers", count, f"{container.where}: layers that it is made of")
+        self.limits.check("model_depth", depth, f"{container.where}: containers within containers")
+        self._sizes[id(made)] = count, depth
+        return made
+
+    def size(self, layer: Layer | Graph) -> tuple[int, int]:
+        """How many layers it is made of, and how deep within each other."""
+        return self._sizes.get(id(layer), (1, 0))
 
     def _target(self, container: Container) -> Container:
         while container.type == "reuse" and container.built:
@@ -86,7 +103,7 @@ class Layers:
 
     def rank_after(self, container: Container, before: Rank) -> Rank:
         """See `npforward.formats.kur.ranks`; on Keras Kur counts the axes that there are."""
-        return None if self.backend.keras else rank_after(container, before, self.targets)
+        return None if self.backend.keras else self._ranks.after(container, before)
 
     def _made(self, container: Container) -> Iterator[Step]:
         if container.type in GROUPS:  # reused as a whole
@@ -418,7 +435,7 @@ class Layers:
     def parallel(self, container: Container) -> Iterator[Step]:
         """Each layer wrapped by itself; what is wrapped has its arrays under the wrapper's name."""
         outermost = self._wrapper is None
-        rank = None if self._rank is None else self._rank - 1
+        rank = plus(self._rank, -1)
         for i, child in enumerate(container.children):
             j = 0
             for terminal in child.layers():
@@ -466,12 +483,18 @@ class Layers:
 def composed(name: str, steps: list[Step]) -> Layer:
     """One layer of several, whose values are inner ones: `name/parts/step`."""
     counts: dict[str, int] = {INPUT: 1}
+    at = {INPUT: INPUT}  # the address of each step, by its name
     before = Ref(INPUT)
     nodes = [Node(INPUT, Layer(INPUT, "InputLayer"))]
     for step in steps:
+        args = (before,)
+        if step.args is not None:
+            args = map_leaves(
+                lambda leaf: Ref(at[leaf.node]) if isinstance(leaf, Ref) else leaf, step.args
+            )
         counts[step.name] = counts.get(step.name, 0) + 1
-        address = addresses.numbered(step.name, counts[step.name])
-        nodes.append(Node(address, step.layer, (before,) if step.args is None else step.args))
+        address = at[step.name] = addresses.numbered(step.name, counts[step.name])
+        nodes.append(Node(address, step.layer, args))
         before = Ref(address)
     graph = Graph(name, "Functional", tuple(nodes), INPUT, before)
     return Layer(name, "Container", children={"parts": graph})

@@ -17,14 +17,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from npforward.errors import BadFile, BadInput, WeightMismatch
-from npforward.formats.kur.backends import BACKENDS, Backend
+from npforward.formats.kur.backends import BACKENDS, KERAS_TENSORS, Backend
 from npforward.graph import Stored
 
 SHOWN = 12  # of each side in a message
-# Windows has no colon in names: whoever copies a folder there, or unpacks one, puts something in
-# its place.  No tensor of Kur's ends in a 0 of its own after one of these.
-COLONS = "\uff1a\ufe55\ua789\u2236\uf03a"
-NUMBERED = re.compile(r"[:_\-. ]0$")
+# TensorFlow's ":0".  Windows has no colon in names: whoever copies a folder there, or unpacks one,
+# has something in its place, or nothing.
+NUMBERED = re.compile(
+    rf"(?<=_)({'|'.join(sorted(KERAS_TENSORS))})[:_. \-\uff1a\ufe55\ua789\u2236\uf03a]?0$"
+)
 
 
 def spelled(name: str) -> tuple[str, str, bool]:
@@ -37,10 +38,8 @@ def spelled(name: str) -> tuple[str, str, bool]:
     >>> spelled("layer_rnn+weight_ih_l0")
     ('layer_rnn', 'weight_ih_l0', False)
     """
-    for colon in COLONS:
-        name = name.replace(colon, ":")
     layer, _, tensor = name.partition("+")
-    bare = NUMBERED.sub("", tensor)
+    bare = NUMBERED.sub(r"\1", tensor)
     return layer, bare, bare != tensor
 
 
