@@ -38,17 +38,21 @@ def outer(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
     tap_first = group * a.together
     tap_last = e.smaller(tap_first + a.together, a.taps)
     row_bytes = a.channels * 4
-    with e.loop(tap_first, tap_last) as tap, e.loop(first, last) as m:
-        e.clear(a.y + _entry(e, a.table, tap)[2] + m * a.y_row, row_bytes)
+    with e.loop(tap_first, tap_last) as tap:
+        _, _, begin_y, top, bottom, _, _ = _entry(e, a.table, tap)
+        with e.when(bottom <= top), e.loop(first, last) as m:  # it meets no pixel
+            e.clear(a.y + begin_y + m * a.y_row, row_bytes)
     pixels, vectors = tile.shape(e.width, e.registers)
 
-    def summed(rows: int, many: int, x: Value, g: Value, y: Value, high: Value, left: Value,
-               right: Value) -> None:  # fmt: skip
-        """Add to a tile of the result what some rows of the image give."""
+    def summed(rows: int, many: int, x: Value, g: Value, y: Value, new: Value, high: Value,
+               left: Value, right: Value) -> None:  # fmt: skip
+        """Add to a tile of the result what some rows of the image give; a new one has nothing."""
         width = e.lanes * 4
-        sums = [
-            [e.var(e.load(y + a.y_row * m, k * width)) for k in range(many)] for m in range(rows)
-        ]
+        sums = [[e.var(e.real(0.0)) for k in range(many)] for m in range(rows)]
+        with e.when(~new):
+            for m in range(rows):
+                for k in range(many):
+                    sums[m][k].set(e.load(y + a.y_row * m, k * width))
         with e.loop(0, high) as r, e.loop(left, right) as c:
             met, error = x + r * a.x_row + c * a.x_column, g + r * a.g_row + c * a.g_column
             errors = [e.load(error, k * width) for k in range(many)]
@@ -70,7 +74,7 @@ def outer(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
         high = e.smaller(bottom, block + a.rows_each) - row
         x = a.x + image * a.x_image + begin + row * a.x_row
         g = a.g + begin_g + image * a.g_image + row * a.g_row
-        y = a.y + begin_y
+        y, new = a.y + begin_y, image.equals(0) & row.equals(top)
         with e.when(high > 0):
             for at, many in groups_of_vectors(e, a.channels, vectors):
                 done = first
@@ -78,7 +82,7 @@ def outer(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
                     whole = last - (last - done) % rows
                     with e.loop(done, whole, rows) as m:
                         to = y + m * a.y_row + at
-                        summed(rows, many, x + m * 4, g + at, to, high, left, right)
+                        summed(rows, many, x + m * 4, g + at, to, new, high, left, right)
                     done = whole
 
 
