@@ -253,7 +253,7 @@ model:
   - {merge: multiply, inputs: [left, right, left], name: product_of_three}  #: keras1
   - {merge: add, inputs: [left, right, left], name: sum_of_three}  #: keras1
   - {merge: average, inputs: [left, right, left], name: mean_of_three}  #: keras1
-  - {merge: add, inputs: left, name: alone}  #: keras
+  - {merge: add, inputs: left, name: alone}  #: keras1
   - {input: pictures}
   - parallel:
       apply:
