@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ MERGES = {"multiply": "Multiply", "add": "Add", "concat": "Concatenate", "averag
 COUNTING = ("expand", "squeeze", "merge", "batch_normalization")  # axes, from the end
 BROKEN = ("convolution", "pool", "batch_normalization")  # on PyTorch, in `parallel`
 UNNAMED = re.compile(r"dense_(\d+)")  # what Keras calls a Dense that has no name
+UNKNOWN = "dense_K"  # one that is not there
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,9 +169,7 @@ class Layers:
             inward: int | None = None
             for i, size in enumerate(Arguments(container, "size").several("size")[:-1]):
                 fitting = [name for name in left if self._is_dense(name, inward, size)]
-                name = (
-                    fitting[0] if fitting else f"dense_K of {size} (the first of {container.name})"
-                )
+                name = next(iter(fitting), UNKNOWN)
                 names[id(container), i] = name
                 left = [other for other in left if other != name]
                 inward = size
@@ -180,7 +180,7 @@ class Layers:
         for layer, tensor in self.tensors.found:
             if layer == wrapper and (match := UNNAMED.match(tensor)):
                 return match[0]
-        return "dense_K"
+        return UNKNOWN
 
     def _is_dense(self, name: str, inward: int | None, size: int) -> bool:
         kernel = self.backend.tensors["dense"][0]
@@ -433,38 +433,56 @@ class Layers:
         yield self.step(container.name, "RepeatVector", {"n": count})
 
     def parallel(self, container: Container) -> Iterator[Step]:
-        """Each layer wrapped by itself; what is wrapped has its arrays under the wrapper's name."""
-        outermost = self._wrapper is None
+        """Each layer wrapped by itself."""
         rank = plus(self._rank, -1)
+        wrapped = self._wrapped_by_keras if self.backend.keras else self._wrapped_by_torch
         for i, child in enumerate(container.children):
-            j = 0
+            count = 0
             for terminal in child.layers():
                 self._rank = rank
-                if not self.backend.keras and terminal.type in BROKEN:
-                    raise UnsupportedOption(
-                        f"{terminal.where}: of a {terminal.type!r} in 'parallel' Kur on PyTorch "
-                        "applies no more than the moving of axes that comes after it"
-                    )
-                made, steps = self._wrappable(terminal), []
-                while True:
-                    name = f"{container.name}_{child.name}_{i}_{j}"
-                    if outermost:
-                        self._wrapper = name
-                    step = next(made, None)
-                    if outermost:
-                        self._wrapper = None
-                    if step is None:
-                        break
-                    if step.args is not None or not step.alone:
-                        raise BadFile(
-                            f"{terminal.where}: {terminal.type!r} cannot be in 'parallel': Keras "
-                            "builds it of several layers."
-                        )
-                    steps.append(step)
-                    yield Step(name, Layer(name, "TimeDistributed", children={"layer": step.layer}))
-                    j += 1
-                self._steps.setdefault(self._key(terminal, rank), steps)
+                for step in wrapped(terminal, f"{container.name}_{child.name}_{i}", count):
+                    each = Layer(step.name, "TimeDistributed", children={"layer": step.layer})
+                    yield Step(step.name, each)
+                    count += 1
                 rank = self.rank_after(terminal, rank)
+
+    def _wrapped_by_torch(self, terminal: Container, wrapper: str, first: int) -> Iterator[Step]:
+        if terminal.type in BROKEN:
+            raise UnsupportedOption(
+                f"{terminal.where}: of a {terminal.type!r} in 'parallel' Kur on PyTorch applies no "
+                "more than the moving of axes that comes after it"
+            )
+        name = self._wrapper = f"{wrapper}_{first}"
+        layer, takes_list = self.layer(terminal, self._rank)
+        self._wrapper = None
+        if takes_list:
+            raise self._not_alone(terminal)
+        yield Step(name, layer)
+
+    def _wrapped_by_keras(self, terminal: Container, wrapper: str, first: int) -> Iterator[Step]:
+        """What is wrapped has its arrays under the name of its outermost wrapper."""
+        outermost = self._wrapper is None
+        made, steps = self._wrappable(terminal), []
+        for number in itertools.count(first):
+            name = f"{wrapper}_{number}"
+            if outermost:
+                self._wrapper = name
+            step = next(made, None)
+            if outermost:
+                self._wrapper = None
+            if step is None:
+                break
+            if step.args is not None or not step.alone:
+                raise self._not_alone(terminal)
+            steps.append(step)
+            yield Step(name, step.layer)
+        self._steps.setdefault(self._key(terminal, None), steps)
+
+    def _not_alone(self, terminal: Container) -> BadFile:
+        return BadFile(
+            f"{terminal.where}: {terminal.type!r} cannot be in 'parallel', which takes what is a "
+            "layer by itself."
+        )
 
     def _wrappable(self, terminal: Container) -> Iterator[Step]:
         """The layers of a container in `parallel`, each asked for with its wrapper set."""
