@@ -57,6 +57,7 @@ class Limits:
     template_steps: int = 2_000_000  # of evaluating all templates of a Kurfile
     template_bytes: int = MiB // 4  # of text that a template makes on the way
     template_repeats: int = 100  # of evaluating what a template makes, until it stays the same
+    pickle_steps: int = 1_000_000  # of a batch of CIFAR, which is read and not executed
     model_depth: int = 16  # models within models
     name_bytes: int = 1024  # of one layer; addresses join those of the models around it
     layers: int = 100_000

@@ -18,6 +18,7 @@ import npforward as npf
 from npforward import cli, formats
 from npforward.errors import LimitExceeded
 from npforward.formats import hdf5, kur
+from npforward.formats.kur import pickled
 from npforward.inputs import read_batch
 from npforward.limits import Limits
 
@@ -87,6 +88,10 @@ def kurfile(text):
     return hit
 
 
+def batch(limits, folder):
+    pickled.loads(b"\x80\x02]K\x01a.", "data_batch_1", limits)
+
+
 def slowly(limits, folder):
     with limits.loading("model.h5"):
         started = time.perf_counter()
@@ -120,6 +125,7 @@ HITS = {
     "template_steps": (10, kurfile("settings: {a: '{{ range(99) | list }}'}")),
     "template_bytes": (10, kurfile("settings: {a: \"{{ 'a' * 99 }}\"}")),
     "template_repeats": (0, kurfile("settings: {a: b}")),
+    "pickle_steps": (1, batch),
     "rank": (2, opened("sequential.keras")),
     "tensor_elements": (10, opened("sequential.keras")),
     "weights_bytes": (100, arrays("sequential.h5")),

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 
 from npforward.formats.kur.kurfile import Kurfile, WeightsPlace, dumped, merged
+from npforward.formats.kur.suppliers import Data, data
 from npforward.limits import Limits
 
-__all__ = ["Kurfile", "WeightsPlace", "dumped", "merged", "read"]
+__all__ = ["Data", "Kurfile", "WeightsPlace", "data", "dumped", "merged", "read"]
 
 
 def read(path: str | os.PathLike[str], limits: Limits | None = None) -> Kurfile:

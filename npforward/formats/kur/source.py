@@ -133,13 +133,7 @@ class Kurfiles:
 
         As for Python's `glob`: `*` skips names that begin with a dot, `**` is any folders.
         """
-        parts = [part for part in re.split(r"[/\\]", pattern) if part not in ("", ".")]
-        rooted = pattern[:1] in ("/", "\\") or bool(PureWindowsPath(pattern).drive)
-        if rooted or ".." in parts or "\0" in pattern or not parts:
-            raise BadFile(
-                f"{where}: {pattern!r} is not the path of a file below the folder of the Kurfile, "
-                "and no other is read. Copy the file there."
-            )
+        parts = steps_of(pattern, where)
         reached = [start]
         try:
             for number, part in enumerate(parts):
@@ -182,6 +176,34 @@ class Kurfiles:
             hidden = entry.name.startswith(".") and not pattern.startswith(".")
             if not hidden and fnmatch.fnmatch(entry.name, pattern):
                 yield entry, entry.is_dir() and not entry.is_symlink()
+
+
+def steps_of(path: str, where: str) -> list[str]:
+    """The folders and the file that a path leads through, which may only lead downwards.
+
+    Examples
+    --------
+    >>> steps_of("./data/images.gz", "Kurfile.yml:7")
+    ['data', 'images.gz']
+    """
+    parts = [part for part in re.split(r"[/\\]", path) if part not in ("", ".")]
+    rooted = path[:1] in ("/", "\\") or bool(PureWindowsPath(path).drive)
+    if rooted or ".." in parts or "\0" in path or not parts:
+        raise BadFile(
+            f"{where}: {path!r} is not the path of a file below the folder of the Kurfile, "
+            "and no other is read. Copy the file there."
+        )
+    return parts
+
+
+def below(folder: Path, path: str, where: str) -> Path:
+    """The path of a file below `folder`, which need not be there; no step to it is a link."""
+    found = folder
+    for part in steps_of(path, where):
+        found /= part
+        if found.is_symlink():
+            raise BadFile(f"{where}: {found} is a link, which is not followed.")
+    return found
 
 
 def merged(included: Any, own: Any, method: str) -> Any:
