@@ -15,12 +15,14 @@ from npforward.errors import UnsupportedLayer
 from npforward.formats.kur.backends import Backend
 from npforward.formats.kur.layers import ACTIVATIONS, MERGES
 from npforward.graph import Layer
-from npforward.layers.registry import per_axis
+from npforward.layers.registry import NO_EFFECT, per_axis
 from npforward.weights import Bound
 
 EPSILON = 1e-3  # of every batch normalisation that Kur builds on Keras
 # Both directions of a recurrent layer, as Keras says how to merge them, and as Kur does.
 MERGED = {"sum": "add", "mul": "multiply", "ave": "average", "concat": "concat"}
+# What says nothing where no value has a mask, and how steps are computed but not what they give.
+IDLE = ("zero_output_for_mask", "masked", "unroll")
 IN_PARALLEL = ("convolution", "dense", "activation", "pool", "flatten", "dropout")
 Read = Callable[[], np.ndarray]
 
@@ -77,6 +79,14 @@ class Source:
             version = library.removeprefix("keras")
             raise self.refused(f"Kur can have {what} on Keras {version} only", Elsewhere)
 
+    def inner(self, key: str, given: Sequence[Tensor], name: str) -> Source:
+        """The layer that it has within."""
+        child = self.layer.children[key]
+        if not isinstance(child, Layer):
+            raise self.refused(f"its {key} is a model")
+        address = f"{self.address}/{key}"
+        return replace(self, layer=child, address=address, given=given, name=name)
+
     def steps(self) -> list[Step]:
         """The containers that compute what the layer does, each of what comes before it."""
         make = MADE.get(self.layer.type)
@@ -86,7 +96,8 @@ class Source:
         # An option that no one has asked for has to be as if it were not there.
         defaults = (self.bounds[self.layer].definition or self).options
         for key, value in self.options.items():
-            if key not in self.layer.children and not _same(value, defaults.get(key)):
+            idle = key in NO_EFFECT or key in IDLE or key in self.layer.children
+            if not idle and not _same(value, defaults.get(key)):
                 raise self.refused(f"Kur has nothing for its {key}={value!r}")
         return found
 
@@ -241,8 +252,7 @@ class Source:
         axis, epsilon = self.take("axis"), self.take("epsilon")
         if type(axis) is not int:
             raise self.refused(f"Kur has nothing for its axis={axis!r}")
-        for option in ("center", "scale", "trainable"):  # arrays say the one, training the other
-            self.options.pop(option, None)
+        self.take("center"), self.take("scale")  # which the arrays say
         mean, variance = self.read("moving_mean"), self.read("moving_variance")
         size = self.stored["moving_mean"].shape
 
@@ -281,7 +291,6 @@ class Source:
                 f"the gates of Kur's recurrent layers are a hard_sigmoid, not {gates!r}"
             )
         self.steep = 1.0 if gates == OLD_HARD_SIGMOID else 1 / STEEPER
-        self.options.pop("unroll", None)
         return {
             "size": self.stored["recurrent_kernel"].shape[0],
             "type": self.layer.type.lower(),
@@ -306,16 +315,16 @@ class Source:
         def gate(array: Read, g: int) -> Read:
             return lambda: array()[..., g * units : (g + 1) * units]
 
-        return [gate(array, g) for g in range(count) for array in whole]
+        order = (0, 2, 1, 3) if kind == "lstm" else range(count)  # i, c, f, o of Keras 1
+        return [gate(array, g) for g in order for array in whole]
 
     def bidirectional(self) -> Iterator[Step]:
         """Kur builds two layers and merges what they give."""
         merge = self.take("merge_mode", *MERGED)
         if merge != "concat":
             self.only_on("keras1", f"two directions merged by {merge!r}")
-        children = self.layer.children
         pair = [
-            replace(self, layer=children[key], address=f"{self.address}/{key}", name=self.name + end)
+            self.inner(key, self.given, self.name + end)
             for key, end in (("forward_layer", "_fwd"), ("backward_layer", "_rev"))
         ]
         backwards = [way.options.pop("go_backwards", False) for way in pair]
@@ -412,15 +421,9 @@ class Source:
 
     def time_distributed(self) -> Iterator[Step]:
         """Kur wraps each layer by itself, and Keras 2 calls the arrays by the wrapper."""
-        (child,) = self.layer.children.values()
-        if not isinstance(child, Layer):
-            raise self.refused("its layer is a model")
         (tensor,) = self.given
-        inner = Tensor((tensor.shape[0], *tensor.shape[2:]), tensor.dtype)
-        name = self.named(f"{self.name}_each")
-        wrapped = replace(
-            self, layer=child, address=f"{self.address}/layer", given=[inner], name=name
-        )
+        one = Tensor((tensor.shape[0], *tensor.shape[2:]), tensor.dtype)
+        wrapped = self.inner("layer", [one], self.named(f"{self.name}_each"))
         entries, arrays = [], {}
         for i, step in enumerate(wrapped.steps()):
             if step.type not in IN_PARALLEL:

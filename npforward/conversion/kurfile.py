@@ -26,13 +26,14 @@ from npforward.weights import Bound, bind
 from npforward.writing import new_folder
 
 FOLDER = "weights"
+# Windows has none in names; there it is escaped, which npforward takes, and Kur does not run.
+COLON = "%3A" if os.name == "nt" else ":"
 LONGEST = 64  # characters of a name, which is up to three times in that of a file
 HEAD = """\
 # {source}, converted by npforward for Kur 0.7 on {backend}.
 # Kur looks for the folder of weights where it is run: run it here.  Before `kur evaluate`, say
 # where the data are: evaluate.data, with a source for each input by its name.
 """
-"""The first lines of a Kurfile."""
 
 
 def written(model: Model, out: Path, limits: Limits | None) -> tuple[int, tuple[str, ...]]:
@@ -43,13 +44,16 @@ def written(model: Model, out: Path, limits: Limits | None) -> tuple[int, tuple[
             f"there yet: {FOLDER}_of_kur/{out}"
         )
     network = _network(model, limits)
+    if not network.arrays:
+        raise BadInput(
+            f"{network.source}: has no arrays, and a Kurfile without a folder of them is none that "
+            "could be evaluated. There is nothing to convert."
+        )
     with new_folder(out.parent) as folder:
         (folder / out.name).write_text(network.text(), encoding="utf-8", newline="\n")
         (folder / FOLDER).mkdir()
         for name, read in network.arrays.items():
-            # Windows has no colon in names; npforward takes it escaped, as no Kur runs there.
-            spelled = name if os.name != "nt" else name.replace(":", "%3A")
-            idx.write_idx(folder / FOLDER / f"{spelled}{idx.KUR}", read())
+            idx.write_idx(folder / FOLDER / f"{name.replace(':', COLON)}{idx.KUR}", read())
     return len(network.arrays), tuple(dict.fromkeys(network.said))
 
 
@@ -118,7 +122,7 @@ class Network:
     def name(self, wanted: str) -> str:
         """A name that Kur, TensorFlow and file systems take, and that nothing else has."""
         plain = re.sub(r"[^A-Za-z0-9_.-]", "_", addresses.unescape(wanted))
-        if not plain[:1].isalnum() and plain[:1] != "." or not isinstance(literal(plain), str):
+        if not re.match("[A-Za-z0-9.]", plain) or not isinstance(literal(plain), str):
             plain = f"layer_{plain}"
         if len(plain) > LONGEST:
             plain = f"{plain[: LONGEST - 9]}_{hashlib.sha256(wanted.encode()).hexdigest()[:8]}"

@@ -150,9 +150,7 @@ def padding(part: Part) -> None:
             part.config[key] = "same"
         elif key == "padding" and "LSTM" not in part.type:
             part.config[key] = "valid"
-            widths = [
-                [k // 2, k - 1 - k // 2] if word != "full" else [k - 1] * 2 for k in reach
-            ]
+            widths = [[k // 2, k - 1 - k // 2] if word != "full" else [k - 1] * 2 for k in reach]
             kept = {k: v for k, v in part.config.items() if k in ("data_format", "dtype")}
             config = {**kept, "padding": widths if n > 1 else widths[0]}
             part.before = Layer(f"border_of_{part.name}", f"ZeroPadding{n}D", config)

@@ -12,7 +12,7 @@ import numpy as np
 
 from npforward import addresses
 from npforward.conversion import meanings
-from npforward.conversion.architecture import Tensors, calls
+from npforward.conversion.architecture import Tensors, calls, is_sequential
 from npforward.conversion.meanings import (
     KEEP,
     MEANINGS,
@@ -89,7 +89,9 @@ class Today:
                 )
             if node.layer not in done:
                 address = addresses.join(at, node.address)
-                made = self.of(node.layer, address, self.shape(node, at))
+                # What a Sequential is told of its input is not looked at.
+                told = node.args or not is_sequential(graph)
+                made = self.of(node.layer, address, self.shape(node, at) if told else None)
                 if names[node.layer] != node.layer.name:
                     said = f"is called {names[node.layer]!r}: Keras 3 takes no '/' in a name"
                     self.said.append(f"{address}: {said}")
