@@ -22,7 +22,8 @@ from benchmarks.models import HERE, Saved
 from benchmarks.peers import OURS, PEERS, environment
 
 Row = dict[str, Any]
-WRONG = 1e-2  # of a layer's largest number: what differs by more computes something else
+WRONG = 1e-2  # relative to what is in an output: what differs by more computes something else
+CANCELLED = 1e-4  # of the largest gradient: a gradient below is rounding; 1% of it is 8 float32 eps
 CACHES = ("XDG_CACHE_HOME", "NPFORWARD_CACHE", "NUMBA_CACHE_DIR", "LOCALAPPDATA")
 PAUSE = 0.02  # seconds in which the threads of the last turn go to sleep
 
@@ -179,7 +180,9 @@ def compared(
                 rows[peer]["failed"] = str(failure)
                 continue
             if peer != OURS and OURS in workers:
-                rows[peer] |= difference(folder / f"{peer}.npz", folder / f"{OURS}.npz")
+                rows[peer] |= difference(
+                    folder / f"{peer}.npz", folder / f"{OURS}.npz", settings.work
+                )
                 (folder / f"{peer}.npz").unlink()
                 if "failed" in rows[peer]:
                     continue
@@ -218,22 +221,43 @@ def spread(numbers: Sequence[float]) -> dict[str, float]:
     return {"median": statistics.median(numbers), "min": min(numbers), "max": max(numbers)}
 
 
-def difference(theirs: Path, ours: Path) -> Row:
-    """The largest difference of two files of outputs, by the largest number of that output."""
+def difference(theirs: Path, ours: Path, work: str = "layers") -> Row:
+    """How far two files of outputs are apart: the worst of them, relative to what is in it.
+
+    Values of layers are told apart by their largest difference, over their largest number.  In
+    gradients rounding does two things more, to every framework and to no two in the same places:
+
+    - Which of two almost equal numbers wins in a max pooling, or whether a unit of a ReLU is on,
+      may change; then a few numbers are off by their whole size.  So it is the root mean square of
+      what differs, over that of the array, that counts: it is small for a few numbers of
+      thousands, and large for whatever is computed otherwise.
+    - What is 0 because its terms cancel, as the gradient for the bias of keys in an attention, is
+      as large as the rounding of its terms, and their size is that of the gradients around.  So an
+      array counts as no smaller than `CANCELLED` of the largest one.
+    """
+    size = _root_mean_square if work == "gradients" else _largest
     worst, where = 0.0, ""
     with np.load(theirs) as a, np.load(ours) as b:
+        sizes = {name: size(b[name]) for name in b.files}
+        least = CANCELLED * max(sizes.values(), default=0.0) if work == "gradients" else 0.0
         for name in a.files:
             if name not in b.files or a[name].shape != b[name].shape:
                 shape = b[name].shape if name in b.files else "nothing"
                 return {"failed": f"{name}: {a[name].shape}, npforward has {shape}"}
-            x, y = a[name], b[name]
-            apart = float(np.max(np.abs(x - y), initial=0))
-            error = apart / (float(np.max(np.abs(y), initial=0)) or 1)
+            error = size(a[name] - b[name]) / (max(sizes[name], least) or 1)
             if not np.isfinite(error):
                 return {"failed": f"{name}: {error} off"}
             if error > worst:
                 worst, where = error, name
     return {"error": worst, "where": where}
+
+
+def _largest(x: np.ndarray) -> float:
+    return float(np.max(np.abs(x), initial=0))
+
+
+def _root_mean_square(x: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(x, dtype="float64")))) if x.size else 0.0
 
 
 def is_right(row: Row) -> bool:

@@ -66,11 +66,10 @@ class NamedGradients(Mapping[str, np.ndarray]):
         if plain in self._arrays:
             return [plain]
         exact = [known for path, known in self._paths if plain in (path, known)]
-        return exact or [
-            known
-            for path, known in self._paths
-            if path.endswith(f"/{plain}") or plain.endswith(f"/{path}")
-        ]
+        longer = [known for path, known in self._paths if path.endswith(f"/{plain}")]
+        shorter = [pair for pair in self._paths if plain.endswith(f"/{pair[0]}")]
+        longest = max((len(path) for path, _ in shorter), default=0)
+        return exact or longer or [known for path, known in shorter if len(path) == longest]
 
     def __getitem__(self, name: str) -> np.ndarray:
         meant = self._meant(name)

@@ -131,6 +131,7 @@ def _chosen(
     if layer_names is None:
         return keys
     wanted = [layer_names] if isinstance(layer_names, str) else list(layer_names)
+    wanted = [name if name in keys else model.graph.aliases.get(name, name) for name in wanted]
     for name in wanted:
         if name not in keys.values() and name not in keys:
             layers = ", ".join(dict.fromkeys(keys.values()))

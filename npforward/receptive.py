@@ -169,7 +169,7 @@ def receptive_field(
     """
     recording = model.recording(samples(model.inputs, 1) if x is None else x)
     known = {**recording.values, **recording.tape.taps}
-    found = match(address, known)
+    found = match(address, known, recording.graph.aliases)
     if len(found) != 1:
         few = "is several values" if found else "no layer or value"
         raise UnknownName(f"{few}: {address!r}. {nearest(address, found or known)}")

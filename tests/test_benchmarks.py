@@ -55,6 +55,25 @@ def test_difference_says_where_it_is_largest(tmp_path):
         assert difference(tmp_path / "theirs.npz", tmp_path / "ours.npz") == expected
 
 
+def test_gradients_are_told_apart_by_more_than_rounding_does(tmp_path):
+    from benchmarks.rounds import WRONG, difference
+
+    rng = np.random.default_rng(0)
+    ours = {"conv": rng.standard_normal(10000), "key/bias": np.full(4, 1e-8)}
+    flipped = ours["conv"].copy()
+    flipped[7] = 0.0  # a unit that rounding switched off
+    np.savez(tmp_path / "ours.npz", **ours)
+    for theirs, right in (
+        (ours | {"conv": flipped}, True),
+        (ours | {"key/bias": np.full(4, -1e-7)}, True),
+        (ours | {"key/bias": np.full(4, 1e-4)}, False),
+        (ours | {"conv": np.where(np.arange(10000) % 100, ours["conv"], 0)}, False),
+    ):
+        np.savez(tmp_path / "theirs.npz", **theirs)
+        found = difference(tmp_path / "theirs.npz", tmp_path / "ours.npz", "gradients")
+        assert (found["error"] <= WRONG) is right, found
+
+
 def test_help_shows_an_example():
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--help"],

@@ -15,11 +15,14 @@ import numpy as np
 import pytest
 from cases import FIXTURES, description
 from made import chain, layer, ones
+from walking import replayed
 
 import npforward as npf
 from npforward import ops
+from npforward.gradients import _parameters
 from npforward.graph import Graph, Layer, Node, Ref
 from npforward.verify import difference
+from npforward.weights import parameters
 
 sys.path.insert(0, str(FIXTURES / "make"))
 
@@ -59,8 +62,9 @@ def cases():
 
 @functools.cache
 def opened(name):
-    model = npf.load_model(FIXTURES / "models" / name / "model.keras")
-    with np.load(FIXTURES / "models" / name / "golden.npz") as stored:
+    folder = FIXTURES / "models" / name
+    model = npf.load_model(next(folder.glob("model.keras"), folder / "model.h5"))
+    with np.load(folder / "golden.npz") as stored:
         feeds = {k.removeprefix("inputs/"): unlike(v)
                  for k, v in stored.items() if "inputs/" in k}  # fmt: skip
     return model, next(iter(feeds.values())) if len(feeds) == 1 else feeds
@@ -168,6 +172,48 @@ def test_gradients_of_inputs_are_differences_of_the_value(name):
         assert min(kinks) < 1e-5, kinks
 
 
+# Gradients go straight through the rounding of quantised layers, differences do not.
+SMOOTH = sorted({case["model"] for case in cases().values()} - {"quantized", "lora"})
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_gradients_of_weights_are_differences_of_the_value(name):
+    model, x = opened(name)
+    model = model.astype("float64")
+    feeds = model.feeds(x)
+    recording = model._record(feeds)
+    held = _parameters(parameters(model.graph, model._bounds), model, recording)
+    values = dict(zip(recording.inputs, feeds, strict=True))
+    values |= {v: model._weight(recording, v).astype(_wide(v)) for v in recording.weights}
+    values |= {first: np.zeros(first.shape) for first, _ in recording.tape.states.values()}
+    outputs = {a: recording.values[a] for a in model.outputs}
+    seeds = {a: np.cos(np.arange(v.size)).reshape(v.shape)
+             for a, v in outputs.items() if v.dtype.kind == "f"}  # fmt: skip
+    given = seeds if len(outputs) > 1 else next(iter(seeds.values()))
+    found = model.gradients(x, given, layers=lambda address: True).weights
+    assert found
+    rng = np.random.default_rng(0)
+
+    def value(step, along):
+        moved = values | {held[n]: values[held[n]] + step * along[n] for n in found}
+        run = replayed(recording.tape.steps, moved)
+        return sum((run[outputs[a]] * seed).sum() for a, seed in seeds.items())
+
+    for _ in range(2):
+        along = {n: rng.standard_normal(g.shape) for n, g in found.items()}
+        told = sum((g * along[n]).sum() for n, g in found.items())
+        far = []
+        for step in (1e-5, 1e-6, 1e-7):  # a kink between the two ends is left by going nearer
+            seen = (value(step, along) - value(-step, along)) / (2 * step)
+            far.append(abs(seen - told) / max(1.0, abs(told)))
+        assert min(far) < 1e-5, far
+
+
+def _wide(v):
+    """The dtype that keeps a small step: files hold float32."""
+    return "float64" if v.dtype.kind == "f" else v.dtype
+
+
 def lstm_chain(steps=6, masked=False, **options):
     rng = np.random.default_rng(1)
     weights = [rng.standard_normal(s).astype("float32") * 0.3 for s in ((3, 16), (4, 16), (16,))]
@@ -212,11 +258,35 @@ def test_a_long_sequence_needs_no_recursion():
 
 def test_a_deep_network_needs_no_recursion():
     eye, zeros = np.eye(3, dtype="float32"), np.zeros(3, "float32")
-    layers = [layer("Dense", {"units": 3}, eye, zeros, name=f"d{i}") for i in range(500)]
+    layers = [layer("Dense", {"units": 3}, eye, zeros, name=f"d{i}") for i in range(1200)]
     model = chain((3,), *layers)
     found = model.gradients(np.ones((2, 3), "float32"), of=1)
     assert found.inputs["x"].tolist() == [[0, 1, 0]] * 2
-    assert len(found.activations) == 501
+    assert len(found.activations) == 1201
+
+
+def traced_peak(run):
+    """The most memory, in bytes, that numpy's arrays took at once."""
+    tracemalloc.start()
+    try:
+        run()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_of_a_long_sequence_is_that_of_its_states():
+    taken = []
+    for steps in (500, 1000):
+        model = lstm_chain(steps)
+        x = np.random.default_rng(2).standard_normal((16, steps, 3)).astype("float32")
+        model.gradients(x, of="lstm", layers="x")  # recorded and planned
+        with npf.numpy_only():
+            model.gradients(x, of="lstm", layers="x")
+            taken.append(traced_peak(lambda m=model, x=x: m.gradients(x, of="lstm", layers="x")))
+    states = 16 * 1000 * 4 * 4  # bytes of one state over all steps
+    assert taken[1] < 24 * states  # four gates, cell and hidden, their derivatives, those before
+    assert taken[1] < 2.2 * taken[0]
 
 
 def test_memory_is_freed_on_the_way_back():
@@ -224,16 +294,8 @@ def test_memory_is_freed_on_the_way_back():
                                  for i in range(50)))  # fmt: skip
     x = np.ones((1, 1000, 100), "float32")
 
-    def peak(run):
-        tracemalloc.start()
-        try:
-            run()
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-
     with npf.numpy_only():
-        found = peak(lambda: model.gradients(x, of="t49", layers="x"))
+        found = traced_peak(lambda: model.gradients(x, of="t49", layers="x"))
     assert found < 60 * x.nbytes  # the 50 values that derivatives read, and a few
 
 

@@ -9,10 +9,11 @@ import pytest
 from cases import FIXTURES
 
 import npforward as npf
-from npforward import addresses, cli
+from npforward import addresses, cli, keract
 from npforward.errors import (
     BadFile,
     BadInput,
+    LimitExceeded,
     MissingFile,
     UnsupportedOption,
     WeightMismatch,
@@ -84,7 +85,7 @@ def test_aliases_outputs_and_gradients(folder):
     result = model.predict(found["input"])
     for name in names:
         got = result[name] if len(names) > 1 else result
-        assert np.array_equal(got, trace[name])
+        assert difference(got, trace[name]).within  # not to the bit: what is fused is another
         assert list(model.trace(found["input"], until=name))[-1] in trace
     last = names[0]
     if all(x.dtype.kind == "f" for x in found["input"].values()):
@@ -142,7 +143,7 @@ def two_layers(folder, colon=":"):
     return x, (x @ w1 + b1) @ w + b
 
 
-COLONS = [":", "_", "%3A", "\uff1a", "\uf03a", "-", "."]
+COLONS = [":", "", "_", "%3A", "\uff1a", "\uf03a", "-", "."]
 
 
 @pytest.mark.parametrize("colon", COLONS)
@@ -240,23 +241,6 @@ def test_the_kurfile_speaks_against_the_files(tmp_path):
         npf.load_model(path, weights=folder, backend="torch")
 
 
-NORM = """
-model:
-  - input: {shape: [4, 4, 2]}
-    name: x
-  - pool: {size: [2, 2], border: same}
-"""
-
-
-def test_nothing_says_which_backend(tmp_path):
-    """Both Kerases have gamma and beta, and the borders of pools differ."""
-    path = kurfile(tmp_path, NORM)
-    empty = np.zeros((0,), "float32")
-    folder = written(tmp_path / "w", {"x+stray": empty})
-    with pytest.raises(BadFile, match="nobody"):
-        npf.load_model(path, weights=folder)
-
-
 def test_a_folder_of_weights_alone():
     found = npf.formats.arrays(GRU / "weights")
     assert found["..dense.0+..dense.0_W"].shape == (14, 30)
@@ -274,6 +258,13 @@ def test_the_command_line(tmp_path, capsys):
     assert cli.main(words) == 0
     assert "..batch_normalization.2" in capsys.readouterr().out
     assert any(out.rglob("*.npy")) or any(out.rglob("*.npz"))
+    folder = str(CIFAR / "weights")
+    assert cli.main(["weights", folder]) == 0
+    assert "..dense.0+..dense.0_W:0" in capsys.readouterr().out
+    kur = str(CIFAR / "Kurfile.yml")
+    assert cli.main(["summary", kur, "--weights-from", folder, "--backend", "theano"]) == 0
+    assert cli.main(["summary", kur, "--weights-from", folder, "--backend", "torch"]) == 2
+    assert "Choose one of 'tensorflow', 'theano'" in capsys.readouterr().err
 
 
 # Names.
@@ -295,6 +286,11 @@ def test_a_group_is_called_as_its_last_layer():
     assert not zeros[last].any()
     begun = model.trace(trace["stack"], start="stack")
     assert np.array_equal(begun["labels"], trace["labels"])
+    assert list(keract.get_activations(model, x, "stack")) == [last]
+    assert npf.receptive_field(model, "stack", (1, 1)).box("images") == (
+        npf.receptive_field(model, last, (1, 1)).box("images")
+    )
+    assert npf.plots.choose(trace, "stack") == [last]
 
 
 def test_inputs_by_another_name(tmp_path):
@@ -340,3 +336,109 @@ def test_what_cannot_be_built(tmp_path, entry):
     with pytest.raises(error, match=says) as raised:
         npf.load_model(path, weights=written(tmp_path / "w", OLD))
     assert "Kurfile.yml:" in str(raised.value)
+
+
+NO_ARRAYS = """
+model:
+  - input: {shape: [4, 4, 2]}
+    name: x
+  - pool: {size: [2, 2], border: same}
+  - activation: softmax
+"""
+
+
+def test_nothing_says_which_backend(tmp_path):
+    """A model without arrays needs no folder; but borders and softmax differ."""
+    path = kurfile(tmp_path, NO_ARRAYS)
+    with pytest.raises(BadFile, match=r"one of 'tensorflow', 'theano', 'torch'"):
+        npf.load_model(path)
+    x = np.random.default_rng(2).normal(size=(1, 4, 4, 2)).astype("float32")
+    first, second = (npf.load_model(path, backend=b).predict(x) for b in ("tensorflow", "theano"))
+    assert first.shape == second.shape and not np.allclose(first, second)
+    said = kurfile(tmp_path, NO_ARRAYS, settings="{backend: {backend: theano}}")
+    assert np.array_equal(npf.load_model(said).predict(x), second)
+    said = kurfile(tmp_path, NO_ARRAYS, settings="{backend: keras}")
+    with pytest.raises(BadFile, match=r"one of 'tensorflow', 'theano'\."):
+        npf.load_model(said)
+    said = kurfile(tmp_path, NO_ARRAYS, settings="{backend: pytorch}")
+    with pytest.raises(BadFile, match="an even size"):
+        npf.load_model(said)
+
+
+WRAPPED = """
+model:
+  - input: {shape: [3, 4]}
+    name: x
+  - {parallel: {apply: [{dense: 4, name: inner}, {activation: tanh}]}, name: each}
+  - {reuse: inner, inputs: x, name: again}
+  - {parallel: {apply: [{reuse: again, name: more}, {dense: [3, 2]}]}, name: last}
+  - input: {shape: [2, 3, 4]}
+    name: deep
+  - parallel: {apply: [{parallel: {apply: [{dense: [5, 3], name: low}]}, name: within}]}
+    name: all
+"""
+# As genuine Kur calls them on Keras 1: in a wrapper, and alone where it is applied alone too.
+WRAPPED_ARRAYS = {
+    "each_inner_0_0+inner": (4, 4), "inner+inner": (4, 4), "last_more_0_0+inner": (4, 4),
+    "last_..dense.0_1_0+dense_1": (4, 3), "last_..dense.0_1_1+..dense.0": (3, 2),
+    "all_within_0_0+dense_2": (4, 5), "all_within_0_1+low": (5, 3),
+}  # fmt: skip
+
+
+def test_layers_that_are_wrapped_and_reused(tmp_path):
+    arrays = {f"{name}_W:0": shape for name, shape in WRAPPED_ARRAYS.items()}
+    arrays |= {f"{name}_b:0": shape[1:] for name, shape in WRAPPED_ARRAYS.items()}
+    folder = written(tmp_path / "w", arrays)
+    model = npf.load_model(kurfile(tmp_path, WRAPPED), weights=folder)
+    rng = np.random.default_rng(3)
+    x, deep = (rng.normal(size=shape).astype("float32") for shape in ((2, 3, 4), (2, 2, 3, 4)))
+    trace = model.trace({"x": x, "deep": deep}, inner=True)
+
+    def dense(x, name):
+        w, b = (idx.read_idx(folder / f"{name}_{part}:0.kur") for part in "Wb")
+        return x @ w + b
+
+    inner = "each_inner_0_0+inner"
+    again = dense(x, inner)
+    last = dense(dense(dense(again, inner), "last_..dense.0_1_0+dense_1"),
+                 "last_..dense.0_1_1+..dense.0")  # fmt: skip
+    for name, want in {
+        "each": np.tanh(again),
+        "again": again,
+        "each/parts/each_inner_0_0": again,
+        "last": last,
+        "all": dense(dense(deep, "all_within_0_0+dense_2"), "all_within_0_1+low"),
+    }.items():
+        assert difference(trace[name], want).within, name
+
+
+def test_reuse_within_reuse_is_bounded(tmp_path):
+    """Ten lines say ten thousand million layers."""
+    group = "  - for: {{range: 1, iterate: [{}]}}\n    name: g{}\n"
+    text = "model:\n  - input: {shape: [3]}\n    name: x\n"
+    for i in range(11):
+        inside = ["{activation: relu}"] * 10 if not i else [f"{{reuse: g{i - 1}}}"] * 10
+        text += group.format(", ".join(inside), i)
+    with pytest.raises(LimitExceeded, match="limit layers"):
+        npf.load_model(kurfile(tmp_path, text, settings="{backend: {backend: theano}}"))
+
+
+def test_names_that_need_escapes(tmp_path):
+    text = DENSE.replace("name: top", "name: a/b:c") + (
+        "  - recurrent: {size: 2, bidirectional: yes}\n    name: inputs/r\n    inputs: y\n"
+    )
+    text = text.replace("model:", "model:\n  - input: {shape: [4, 3]}\n    name: y")
+    shapes = {name.replace("top", "a/b:c"): shape for name, shape in OLD.items()}
+    gates = {"W": (3, 2), "U": (2, 2), "b": (2,)}
+    for way in ("fwd", "rev"):
+        for part, shape in gates.items():
+            for gate in "zrh":
+                name = f"inputs/r_{way}"
+                shapes[f"{name}+{name}_{part}_{gate}:0"] = shape
+    folder = written(tmp_path / "w", {name.replace("/", "%2F"): s for name, s in shapes.items()})
+    model = npf.load_model(kurfile(tmp_path, text), weights=folder)
+    trace = model.trace({"x": np.ones((1, 3)), "y": np.ones((1, 4, 3))}, inner=True)
+    assert trace["a/b:c"].shape == (1, 2)
+    forwards, backwards = (trace[f"inputs%2Fr/parts/inputs%2Fr_{way}"] for way in ("fwd", "rev"))
+    # Of the same numbers at all times both ways are alike, but for their weights.
+    assert np.allclose(trace["inputs/r"], (forwards + backwards) / 2)

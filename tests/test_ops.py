@@ -522,3 +522,32 @@ def test_bfloat16_is_known_before_anybody_has_imported_it():
     code = "from npforward import ops; print(ops.cast(1.0, dtype='bfloat16').dtype)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "bfloat16\n"
+
+
+@pytest.mark.parametrize(
+    ("op", "args", "g", "want"),
+    [
+        (ops.sqrt, ([0.0, -1.0, 4.0],), 0.0, [[0, 0, 0]]),
+        (ops.sqrt, ([0.0, 4.0],), 1.0, [[np.inf, 0.25]]),
+        (ops.rsqrt, ([0.0, -1.0, 4.0],), 0.0, [[0, 0, 0]]),
+        (ops.reciprocal, ([0.0, 4.0],), 0.0, [[0, 0]]),
+        (ops.maximum, ([1.0, 0.0, 2.0], [1.0, 1.0, 0.0]), 1.0, [[1, 0, 1], [0, 1, 0]]),
+        (ops.minimum, ([1.0, 0.0, 2.0], [1.0, 1.0, 0.0]), 1.0, [[1, 1, 0], [0, 0, 1]]),
+        (ops.hard_tanh, ([-1.0, 1.0, 1.5],), 1.0, [[1, 1, 0]]),
+        (ops.selu, ([0.0],), 1.0, [[1.0507009873554805]]),
+        (ops.normalize, ([0.0, 0.0],), 1.0, [[1e7, 1e7]]),
+        (ops.norm, ([0.0, 0.0],), 0.0, [[0, 0]]),
+        (ops.std, ([3.0, 3.0],), 0.0, [[0, 0]]),
+        (ops.sparsemax, ([-1e19, -1e19],), 1.0, [[1, 1]]),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_kinks_and_infinite_slopes_are_as_in_tensorflow(op, args, g, want):
+    tape = Tape()
+    arrays = [np.array(a) for a in args]
+    given = [tape.var(a.shape, a.dtype) for a in arrays]
+    y = op(*given)
+    values = dict(zip(given, arrays, strict=True))
+    found = walked_back(tape, values, {y: np.full(y.shape, g)}, given)
+    for v, expected in zip(given, want, strict=True):
+        np.testing.assert_allclose(found[v], expected)

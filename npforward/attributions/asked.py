@@ -365,8 +365,9 @@ def gradient_at(recording: Recording, way: WayBack, address: str, of: str) -> An
     )
     hint = f": ask for layer={usable!r}" if usable else ""
     if not differentiable(value.dtype):
+        held = "text" if value.dtype.kind == "U" else value.dtype
         raise NotDifferentiable(
-            f"{address!r} holds {value.dtype} values, which have no gradient. What is made of them "
+            f"{address!r} holds {held} values, which have no gradient. What is made of them "
             f"may have one{hint}"
         )
     if value in way.without:

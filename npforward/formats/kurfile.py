@@ -14,6 +14,8 @@ from npforward.limits import Limits
 
 # What no Kurfile is without, and what no architecture of Keras's is without.
 SECTION = re.compile(rb"""(^|^\s*\{\s*|,\s*)["']?(model|include)["']?[ \t]*:""", re.MULTILINE)
+# The layers that have arrays; a model without any needs no folder.
+WITH_ARRAYS = ("convolution", "dense", "recurrent", "batch_normalization", "embedding")
 KERAS = re.compile(rb"""["']?class_name["']?[ \t]*:""")
 
 
@@ -40,6 +42,8 @@ def read(path: Path, limits: Limits, backend: str = "") -> Graph:
             if folder.is_dir() and idx.matches(folder):
                 return _graph(kurfile, str(folder), idx.arrays(folder, limits), limits, backend)
             looked.append(f"{folder} ({place.key})")
+    if not any(node.type in WITH_ARRAYS for node in kurfile.model.containers()):
+        return _graph(kurfile, str(path), {}, limits, backend)
     said = "\n  ".join(looked) or "none: it names no weights"
     raise MissingFile(
         f"{path}: there is no folder with weights of Kur's (*.kur) where it says:\n  {said}\n"

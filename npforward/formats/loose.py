@@ -48,7 +48,7 @@ def weights_only(path: Path, arrays: Mapping[str, Stored]) -> WeightsOnly:
     return WeightsOnly(
         f"{path}: holds weights only ({what}), not the layers that they belong to. Give the "
         f"architecture as well: load_model(architecture, weights={path.name!r}), where "
-        "architecture is a whole model file or what model.to_json() gives. "
+        "architecture is a whole model file, what model.to_json() gives, or a Kurfile. "
         f"`npforward weights {path.name}` lists all arrays."
     )
 

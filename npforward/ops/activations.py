@@ -155,7 +155,7 @@ def elu(x, *, alpha=1.0):
 
 @op(
     lambda g, y, x: np.where(
-        x > 0, g * g.dtype.type(SELU_SCALE), g * (y + g.dtype.type(SELU_SCALE * SELU_ALPHA))
+        x >= 0, g * g.dtype.type(SELU_SCALE), g * (y + g.dtype.type(SELU_SCALE * SELU_ALPHA))
     ),
     floats=True,
     wide=True,
@@ -217,7 +217,7 @@ def glu(x, *, axis=-1):
     return a * kernels.sigmoid(b)
 
 
-@op(lambda g, y, x: g * ((x > -1) & (x < 1)))
+@op(lambda g, y, x: g * ((x >= -1) & (x <= 1)))
 def hard_tanh(x):
     """x clipped to [-1, 1]"""
     return np.minimum(np.maximum(x, -1), 1)
@@ -357,7 +357,10 @@ def _sparsemax(x, axis):
 def _sparsemax_vjp(g, y, x, *, axis=-1):
     size, _ = _sparsemax(x, axis)
     rank = np.argsort(np.argsort(-x, axis=axis, kind="stable"), axis=axis, kind="stable")
-    share = np.maximum(size - rank, 0) / size  # of the threshold: a number is in that many sums
+    # Numbers so large that rounding leaves none in the support: the threshold is infinite.
+    share = np.maximum(size - rank, 0) / np.maximum(
+        size, 1
+    )  # of the threshold: a number is in that many sums
     g = g * (y > 0)
     return (g - share * np.sum(g, axis=axis, keepdims=True)).astype(x.dtype)
 

@@ -127,20 +127,20 @@ def fmod(a, b):
 
 
 @_binary(
-    lambda g, y, a, b: g * ((a > b) + 0.5 * (a == b)),
-    lambda g, y, a, b: g * ((b > a) + 0.5 * (a == b)),
+    lambda g, y, a, b: g * (a >= b),
+    lambda g, y, a, b: g * ~(a >= b),
 )
 def maximum(a, b):
-    """The larger of a and b; where they are equal, each gets half of the gradient."""
+    """The larger of a and b; where they are equal, a gets the gradient, as in TensorFlow."""
     return np.maximum(a, b)
 
 
 @_binary(
-    lambda g, y, a, b: g * ((a < b) + 0.5 * (a == b)),
-    lambda g, y, a, b: g * ((b < a) + 0.5 * (a == b)),
+    lambda g, y, a, b: g * (a <= b),
+    lambda g, y, a, b: g * ~(a <= b),
 )
 def minimum(a, b):
-    """The smaller of a and b; where they are equal, each gets half of the gradient."""
+    """The smaller of a and b; where they are equal, a gets the gradient, as in TensorFlow."""
     return np.minimum(a, b)
 
 

@@ -33,6 +33,11 @@ def _asking(value, doc, name=""):
     return _unary(value, None, doc, name=name, floats=False, wide=False, answer="bool")
 
 
+def if_asked(g, slope):
+    """g times a slope; where g is 0 nothing comes, as in TensorFlow, if the slope is infinite."""
+    return np.where(g == 0, 0, g * slope)
+
+
 def _real(x):
     """The dtype of the parts of complex numbers."""
     return np.zeros(0, x.dtype).real.dtype
@@ -49,12 +54,12 @@ log = _unary(
 log2 = _unary(np.log2, lambda g, y, x: g / (x * np.log(2).astype(x.dtype)), "log₂ x")
 log10 = _unary(np.log10, lambda g, y, x: g / (x * np.log(10).astype(x.dtype)), "log₁₀ x")
 log1p = _unary(np.log1p, lambda g, y, x: g / (1 + x), "log(1 + x), exact near 0", in_ops=True)
-sqrt = _unary(np.sqrt, lambda g, y, x: g / (2 * y), "√x; NaN for negative numbers", in_ops=True)
+sqrt = _unary(np.sqrt, lambda g, y, x: if_asked(g, 1 / (2 * y)), "√x; NaN for negative numbers")
 cbrt = _unary(np.cbrt, lambda g, y, x: g / (3 * y * y), "The cube root", floats=False, dtype=exact)
 square = _unary(
     np.square, lambda g, y, x: g * (2 * x), "x²", floats=False, wide=False, dtype=arithmetic,
     in_ops=True)  # fmt: skip
-reciprocal = _unary(np.reciprocal, lambda g, y, x: -g * y * y, "1 / x", in_ops=True)
+reciprocal = _unary(np.reciprocal, lambda g, y, x: if_asked(g, -y * y), "1 / x")
 i0 = _unary(
     lambda x: np.i0(x).astype(x.dtype),
     lambda g, y, x: g * _i1(x),
@@ -83,7 +88,7 @@ arctan = _unary(np.arctan, lambda g, y, x: g / (1 + x * x), "The angle of a tang
 sinh = _unary(np.sinh, lambda g, y, x: g * np.cosh(x), "The hyperbolic sine")
 cosh = _unary(np.cosh, lambda g, y, x: g * np.sinh(x), "The hyperbolic cosine")
 arcsinh = _unary(np.arcsinh, lambda g, y, x: g / np.sqrt(x * x + 1), "What has this sinh")
-arccosh = _unary(np.arccosh, lambda g, y, x: g / np.sqrt(x * x - 1), "What has this cosh")
+arccosh = _unary(np.arccosh, lambda g, y, x: g / np.sinh(y), "What has this cosh")
 arctanh = _unary(np.arctanh, lambda g, y, x: g / (1 - x * x), "What has this tanh")
 deg2rad = _unary(
     np.deg2rad, lambda g, y, x: np.deg2rad(g), "Degrees in radians", floats=False, dtype=exact

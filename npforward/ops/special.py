@@ -8,11 +8,12 @@ import numpy as np
 
 from npforward import kernels, ops
 from npforward.dtypes import HALF, floating, known
+from npforward.ops.elementwise import if_asked
 from npforward.ops.registry import op
 from npforward.ops.segments import limits
 
 
-@op(lambda g, y, x: -0.5 * g * y / x, floats=True, wide=True)
+@op(lambda g, y, x: if_asked(g, -0.5 * y / x), floats=True, wide=True)
 def rsqrt(x):
     """1 / √x"""
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -803,7 +803,7 @@ def plan(
         if value is None and step.op is SCAN and library is not None:
             from npforward.run.lowering import body_compiled
 
-            options, inside = body_compiled(options, fixed, library, identity, laid_out)
+            value, options, inside = body_compiled(options, fixed, library, identity, laid_out)
         value = value or step.op.value(*step.args)
         return Instruction(value, args, options, outs, many, frees, emits, step.scope, name, inside)
 

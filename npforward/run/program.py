@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,6 +73,14 @@ class Call:
     nbytes: int = 0  # that it reads and writes
 
 
+class Over(NamedTuple):
+    """Addresses of an array in runs one after another."""
+
+    first: int
+    second: int
+    step: int  # bytes from the second to the third, and so on
+
+
 @dataclass(eq=False)
 class Frame:
     """The words of a program in memory, with addresses filled in; for one run at a time."""
@@ -98,6 +106,7 @@ class Program:
         self._stretches = list(_stretches(self.calls))
         self._place()
         self._outside = [b for b in self.buffers if b.outside is not None]
+        self._kept = [b for b in self.buffers if b.outside is None and b.kept]
         places = {id(b): i for i, b in enumerate(self._outside)}
         self._made = [
             (var, at.buffer.offset + at.offset)
@@ -170,16 +179,16 @@ class Program:
         fixed = np.zeros(len(words), np.int64)
         targets: list[tuple[int, int, int]] = []  # position, which base, offset
         self._constants: list[tuple[int, Constant]] = []
-        bases = {id(b): 3 + i for i, b in enumerate(self._outside)}
+        bases = {id(b): 2 + i for i, b in enumerate([*self._outside, *self._kept])}
         for i, word in enumerate(words):
             if isinstance(word, Table):
-                targets.append((i, 2, where[id(word)] * 8))
+                targets.append((i, 1, where[id(word)] * 8))
             elif isinstance(word, Constant):
                 self._constants.append((i, word))
             elif isinstance(word, At):
                 buffer = word.buffer
-                base = bases.get(id(buffer), 0 if buffer.kept else 1)
-                targets.append((i, base, word.offset + buffer.offset))
+                base = bases.get(id(buffer), 0)
+                targets.append((i, base, word.offset + (0 if base else buffer.offset)))
             elif isinstance(word, Compiled):
                 fixed[i] = self.library.address(word)
             else:
@@ -216,9 +225,7 @@ class Program:
     ) -> dict[Var, np.ndarray]:
         """Run all kernels; gives the arrays of the values that go out, in memory of their own."""
         with self._entered(outside, weight) as (frame, arrays, kept):
-            for first, many, alone in self._stretches:
-                at = frame.address + first * 8 * len(ENTRY)
-                team(self.library).run(at, many, self.scratch, alone)
+            self._run(frame)
         memory = np.asarray(kept)
         values = {
             var: np.ndarray(var.shape, np.float32, memory, offset) for var, offset in self._made
@@ -227,19 +234,54 @@ class Program:
             values[var] = arrays[i].reshape(var.shape)
         return values
 
+    def run_over(
+        self,
+        outside: Mapping[Var, Over],
+        out: Mapping[Var, Over],
+        length: int,
+        weight: Callable[[Var], np.ndarray],
+    ) -> None:
+        """Run all kernels so many times, on arrays that lie elsewhere every time."""
+        made = {id(at.buffer): out[var] for var, at in self.given_out.items()}
+        places = [outside[b.outside] for b in self._outside if b.outside is not None]
+        places += [made[id(b)] for b in self._kept]
+        passing, frame = POOL.lend(self.passing_bytes), self._taken(weight)
+        fixed = (passing.address, frame.address)
+        bases = np.array([*fixed, *(p.first for p in places)], np.int64)
+        step = np.array([0, 0, *(p.step for p in places)], np.int64)
+        frame.bases = ()
+        for time_ in range(length):
+            if time_ == 1:
+                bases = np.array([*fixed, *(p.second for p in places)], np.int64)
+            frame.words[self._positions] = bases[self._bases] + self._offsets
+            self._run(frame)
+            bases += step
+        self._frames.append(frame)
+
+    def _run(self, frame: Frame) -> None:
+        for first, many, alone in self._stretches:
+            at = frame.address + first * 8 * len(ENTRY)
+            team(self.library).run(at, many, self.scratch, alone)
+
+    def _taken(self, weight: Callable[[Var], np.ndarray]) -> Frame:
+        """Words of the program that nobody runs now."""
+        try:
+            return self._frames.pop()
+        except IndexError:
+            return self._frame(weight)
+
     @contextlib.contextmanager
     def _entered(
         self, outside: Mapping[Var, np.ndarray], weight: Callable[[Var], np.ndarray]
     ) -> Iterator[tuple[Frame, list[np.ndarray], Loan]]:
         """The program's words for one run, with the addresses of this run's memory; the arrays
         from outside, and the memory of what goes out."""
-        arrays = [_plain(outside[b.outside]) for b in self._outside if b.outside is not None]
+        arrays = [plain(outside[b.outside]) for b in self._outside if b.outside is not None]
         kept, passing = POOL.lend(self.kept_bytes), POOL.lend(self.passing_bytes)
-        try:
-            frame = self._frames.pop()
-        except IndexError:
-            frame = self._frame(weight)
-        bases = (kept.address, passing.address, frame.address, *map(_address, arrays))
+        frame = self._taken(weight)
+        start = kept.address
+        bases = (passing.address, frame.address, *map(address_of, arrays),
+                 *[start + b.offset for b in self._kept])  # fmt: skip
         if bases != frame.bases:
             known = np.array(bases, np.int64)
             frame.words[self._positions] = known[self._bases] + self._offsets
@@ -281,11 +323,12 @@ def _stretches(calls: Sequence[Call]) -> Iterator[tuple[int, int, bool]]:
             first, work = i + 1, 0
 
 
-def _address(array: np.ndarray) -> int:
+def address_of(array: np.ndarray) -> int:
+    """Where an array begins."""
     return array.__array_interface__["data"][0]  # quicker than by way of ctypes
 
 
-def _plain(array: np.ndarray) -> np.ndarray:
+def plain(array: np.ndarray) -> np.ndarray:
     """The array as kernels read it: float32 numbers one after another."""
     array = np.asarray(array)  # a scalar of numpy's has no lasting memory
     plain = array.flags.c_contiguous and array.dtype == np.float32

@@ -1,21 +1,21 @@
-"""Models that genuine Kur 0.7.0 trained, with every layer's output: weights_fixtures/kur/<toolchain>_<name>/.
+"""Models that genuine Kur 0.7.0 trained, with every layer's output: `kur/<toolchain>_<name>/`.
 
     python weights_fixtures/make/kur_models.py [NAME ...]
 
-Runs under Python 3.6 with Kur at commit fd0c120 (its version still says 0.7.0; the release on PyPI
-merges nothing but `concat` under PyTorch).  The environment decides what is made:
+Runs under Python 3.6 with Kur at commit fd0c120 (its version still says 0.7.0; under PyTorch the
+release on PyPI takes every merge for `concat`).  The environment decides what is made:
 
-    keras1_tensorflow   KERAS_BACKEND=tensorflow, keras 1.2.2, tensorflow 1.15.5, numpy 1.16.2, h5py 2.10.0
-    keras1_theano       KERAS_BACKEND=theano, keras 1.2.2, theano 0.9.0, numpy 1.13.3, h5py 2.7.1
-    keras2_tensorflow   KERAS_BACKEND=tensorflow, keras 2.0.8, tensorflow 1.15.5, numpy 1.16.2, h5py 2.10.0
+    keras1_tensorflow   keras 1.2.2, tensorflow 1.15.5, numpy 1.16.2; KERAS_BACKEND=tensorflow
+    keras1_theano       keras 1.2.2, theano 0.9.0, numpy 1.13.3; KERAS_BACKEND=theano
+    keras2_tensorflow   keras 2.0.8, tensorflow 1.15.5, numpy 1.16.2; KERAS_BACKEND=tensorflow
     pytorch             torch 1.0.0, numpy 1.16.2, and no keras
 
-Of each model: `kur train` trains it for a few epochs; the trained weights are then moved by a seeded
-draw, so that nothing in them is still 0 or 1 (batch normalisation's stored statistics, which training
-leaves alone, too), and saved by Kur's `Model.save`; they are restored by `Model.restore`, and the
-output of every node and of every hidden layer is taken at evaluation; `kur evaluate` must give the same.
+Of each model: `kur train` trains it for a few epochs.  The weights are then moved by a seeded draw,
+so that nothing in them is still 0 or 1, the statistics of batch normalisation, which Kur does not
+train, among them; and saved by Kur's `Model.save`.  `Model.restore` reads them, and the outputs of
+all nodes and hidden layers are taken at evaluation.  `kur evaluate` must give the same.
 
-In `MODELS` a line that ends in `#: a b` stays only in the toolchains of which a or b is part of the name.
+In a model a line that ends in `#: a b` is for the toolchains that have a or b in their name.
 """
 
 import json
@@ -26,12 +26,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import warnings
 import zlib
-from collections import Counter
 from pathlib import Path
-
-warnings.simplefilter("ignore")
 
 import numpy as np
 from kur import loggers
@@ -47,7 +43,6 @@ HEAD = """---
 # {about}
 settings:
   backend: {{{backend}}}
-  seed: {seed}
 """
 SECTIONS = """
 train:
@@ -139,7 +134,13 @@ model:
 }
 MODELS["norms"] = {
     "about": "Batch normalisation at every rank, dense layers in every form, every activation.",
-    "inputs": {"flat": (6,), "steps": (4, 3), "picture": (3, 4, 2), "cube": (2, 3, 2, 2), "one": ()},
+    "inputs": {
+        "flat": (6,),
+        "steps": (4, 3),
+        "picture": (3, 4, 2),
+        "cube": (2, 3, 2, 2),
+        "one": (),
+    },
     "model": """
 model:
   - input: flat
@@ -163,27 +164,27 @@ model:
   - {dense: {size: [3, 2]}, name: again}
   - input: steps
   - {batch_normalization: {momentum: 0.5}, name: steps_normed}
-  - {dense: {size: 5}, name: steps_dense}
   - {batch_normalization: {axis: 1}, name: steps_axis}
   - {activation: softmax, name: steps_softmax}
+  - {dense: {size: 5}, name: steps_dense}
   - {dense: {size: [4, 2], flatten: yes}, inputs: steps_normed, name: flattened}
   - {input: picture}
   - batch_normalization
   - {convolution: {kernels: 3, size: [3, 3]}}
   - {batch_normalization: {axis: 3}, name: picture_last}
-  - {dense: 2, name: picture_dense}
+  - flatten
+  - dense: 3
+  - {dense: 2, inputs: picture_last, name: picture_dense}
   - {batch_normalization: {axis: 1}, inputs: picture, name: picture_rows}
   - {batch_normalization: {axis: -2}, inputs: picture, name: picture_columns}
   - {activation: softmax, inputs: picture_dense, name: picture_softmax}  #: keras2 pytorch
-  - flatten
-  - {flatten: , inputs: picture_last, name: picture_flat}
-  - dense: 3
+  - {flatten: , inputs: picture_rows, name: picture_flat}
   - input: cube
   - {batch_normalization: {}, name: cube_normed}
-  - {dense: 2, name: cube_dense}
   - {flatten: , name: cube_flat}
-  - input: one
-  - {dense: 3, name: from_a_number}
+  - {dense: 2, inputs: cube_normed, name: cube_dense}
+  - input: one  #: keras
+  - {dense: 3, name: from_a_number}  #: keras
 """,
 }
 MODELS["recurrents"] = {
@@ -213,7 +214,13 @@ model:
 }
 MODELS["shapes"] = {
     "about": "Layers that move axes, merges, lookups, and parallel layers.",
-    "inputs": {"words": Ids(7, 6), "flat": (4,), "left": (3, 4), "right": (3, 4), "pictures": (3, 4, 5, 2)},
+    "inputs": {
+        "words": Ids(7, 6),
+        "flat": (4,),
+        "left": (3, 4),
+        "right": (3, 4),
+        "pictures": (3, 4, 5, 2),
+    },
     "model": """
 model:
   - {input: words}
@@ -246,7 +253,7 @@ model:
   - {merge: multiply, inputs: [left, right, left], name: product_of_three}  #: keras1
   - {merge: add, inputs: [left, right, left], name: sum_of_three}  #: keras1
   - {merge: average, inputs: [left, right, left], name: mean_of_three}  #: keras1
-  - {merge: add, inputs: left, name: alone}  #: keras
+  - {merge: add, inputs: left, name: alone}  #: keras1
   - {input: pictures}
   - parallel:
       apply:
@@ -256,12 +263,12 @@ model:
         - {pool: {size: [2, 2], strides: 2}}  #: keras
         - flatten:
         - {dense: [5, 4]}
-        - for:
-            range: 2
-            with_index: i
-            iterate:
-              - {dense: "{{ i + 3 }}"}
-              - {activation: "{{ 'relu' if i else 'sigmoid' }}"}
+        - for:  #: keras
+            range: 2  #: keras
+            with_index: i  #: keras
+            iterate:  #: keras
+              - {dense: "{{ i + 3 }}"}  #: keras
+              - {activation: "{{ 'relu' if i else 'sigmoid' }}"}  #: keras
     name: each
   - {parallel: {apply: [{dense: 3}]}, inputs: left, name: each_step}
   - parallel:
@@ -322,6 +329,7 @@ model:
   - {activation: softmax, name: last}
   - {output: answer}
   - {nested: {depth: 2}, inputs: encoder, name: nest}
+  - output: deepest
   - {reuse: encoder, inputs: first, name: encoder_again}
   - {reuse: later, inputs: shared_tanh, name: before}
   - {dense: 5, inputs: shared_tanh, name: later}
@@ -335,14 +343,14 @@ model:
         "templates.yml": """---
 templates:
   block:
-    - {dense: "{{ size }}", tag: wide}
+    - {dense: "{{ args.size }}", tag: wide}
     - {activation: "{{ kind }}"}
   nested:
     for:
       range: "{{ depth }}"
       with_index: level
       iterate:
-        - block: {size: "{{ args.depth + level }}", kind: tanh}
+        - block: {size: "{{ depth + level }}", kind: tanh}
         - {block: {size: 2, kind: relu}, name: "level_{{ level }}"}
 """
     },
@@ -370,6 +378,22 @@ model:
   - {activation: softmax, name: classes}
 """,
 }
+MODELS["ranks"] = {
+    "about": "Kur's PyTorch takes what a dense layer gives for one axis, and counts axes by that.",
+    "only": "pytorch",
+    "inputs": {"steps": (4, 3)},
+    "model": """
+model:
+  - {input: steps}
+  - {dense: 4, name: steps_dense}
+  - {batch_normalization: , name: by_second_axis}
+  - {dense: 2, inputs: steps, name: other}
+  - {merge: concat, inputs: [steps_dense, by_second_axis], name: joined}
+  - {expand: -1, inputs: steps_dense, name: expanded}
+  - {recurrent: {size: 3}, inputs: other, name: gru}
+  - {dense: [9, 2], name: last}
+""",
+}
 
 # ---- one model of Kur's, built -------------------------------------------------------------------
 
@@ -388,7 +412,8 @@ class Built:
         shapes = {name: node.container.shape() for name, node in self.model.inputs.items()}
         # Kur's own way with one axis too few.
         self.fed = {
-            name: x[..., None] if x.ndim == len(shapes[name]) else x for name, x in self.batch.items()
+            name: x[..., None] if x.ndim == len(shapes[name]) else x
+            for name, x in self.batch.items()
         }
 
     def compiled(self):
@@ -414,63 +439,53 @@ class Built:
                 inputs=[node.value for node in self.model.inputs.values()],
                 outputs=list(wanted.values()),
             )
-            found = K.function(first.inputs + [K.learning_phase()], first.outputs)(
+            found = K.function([*first.inputs, K.learning_phase()], first.outputs)(
                 [*self.fed.values(), 0]
             )
             return dict(zip(wanted, found))
+        return {key: self.called(value).detach().numpy().copy() for key, value in wanted.items()}
+
+    def called(self, value):
+        """What PyTorch gives for a node's value."""
         import torch
 
         tensors = [torch.from_numpy(x).float() for x in self.fed.values()]
-        module = self.model.data.model
-        return {
-            name: value["layer"](module, *tensors).detach().numpy().copy()
-            for name, value in wanted.items()
-        }
+        return value["layer"](self.model.data.model, *tensors)
 
     def hidden(self):
         """The outputs of the framework's layers that are not those of nodes."""
         if not self.keras:
             return self.hidden_modules()
-        import keras.backend as K
-
         wanted = {}
         taken = {id(node.value) for node in self.model.network.values()}
         for layer in self.compiled().layers:
             outputs = [layer.get_output_at(i) for i in range(len(layer.inbound_nodes))]
             for i, tensor in enumerate(outputs):
                 if id(tensor) not in taken:
-                    name = layer.name if len(outputs) == 1 else "{}#{}".format(layer.name, i)
+                    name = layer.name if len(outputs) == 1 else f"{layer.name}#{i}"
                     wanted["keras:" + name] = tensor
         return self.run(wanted) if wanted else {}
 
     def hidden_modules(self):
-        """What the modules give that Kur calls more than one of for a node: channels before the rest."""
-        found, calls = {}, Counter()
-
-        def keep(name):
-            def hook(module, inputs, output):
-                if isinstance(output, tuple):
-                    output = output[0]
-                found["torch:{}#{}".format(name, calls[name])] = output.detach().numpy().copy()
-                calls[name] += 1
-
-            return hook
-
-        hooks = [
-            module.register_forward_hook(keep(name))
-            for name, module in self.model.data.model.named_children()
+        """What the two modules of each highway give, with channels where PyTorch has them."""
+        found = {}
+        modules = dict(self.model.data.model.named_children())
+        highways = [
+            name
+            for name, node in self.model.network.items()
+            if getattr(node.container, "highway", False)
         ]
-        for name, node in self.model.network.items():
-            if getattr(node.container, "highway", False) and node.container.when:
-                calls.clear()
-                # Only those of this node are kept: what comes before it is called as well.
-                before = dict(found)
-                self.run({name: node.value})
-                mine = {"torch:layer_{}_{}#0".format(name, part) for part in "HT"}
-                found = {**before, **{key: found[key] for key in mine}}
-        for hook in hooks:
-            hook.remove()
-        return {key[:-2]: value for key, value in found.items()}
+        for name in highways:
+            for part in "HT":
+                key = f"layer_{name}_{part}"
+                seen = []
+                hook = modules[key].register_forward_hook(
+                    lambda module, inputs, output, seen=seen: seen.append(output.detach().numpy())
+                )
+                self.called(self.model.network[name].value)
+                hook.remove()
+                (found["torch:" + key],) = seen
+        return found
 
     def weights(self):
         """Name -> array."""
@@ -501,22 +516,22 @@ class Built:
             path.unlink()
         self.model.restore("weights")
 
-    def toolchain(self):
-        if not self.keras:
-            return "pytorch"
-        return "keras{}_{}".format(self.backend.keras_version(), self.backend.get_toolchain())
-
     def manifest(self, name):
-        versions = {"python": platform.python_version(), "kur": __version__, "numpy": np.__version__}
+        versions = {
+            "python": platform.python_version(),
+            "kur": __version__,
+            "numpy": np.__version__,
+        }
         layers = []
         if self.keras:
             import keras
+            import keras.backend as K
 
             toolchain = self.backend.get_toolchain()
             versions.update(keras=keras.__version__, toolchain=toolchain)
             versions[toolchain] = sys.modules[toolchain].__version__
             for layer in self.compiled().layers:
-                weights = [[str(w.name), list(map(int, w.get_value().shape if hasattr(w, "get_value") else w.shape))] for w in layer.weights]
+                weights = [[str(w.name), list(K.get_value(w).shape)] for w in layer.weights]
                 layers.append(
                     {
                         "name": layer.name,
@@ -569,10 +584,17 @@ def seed_of(text):
 
 
 def step_shapes():
-    """The shapes of the model's outputs, for data to be drawn."""
+    """The shapes of the outputs that can be trained, for data to be drawn."""
     built = Built()
-    nodes = built.run({key: node.value for key, node in built.model.outputs.items()})
-    return {key: x.shape for key, x in nodes.items()}
+    outputs = built.model.outputs.items()
+    if built.keras:  # Kur finds no Keras layer for a loss whose target is an alias.
+        outputs = {key: node.value for key, node in outputs if node.container.name == key}
+    else:  # PyTorch refuses a loss that no weight has a part in.
+        outputs = {key: node.value for key, node in outputs}
+        outputs = {
+            key: value for key, value in outputs.items() if built.called(value).requires_grad
+        }
+    return {key: x.shape for key, x in built.run(outputs).items()}
 
 
 def step_record(name):
@@ -601,10 +623,31 @@ def step_record(name):
     return {key: node.container.name for key, node in built.model.outputs.items()}
 
 
+# What `kur` runs, after all that draws numbers has been seeded: Kur reads `settings.seed`, and leaves it.
+SEEDED = """
+import numpy
+numpy.random.seed({0})
+{1}
+from kur.__main__ import main
+main()
+"""
+
+
+def kur(toolchain, folder, *arguments):
+    """What the command line of Kur prints."""
+    seed = seed_of(folder.name)
+    torch = f"import torch; torch.manual_seed({seed})" if toolchain == "pytorch" else ""
+    return run("-c", SEEDED.format(seed, torch), *arguments, cwd=str(folder))
+
+
 def run(*arguments, **options):
     """What a command prints; its errors are shown if it fails."""
     done = subprocess.run(
-        [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+        [sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(os.environ, PYTHONHASHSEED="0"),  # Python 3.6 draws the order of sets.
+        **options,
     )
     if done.returncode:
         raise SystemExit("{}\n{}".format(" ".join(arguments), done.stderr.decode()[-6000:]))
@@ -612,7 +655,9 @@ def run(*arguments, **options):
 
 
 def step(folder, *arguments):
-    return json.loads(run(str(Path(__file__).resolve()), "--step", *arguments, cwd=str(folder)).splitlines()[-1])
+    return json.loads(
+        run(str(Path(__file__).resolve()), "--step", *arguments, cwd=str(folder)).splitlines()[-1]
+    )
 
 
 # ---- a folder ------------------------------------------------------------------------------------
@@ -621,9 +666,9 @@ def step(folder, *arguments):
 def drawn(inputs, rows, rng):
     """A batch of each input."""
     return {
-        key: rng.randint(0, each.count, (rows,) + each.shape).astype("float32")
+        key: rng.randint(0, each.count, (rows, *each.shape)).astype("float32")
         if isinstance(each, Ids)
-        else rng.normal(0, 1, (rows,) + each).astype("float32")
+        else rng.normal(0, 1, (rows, *each)).astype("float32")
         for key, each in inputs.items()
     }
 
@@ -644,7 +689,7 @@ def make(name, spec, toolchain, folder):
     backend = "name: pytorch"
     if toolchain != "pytorch":
         backend = "name: keras, backend: {}".format(toolchain.partition("_")[2])
-    head = HEAD.format(about=spec["about"], backend=backend, seed=seed_of(name) % 1000)
+    head = HEAD.format(about=spec["about"], backend=backend)
     model = kept(spec["model"], toolchain)
     text = head + spec.get("settings", "").lstrip("\n") + SECTIONS.lstrip("\n") + model.lstrip("\n")
     kurfile = folder / "Kurfile.yml"
@@ -658,21 +703,21 @@ def make(name, spec, toolchain, folder):
     for key, shape in shapes.items():
         data[key] = rng.normal(0, 1, [TRAINED_ON, *shape[1:]]).astype("float32")
     np.save(str(folder / "train.npy"), data)
-    losses = "".join("\n  - {{target: {}, name: mean_squared_error}}".format(key) for key in shapes)
+    losses = "".join(f"\n  - {{target: {key}, name: mean_squared_error}}" for key in shapes)
     kurfile.write_text(text + "\nloss:" + losses + "\n...\n")
 
-    run("-m", "kur", "train", "Kurfile.yml", cwd=str(folder))
-    names = step(folder, "record", "{}_{}".format(toolchain, name))
-    (folder / "dump.json").write_text(run("-m", "kur", "dump", "Kurfile.yml", cwd=str(folder)))
+    kur(toolchain, folder, "train", "Kurfile.yml")
+    names = step(folder, "record", f"{toolchain}_{name}")
+    (folder / "dump.json").write_text(kur(toolchain, folder, "dump", "Kurfile.yml"))
 
     # `kur evaluate` cannot read what PyTorch's counters are saved as.
     shutil.copytree(str(folder / "weights"), str(folder / "kept"))
     for path in (folder / "weights").glob("*num_batches_tracked.kur"):
         path.unlink()
-    run("-m", "kur", "evaluate", "Kurfile.yml", cwd=str(folder))
+    kur(toolchain, folder, "evaluate", "Kurfile.yml")
     shutil.rmtree(str(folder / "weights"))
     shutil.move(str(folder / "kept"), str(folder / "weights"))
-    with open(str(folder / "results.pkl"), "rb") as f:
+    with (folder / "results.pkl").open("rb") as f:
         found = pickle.load(f)["result"]
     golden = np.load(str(folder / "activations.npz"))
     worst = 0
@@ -707,14 +752,16 @@ def main(names):
         if (names and name not in names) or spec.get("only", toolchain) not in toolchain:
             continue
         with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / "model"
+            folder = Path(scratch) / name
             folder.mkdir()
             worst = make(name, spec, toolchain, folder)
-            target = FOLDER / "{}_{}".format(toolchain, name)
+            target = FOLDER / f"{toolchain}_{name}"
             if target.exists():
                 shutil.rmtree(str(target))
-            shutil.copytree(str(folder), str(target), ignore=shutil.ignore_patterns("__pycache__", "best"))
-        print(target.name, "as `kur evaluate` to {:.0e}".format(worst), flush=True)
+            shutil.copytree(
+                str(folder), str(target), ignore=shutil.ignore_patterns("__pycache__", "best")
+            )
+        print(target.name, f"as `kur evaluate` to {worst:.0e}", flush=True)
 
 
 if __name__ == "__main__":

@@ -246,14 +246,27 @@ def as_predicted(model, inputs, arrays):
         np.testing.assert_allclose(arrays[address], y, rtol=1e-4, atol=1e-5, err_msg=address)
 
 
+def generator(build):
+    """Where the random numbers of a model come from: always the same."""
+    keras.utils.set_random_seed(SEED)
+    return np.random.default_rng([SEED, zlib.crc32(build.__name__.encode())])
+
+
+def drawn(build, rng):
+    """The model with random weights, quantised if it is to be, and its inputs."""
+    model, inputs = random_model(build, rng)
+    if build.__name__ in AFTERWARDS:
+        AFTERWARDS[build.__name__](model, rng)
+    return model, inputs
+
+
 def make(build):
     """One model's folder."""
     name, facts = build.__name__, {}
     keras.backend.clear_session()
     folder = OUT / name
     folder.mkdir(parents=True, exist_ok=True)
-    keras.utils.set_random_seed(SEED)
-    rng = np.random.default_rng([SEED, zlib.crc32(name.encode())])
+    rng = generator(build)
     if build is architectures.digits_cnn:
         model = build(keras)
         pictures, facts = train_digits(model, folder)
@@ -263,9 +276,7 @@ def make(build):
         lines, facts = train_text(model, folder)
         inputs = [lines]
     else:
-        model, inputs = random_model(build, rng)
-        if name in AFTERWARDS:
-            AFTERWARDS[name](model, rng)
+        model, inputs = drawn(build, rng)
         if build is architectures.cnn150:
             inputs = [photo(folder)]
     names = [tensor.name for tensor in model.inputs]

@@ -25,6 +25,7 @@ KERAS2 = {
     "batch_normalization": ("gamma", "beta", "moving_mean", "moving_variance"),
     **dict.fromkeys(_GATED, ("kernel", "recurrent_kernel", "bias")),
 }
+KERAS_TENSORS = {name for each in (KERAS1, KERAS2) for names in each.values() for name in names}
 TORCH = {
     "dense": ("weight", "bias"),
     "convolution": ("weight", "bias"),

@@ -9,6 +9,7 @@ from npforward.errors import BadFile
 from npforward.formats.kur.kurfile import Kurfile
 from npforward.formats.kur.layers import Layers
 from npforward.formats.kur.network import Container
+from npforward.formats.kur.ranks import Rank
 from npforward.formats.kur.weights import Tensors
 from npforward.graph import Graph, Layer, Node, Ref
 from npforward.limits import Limits
@@ -25,13 +26,19 @@ def graph(kurfile: Kurfile, tensors: Tensors, limits: Limits) -> Graph:
         There are arrays that no layer needs, or too few; the message lists both.
     """
     model = kurfile.model
-    limits.check("layers", len(model.nodes), f"{kurfile.path}: layers")
-    layers = Layers(model, tensors)
+    layers = Layers(model, tensors, limits)
+    after: dict[str, Rank] = {}
+    ranks: dict[str, Rank] = {}  # that Kur takes the input of each node to have
+    for node in model.nodes:
+        ranks[node.name] = after[node.inputs[0]] if node.inputs else None
+        after[node.name] = layers.rank_after(node, ranks[node.name])
     for node in model.nodes:
         if node.type == "parallel" and node.built:  # what is wrapped has its arrays elsewhere
-            layers.layer(node)
+            layers.layer(node, ranks[node.name])
     at = {node.name: addresses.escape(node.name) for node in model.nodes}
-    nodes = tuple(_node(node, layers, at) for node in model.nodes)
+    nodes = tuple(_node(node, layers, at, ranks[node.name]) for node in model.nodes)
+    count = sum(layers.size(node.layer)[0] for node in nodes)
+    limits.check("layers", count, f"{kurfile.path}: layers")
     tensors.check()
     outputs = {name: Ref(at[node]) for name, node in model.outputs.items()}
     entered = [at[name] for name in model.inputs]
@@ -46,11 +53,11 @@ def graph(kurfile: Kurfile, tensors: Tensors, limits: Limits) -> Graph:
     )
 
 
-def _node(node: Container, layers: Layers, at: dict[str, str]) -> Node:
+def _node(node: Container, layers: Layers, at: dict[str, str], rank: Rank) -> Node:
     if node.type == "input":
         return Node(at[node.name], _input(node))
     inputs = [Ref(at[name]) for name in node.inputs]
-    layer, takes_list = layers.layer(node)
+    layer, takes_list = layers.layer(node, rank)
     if len(inputs) == 1:
         # Kur passes on the one input of a merge.
         return Node(

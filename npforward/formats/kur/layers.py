@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ from typing import Any
 from npforward import addresses
 from npforward.errors import BadFile, UnsupportedOption
 from npforward.formats.keras_layouts import layout_of
+from npforward.formats.kur.arguments import Arguments
 from npforward.formats.kur.containers import GROUPS
 from npforward.formats.kur.network import Container, Model
+from npforward.formats.kur.ranks import Rank, Ranks, plus
 from npforward.formats.kur.weights import Tensors
-from npforward.graph import Graph, Layer, Node, Ref
+from npforward.graph import Graph, Layer, Node, Ref, map_leaves
+from npforward.limits import Limits
 
 INPUT = "inputs"  # of the layers that one container is made of
 HARD_SIGMOID = "keras2>hard_sigmoid"  # what Keras 1 and 2 call hard_sigmoid
@@ -21,8 +25,10 @@ ACTIVATIONS = (
     "softmax", "elu", "softplus", "softsign", "relu", "tanh", "sigmoid", "hard_sigmoid", "linear",
 )  # fmt: skip
 MERGES = {"multiply": "Multiply", "add": "Add", "concat": "Concatenate", "average": "Average"}
+COUNTING = ("expand", "squeeze", "merge", "batch_normalization")  # axes, from the end
 BROKEN = ("convolution", "pool", "batch_normalization")  # on PyTorch, in `parallel`
 UNNAMED = re.compile(r"dense_(\d+)")  # what Keras calls a Dense that has no name
+UNKNOWN = "dense_K"  # one that is not there
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,111 +41,78 @@ class Step:
     alone: bool = True  # Kur's `parallel` takes only what is a layer of Keras by itself
 
 
-class Arguments:
-    """What a container was given, word by word; `shorthand` is the word for a value alone."""
-
-    def __init__(self, container: Container, shorthand: str) -> None:
-        self.container, given = container, container.args
-        self.given = given if isinstance(given, dict) else {shorthand: given}
-
-    def wrong(self, what: str) -> BadFile:
-        return BadFile(f"{self.container.where}: {self.container.type} {what}.")
-
-    def get(self, word: str, otherwise: Any = None) -> Any:
-        found = self.given.get(word)
-        return otherwise if found is None else found
-
-    def number(self, word: str, otherwise: int | None = None) -> int:
-        """A whole number, which Kur makes of texts and fractions too."""
-        return self._number(word, self.get(word, otherwise))
-
-    def _number(self, word: str, found: Any) -> int:
-        if found is None:
-            raise self.wrong(f"has no {word!r}, which is a whole number")
-        try:
-            return int(found)
-        except (TypeError, ValueError, OverflowError):
-            raise self.wrong(f"has {word}={found!r:.60}, expected a whole number") from None
-
-    def positive(self, word: str, otherwise: int | None = None) -> int:
-        (found,) = self._positive(word, [self.number(word, otherwise)])
-        return found
-
-    def several(self, word: str) -> list[int]:
-        """One whole number of at least 1, or a list of such."""
-        found = self.get(word)
-        listed = list(found) if isinstance(found, (list, tuple)) else [found]
-        if not listed:
-            raise self.wrong(f"has an empty list as {word!r}")
-        return self._positive(word, [self._number(word, one) for one in listed])
-
-    def _positive(self, word: str, found: list[int]) -> list[int]:
-        if min(found) < 1:
-            raise self.wrong(f"has {word}={min(found)}, expected 1 or more")
-        return found
-
-    def per_axis(self, word: str, count: int) -> list[int]:
-        """One for each axis; 1 where nothing is said."""
-        found = self.get(word, 1)
-        if not isinstance(found, (list, tuple)):
-            return self._positive(word, [self._number(word, found)]) * count
-        if len(found) != count:
-            raise self.wrong(f"has {len(found)} {word} and a size of {count} axes")
-        return self._positive(word, [self._number(word, one) for one in found])
-
-    def flag(self, word: str, otherwise: bool) -> bool:
-        found = self.get(word, otherwise)
-        if not isinstance(found, bool):
-            raise self.wrong(f"has {word}={found!r:.60}, expected yes or no")
-        return found
-
-    def one_of(self, word: str, otherwise: str, *known: str) -> str:
-        found = self.get(word, otherwise)
-        found = found.lower() if isinstance(found, str) else found
-        if found not in known:
-            raise self.wrong(f"has {word}={found!r:.60}, expected one of {', '.join(known)}")
-        return found
-
-
 class Layers:
     """Makes the layers of containers, with their arrays; each container's once."""
 
-    def __init__(self, model: Model, tensors: Tensors) -> None:
+    def __init__(self, model: Model, tensors: Tensors, limits: Limits) -> None:
         self.model, self.tensors, self.backend = model, tensors, tensors.backend
-        self.targets = model.targets
-        self._steps: dict[int, list[Step]] = {}
-        self._layers: dict[int, Layer] = {}
+        self.targets, self.limits = model.targets, limits
+        self._ranks = Ranks(model.targets)
+        self._steps: dict[tuple[int, Rank], list[Step]] = {}
+        self._layers: dict[tuple[int, Rank], Layer] = {}
+        self._sizes: dict[int, tuple[int, int]] = {}
+        self._rank: Rank = None  # what Kur takes the input to have of the layer that is being made
         self._hidden = self._unnamed() if self.backend.keras else {}
         self._flattened = 0
         self._wrapper: str | None = None  # what Keras wraps the layer in that is being made
 
-    def layer(self, container: Container) -> tuple[Layer, bool]:
+    def layer(self, container: Container, rank: Rank = None) -> tuple[Layer, bool]:
         """What a container computes, as one layer, and whether it takes a list of inputs."""
-        container = self._target(container)
-        if id(container) not in self._layers:
-            steps = self.steps(container)
+        reused, container = container.type == "reuse", self._target(container)
+        steps = self.steps(container, rank)
+        if reused:  # what is wrapped, and applied elsewhere too, is kept under its own name as well
+            for step in steps:
+                self.tensors.also(step.layer.name)
+        key = self._key(container, rank)
+        if key not in self._layers:
             single = len(steps) == 1 and steps[0].args is None
-            self._layers[id(container)] = (
-                steps[0].layer if single else composed(container.name, steps)
-            )
-        return self._layers[id(container)], container.type == "merge"
+            self._layers[key] = steps[0].layer if single else self._composed(container, steps)
+        return self._layers[key], container.type == "merge"
+
+    def _composed(self, container: Container, steps: list[Step]) -> Layer:
+        made = composed(container.name, steps)
+        # What is reused within what is reused grows fast, and takes as long to run as if written.
+        sizes = [self.size(step.layer) for step in steps]
+        count, depth = sum(n for n, _ in sizes), 1 + max(d for _, d in sizes)
+        self.limits.check("layers", count, f"{container.where}: layers that it is made of")
+        self.limits.check("model_depth", depth, f"{container.where}: containers within containers")
+        self._sizes[id(made)] = count, depth
+        return made
+
+    def size(self, layer: Layer | Graph) -> tuple[int, int]:
+        """How many layers it is made of, and how deep within each other."""
+        return self._sizes.get(id(layer), (1, 0))
 
     def _target(self, container: Container) -> Container:
         while container.type == "reuse" and container.built:
             container = self.targets[container.name]
         return container
 
-    def steps(self, container: Container) -> list[Step]:
+    def steps(self, container: Container, rank: Rank = None) -> list[Step]:
         """The layers that Kur builds of a container, in its order."""
         container = self._target(container)
-        if id(container) not in self._steps:
-            self._steps[id(container)] = list(self._made(container))
-        return self._steps[id(container)]
+        key = self._key(container, rank)
+        if key not in self._steps:
+            before, self._rank = self._rank, rank
+            self._steps[key] = list(self._made(container))
+            self._rank = before
+        return self._steps[key]
+
+    def _key(self, container: Container, rank: Rank) -> tuple[int, Rank]:
+        """One layer for each container, unless it counts axes."""
+        counts = container.type in COUNTING or container.type in GROUPS
+        return id(container), rank if counts else None
+
+    def rank_after(self, container: Container, before: Rank) -> Rank:
+        """See `npforward.formats.kur.ranks`; on Keras Kur counts the axes that there are."""
+        return None if self.backend.keras else self._ranks.after(container, before)
 
     def _made(self, container: Container) -> Iterator[Step]:
         if container.type in GROUPS:  # reused as a whole
+            rank = self._rank
             for terminal in container.layers():
-                yield Step(terminal.name, self.layer(terminal)[0])
+                yield Step(terminal.name, self.layer(terminal, rank)[0])
+                rank = self.rank_after(terminal, rank)
             return
         if not container.built or container.type == "output":
             yield Step(container.name, Layer(container.name, "Identity"))
@@ -171,7 +144,7 @@ class Layers:
             return self.tensors.take(self.backend.layer_part(name), [t + reverse for t in tensors])
         wrapper = self._wrapper or name
         # Keras 2 calls the tensors of what is wrapped as the wrapper.
-        own = wrapper if self.backend.library == "keras2" else name or self._unnamed_in(wrapper)
+        own = wrapper if self.backend.library == "keras2" else name
         return self.tensors.take(wrapper, [f"{own}_{tensor}" for tensor in tensors])
 
     # ---- what has no name of its own ----------------------------------------------------------
@@ -196,20 +169,18 @@ class Layers:
             inward: int | None = None
             for i, size in enumerate(Arguments(container, "size").several("size")[:-1]):
                 fitting = [name for name in left if self._is_dense(name, inward, size)]
-                name = (
-                    fitting[0] if fitting else f"dense_K of {size} (the first of {container.name})"
-                )
+                name = next(iter(fitting), UNKNOWN)
                 names[id(container), i] = name
                 left = [other for other in left if other != name]
                 inward = size
         return names
 
-    def _unnamed_in(self, wrapper: str) -> str:
+    def _unnamed_in(self, wrapper: str | None) -> str:
         """Keras's own name of a dense layer that it wraps, which only the files know."""
         for layer, tensor in self.tensors.found:
             if layer == wrapper and (match := UNNAMED.match(tensor)):
                 return match[0]
-        return "dense_K"
+        return UNKNOWN
 
     def _is_dense(self, name: str, inward: int | None, size: int) -> bool:
         kernel = self.backend.tensors["dense"][0]
@@ -288,9 +259,8 @@ class Layers:
             self._flattened += 1
             yield self.step(f"flatten_{self._flattened}", "Flatten")  # as Keras calls it
         for i, units in enumerate(earlier):
-            hidden = self._hidden.get((id(container), i), "")
-            found = self.step(hidden, "Dense", {"units": units}, "dense")
-            yield found if hidden else _named(found, f"{name}_{i}")
+            hidden = self._hidden.get((id(container), i)) or self._unnamed_in(self._wrapper)
+            yield self.step(hidden, "Dense", {"units": units}, "dense")
         yield self.step(name, "Dense", config, "dense")
 
     def activation(self, container: Container) -> Iterator[Step]:
@@ -326,7 +296,8 @@ class Layers:
         yield self.step(container.name, f"{kind}Pooling{len(size)}D", config)
 
     def batch_normalization(self, container: Container) -> Iterator[Step]:
-        axis, epsilon = -1, 1e-5
+        # PyTorch normalises the second axis, where Kur does not know that there are more.
+        axis, epsilon = 1 if self._rank == 1 else -1, 1e-5
         if self.backend.keras:
             axis, epsilon = Arguments(container, "axis").number("axis", -1), 1e-3
         # Kur has Keras 2 normalise by the stored moments, all others by those of the batch.
@@ -423,6 +394,7 @@ class Layers:
         config: dict[str, Any] = {}
         if mode == "concat":
             # On PyTorch Kur does not count the axis of samples.
+            axis = self._from_the_end(args, axis, 0)
             config["axis"] = axis if self.backend.keras or axis < 0 else axis + 1
         yield self.step(container.name, MERGES[mode], config, alone=False)
 
@@ -438,49 +410,79 @@ class Layers:
         yield self.step(container.name, "ops.Transpose", {"axes": list(axes)})
 
     def expand(self, container: Container) -> Iterator[Step]:
-        yield self._at_axis(container, "ops.ExpandDims")
+        yield self._at_axis(container, "ops.ExpandDims", 1)
 
     def squeeze(self, container: Container) -> Iterator[Step]:
-        yield self._at_axis(container, "ops.Squeeze")
+        yield self._at_axis(container, "ops.Squeeze", 0)
 
-    def _at_axis(self, container: Container, operation: str) -> Step:
-        axis = Arguments(container, "dimension").number("dimension")
+    def _at_axis(self, container: Container, operation: str, more: int) -> Step:
+        args = Arguments(container, "dimension")
+        axis = self._from_the_end(args, args.number("dimension"), more)
         return self.step(container.name, operation, {"axis": axis + 1 if axis >= 0 else axis})
+
+    def _from_the_end(self, args: Arguments, axis: int, more: int) -> int:
+        """The axis that Kur takes a negative one for, of as many as it knows and `more`."""
+        if axis >= 0 or self._rank is None:
+            return axis
+        if axis + self._rank + more < 0:
+            raise args.wrong(f"has the axis {axis}, where Kur takes its input to have {self._rank}")
+        return axis + self._rank + more
 
     def repeat(self, container: Container) -> Iterator[Step]:
         count = Arguments(container, "count").positive("count")
         yield self.step(container.name, "RepeatVector", {"n": count})
 
     def parallel(self, container: Container) -> Iterator[Step]:
-        """Each layer wrapped by itself; what is wrapped has its arrays under the wrapper's name."""
-        outermost = self._wrapper is None
+        """Each layer wrapped by itself."""
+        rank = plus(self._rank, -1)
+        wrapped = self._wrapped_by_keras if self.backend.keras else self._wrapped_by_torch
         for i, child in enumerate(container.children):
-            j = 0
+            count = 0
             for terminal in child.layers():
-                if not self.backend.keras and terminal.type in BROKEN:
-                    raise UnsupportedOption(
-                        f"{terminal.where}: of a {terminal.type!r} in 'parallel' Kur on PyTorch "
-                        "applies no more than the moving of axes that comes after it"
-                    )
-                made, steps = self._wrappable(terminal), []
-                while True:
-                    name = f"{container.name}_{child.name}_{i}_{j}"
-                    if outermost:
-                        self._wrapper = name
-                    step = next(made, None)
-                    if outermost:
-                        self._wrapper = None
-                    if step is None:
-                        break
-                    if step.args is not None or not step.alone:
-                        raise BadFile(
-                            f"{terminal.where}: {terminal.type!r} cannot be in 'parallel': Keras "
-                            "builds it of several layers."
-                        )
-                    steps.append(step)
-                    yield Step(name, Layer(name, "TimeDistributed", children={"layer": step.layer}))
-                    j += 1
-                self._steps.setdefault(id(terminal), steps)
+                self._rank = rank
+                for step in wrapped(terminal, f"{container.name}_{child.name}_{i}", count):
+                    each = Layer(step.name, "TimeDistributed", children={"layer": step.layer})
+                    yield Step(step.name, each)
+                    count += 1
+                rank = self.rank_after(terminal, rank)
+
+    def _wrapped_by_torch(self, terminal: Container, wrapper: str, first: int) -> Iterator[Step]:
+        if terminal.type in BROKEN:
+            raise UnsupportedOption(
+                f"{terminal.where}: of a {terminal.type!r} in 'parallel' Kur on PyTorch applies no "
+                "more than the moving of axes that comes after it"
+            )
+        name = self._wrapper = f"{wrapper}_{first}"
+        layer, takes_list = self.layer(terminal, self._rank)
+        self._wrapper = None
+        if takes_list:
+            raise self._not_alone(terminal)
+        yield Step(name, layer)
+
+    def _wrapped_by_keras(self, terminal: Container, wrapper: str, first: int) -> Iterator[Step]:
+        """What is wrapped has its arrays under the name of its outermost wrapper."""
+        outermost = self._wrapper is None
+        made, steps = self._wrappable(terminal), []
+        for number in itertools.count(first):
+            name = f"{wrapper}_{number}"
+            if outermost:
+                self._wrapper = name
+            step = next(made, None)
+            if outermost:
+                self._wrapper = None
+            if step is None:
+                break
+            if step.args is not None or not step.alone:
+                raise self._not_alone(terminal)
+            steps.append(step)
+            yield Step(name, step.layer)
+        self._steps.setdefault(self._key(terminal, None), steps)
+
+    def _not_alone(self, terminal: Container) -> BadFile:
+        return BadFile(
+            f"{terminal.where}: {terminal.type!r} cannot be in 'parallel', which takes what is a "
+            "layer by itself."
+        )
 
     def _wrappable(self, terminal: Container) -> Iterator[Step]:
         """The layers of a container in `parallel`, each asked for with its wrapper set."""
@@ -488,7 +490,7 @@ class Layers:
             yield from self._made(terminal)
             return
         wrapper, self._wrapper = self._wrapper, None
-        steps = self.steps(terminal)
+        steps = [step for one in self._target(terminal).layers() for step in self.steps(one)]
         self._wrapper = wrapper
         for step in steps:
             if self._wrapper:
@@ -496,19 +498,21 @@ class Layers:
             yield step
 
 
-def _named(step: Step, name: str) -> Step:
-    return Step(name, step.layer, step.args, step.alone)
-
-
 def composed(name: str, steps: list[Step]) -> Layer:
     """One layer of several, whose values are inner ones: `name/parts/step`."""
     counts: dict[str, int] = {INPUT: 1}
+    at = {INPUT: INPUT}  # the address of each step, by its name
     before = Ref(INPUT)
     nodes = [Node(INPUT, Layer(INPUT, "InputLayer"))]
     for step in steps:
+        args = (before,)
+        if step.args is not None:
+            args = map_leaves(
+                lambda leaf: Ref(at[leaf.node]) if isinstance(leaf, Ref) else leaf, step.args
+            )
         counts[step.name] = counts.get(step.name, 0) + 1
-        address = addresses.numbered(step.name, counts[step.name])
-        nodes.append(Node(address, step.layer, (before,) if step.args is None else step.args))
+        address = at[step.name] = addresses.numbered(step.name, counts[step.name])
+        nodes.append(Node(address, step.layer, args))
         before = Ref(address)
     graph = Graph(name, "Functional", tuple(nodes), INPUT, before)
     return Layer(name, "Container", children={"parts": graph})

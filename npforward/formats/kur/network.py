@@ -75,6 +75,14 @@ class Model:
     # The name of a `reuse` -> the container whose layers it applies, by identity in `tree`.
     targets: dict[str, Container] = field(default_factory=dict)
 
+    def containers(self) -> Iterator[Container]:
+        """All of them, each before those within it."""
+        left = list(reversed(self.tree))
+        while left:
+            one = left.pop()
+            yield one
+            left += reversed(one.children)
+
 
 @dataclass(eq=False)
 class _Node:

@@ -17,14 +17,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from npforward.errors import BadFile, BadInput, WeightMismatch
-from npforward.formats.kur.backends import BACKENDS, Backend
+from npforward.formats.kur.backends import BACKENDS, KERAS_TENSORS, Backend
 from npforward.graph import Stored
 
 SHOWN = 12  # of each side in a message
-# Windows has no colon in names: whoever copies a folder there, or unpacks one, puts something in
-# its place.  No tensor of Kur's ends in a 0 of its own after one of these.
-COLONS = "\uff1a\ufe55\ua789\u2236\uf03a"
-NUMBERED = re.compile(r"[:_\-. ]0$")
+# TensorFlow's ":0".  Windows has no colon in names: whoever copies a folder there, or unpacks one,
+# has something in its place, or nothing.
+NUMBERED = re.compile(
+    rf"(?<=_)({'|'.join(sorted(KERAS_TENSORS))})[:_. \-\uff1a\ufe55\ua789\u2236\uf03a]?0$"
+)
 
 
 def spelled(name: str) -> tuple[str, str, bool]:
@@ -37,10 +38,8 @@ def spelled(name: str) -> tuple[str, str, bool]:
     >>> spelled("layer_rnn+weight_ih_l0")
     ('layer_rnn', 'weight_ih_l0', False)
     """
-    for colon in COLONS:
-        name = name.replace(colon, ":")
     layer, _, tensor = name.partition("+")
-    bare = NUMBERED.sub("", tensor)
+    bare = NUMBERED.sub(r"\1", tensor)
     return layer, bare, bare != tensor
 
 
@@ -64,7 +63,7 @@ class Tensors:
         return tuple(self.found[key] for key in wanted if key in self.found)
 
     def also(self, layer: str) -> None:
-        """The files of this layer repeat those of another one."""
+        """What files there may be of this layer repeat those of another one."""
         self.taken.update(key for key in self.found if key[0] == layer)
 
     def check(self) -> None:
@@ -117,9 +116,11 @@ def _chosen(where: str, fitting: list[Backend], told: bool, asked: str, settings
         # Whoever says so knows better than the names, which tools change.
         chosen = chosen or [on for b in fitting if (on := b.on(asked)) is not None]
         if not chosen:
+            libraries = {b.library for b in fitting}
+            kin = [b for b in BACKENDS if b.library in libraries]
             raise BadInput(
                 f"{where}: backend={asked!r}, but its arrays are named as {fitting[0].title} names "
-                f"them. Those that can be: {_choices(BACKENDS)}."
+                f"them. Choose one of {_choices(kin)}."
             )
         return chosen[0]
     said = _said(settings)
@@ -137,9 +138,9 @@ def _chosen(where: str, fitting: list[Backend], told: bool, asked: str, settings
         )
     names = " or ".join(dict.fromkeys(b.title for b in agreed or fitting))
     raise BadFile(
-        f"{where}: its arrays may be of {names}, which differ in what they compute, and "
-        f"settings.backend does not say which. Choose: load_model(..., backend=...), one of "
-        f"{_choices(agreed or fitting)}."
+        f"{where}: nothing in it tells what wrote it: it may be {names}, which differ in what they "
+        "compute, and the Kurfile's settings.backend does not say which. Choose: "
+        f"load_model(..., backend=...), one of {_choices(agreed or fitting)}."
     )
 
 

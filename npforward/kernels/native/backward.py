@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # Words of a product in tables: where its input, gradient and answer begin; rows and columns of the
 # image that it goes over, first and last.
 ENTRY = 7
-FEW_ROWS = 3  # of a tile for what remains of the input's channels
+FEWER = 4, 2, 1  # rows of a tile, for what remains of the channels of the input
 
 
 def _entry(e: Emitter, table: Value, n: Value) -> list[Value]:
@@ -24,30 +24,35 @@ def _entry(e: Emitter, table: Value, n: Value) -> list[Value]:
 
 @compiled(
     "x x_image x_row x_column g g_image g_row g_column y y_row table images inward channels parts "
-    "each rows_each"
+    "each rows rows_each taps together"
 )
 def outer(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
     """Which inputs met which gradients: the sum of products of pixels' channels, Σ xᵀ g.
 
     Of a convolution's kernel each tap is such a product, over those pixels that it meets.  So many
     rows of the image at a time are passed through for all tiles of the result that they stay in
-    the nearest cache.
+    the nearest cache; those taps that a task has take turns while the rows are in the next.
     """
-    n, first = task // a.parts, task % a.parts * a.each
+    group, first = task // a.parts, task % a.parts * a.each
     last = e.smaller(first + a.each, a.inward)
-    begin, begin_g, begin_y, top, bottom, left, right = _entry(e, a.table, n)
+    tap_first = group * a.together
+    tap_last = e.smaller(tap_first + a.together, a.taps)
     row_bytes = a.channels * 4
-    y = a.y + begin_y
-    with e.loop(first, last) as m:
-        e.clear(y + m * a.y_row, row_bytes)
+    with e.loop(tap_first, tap_last) as tap:
+        _, _, begin_y, top, bottom, _, _ = _entry(e, a.table, tap)
+        with e.when(bottom <= top), e.loop(first, last) as m:  # it meets no pixel
+            e.clear(a.y + begin_y + m * a.y_row, row_bytes)
     pixels, vectors = tile.shape(e.width, e.registers)
 
-    def summed(rows: int, many: int, x: Value, g: Value, y: Value, high: Value) -> None:
-        """Add to a tile of the result what some rows of the image give."""
+    def summed(rows: int, many: int, x: Value, g: Value, y: Value, new: Value, high: Value,
+               left: Value, right: Value) -> None:  # fmt: skip
+        """Add to a tile of the result what some rows of the image give; a new one has nothing."""
         width = e.lanes * 4
-        sums = [
-            [e.var(e.load(y + a.y_row * m, k * width)) for k in range(many)] for m in range(rows)
-        ]
+        sums = [[e.var(e.real(0.0)) for k in range(many)] for m in range(rows)]
+        with e.when(~new):
+            for m in range(rows):
+                for k in range(many):
+                    sums[m][k].set(e.load(y + a.y_row * m, k * width))
         with e.loop(0, high) as r, e.loop(left, right) as c:
             met, error = x + r * a.x_row + c * a.x_column, g + r * a.g_row + c * a.g_column
             errors = [e.load(error, k * width) for k in range(many)]
@@ -59,17 +64,26 @@ def outer(e: Emitter, a: Arguments, task: Value, scratch: Value) -> None:
             for k in range(many):
                 e.store(sums[m][k].value, y + a.y_row * m, k * width)
 
-    with e.loop(0, a.images) as image, e.loop(top, bottom, a.rows_each) as row:
+    with (
+        e.loop(0, a.images) as image,
+        e.loop(0, a.rows, a.rows_each) as block,
+        e.loop(tap_first, tap_last) as tap,
+    ):
+        begin, begin_g, begin_y, top, bottom, left, right = _entry(e, a.table, tap)
+        row = e.larger(top, block)
+        high = e.smaller(bottom, block + a.rows_each) - row
         x = a.x + image * a.x_image + begin + row * a.x_row
         g = a.g + begin_g + image * a.g_image + row * a.g_row
-        high = e.smaller(a.rows_each, bottom - row)
-        for at, many in groups_of_vectors(e, a.channels, vectors):
-            done = first
-            for rows in (pixels, FEW_ROWS, 1):
-                whole = last - (last - done) % rows
-                with e.loop(done, whole, rows) as m:
-                    summed(rows, many, x + m * 4, g + at, y + m * a.y_row + at, high)
-                done = whole
+        y, new = a.y + begin_y, image.equals(0) & row.equals(top)
+        with e.when(high > 0):
+            for at, many in groups_of_vectors(e, a.channels, vectors):
+                done = first
+                for rows in (pixels, *FEWER):
+                    whole = last - (last - done) % rows
+                    with e.loop(done, whole, rows) as m:
+                        to = y + m * a.y_row + at
+                        summed(rows, many, x + m * 4, g + at, to, new, high, left, right)
+                    done = whole
 
 
 @compiled("x x_image x_row x_column g g_image g_row g_column y table images channels parts each")

@@ -36,6 +36,7 @@ import numpy as np
 from npforward.kernels.native.library import Library
 
 # Importing a module enters its rules.
+from npforward.ops.scan import run as each_time
 from npforward.run.lowering import derivatives, functions, loops, moves, products, windows
 from npforward.run.lowering.making import RULES, Lowering, Recorded, bits, is_alias
 from npforward.run.plan import leading_to
@@ -97,8 +98,8 @@ def body_compiled(
     library: Library,
     identity: Callable[[Var], Hashable] = id,
     kept: dict[Hashable, np.ndarray] | None = None,
-) -> tuple[dict[str, Any], tuple[tuple[Program, int], ...]]:
-    """The options of a loop whose step is compiled as far as it can be.
+) -> tuple[Callable[..., Any], dict[str, Any], tuple[tuple[Program, int], ...]]:
+    """A loop whose step is compiled as far as it can be: what to call, with which options.
 
     Gives also the programs that its step became, and how often each runs.
     """
@@ -118,4 +119,6 @@ def body_compiled(
         program = lower(part, made, constants, library, identity, kept)
         steps.append(Step(loops.Stretch(program, given, made), given, {}, made, part[0].scope))
         inside.append((program, body.length or 1))
-    return {"program": replace(body, steps=tuple(steps))}, tuple(inside)
+    whole = loops.Whole.of(inside[0][0], body) if len(inside) == len(steps) == 1 else None
+    options = {"program": replace(body, steps=tuple(steps))}
+    return whole or each_time, options, tuple(inside)

@@ -164,26 +164,31 @@ def _windows_dw(low: Lowering, step: Step, x: Var, g: Var, size: Sequence[int],
     flops = 2 * len(taps) * n * rows * columns * channels * (inward if groups == 1 else 1)
     if groups == 1:
         arguments |= {"y_row": channels * 4, "inward": inward, "rows_each": max(1, NEAR // columns)}
-        _outer(low, step, source, g, taps, arguments, flops)
+        _outer(low, step, source, g, taps, arguments, flops, together=size[-1])
     else:
         each = even(channels, PART, low.width)
+        parts = -(-channels // each)
         _summed(low, step, backward.depthwise_dw, source, g, taps,
-                arguments | {"parts": -(-channels // each), "each": each}, flops)  # fmt: skip
+                arguments | {"parts": parts, "each": each}, len(taps) * parts, flops)  # fmt: skip
 
 
 def _outer(low: Lowering, step: Step, x: Var, g: Var, table: Sequence[Sequence[int]],
-           arguments: dict[str, Any], flops: int) -> None:  # fmt: skip
-    inward = arguments["inward"]
-    tasks = 1 if flops < SERIAL else -(-TASKS // len(table))
+           arguments: dict[str, Any], flops: int, together: int = 1) -> None:  # fmt: skip
+    inward, groups = arguments["inward"], -(-len(table) // together)
+    tasks = 1 if flops < SERIAL else -(-TASKS // groups)
     each = even(inward, -(-inward // tasks), low.pixels)
-    arguments |= {"parts": -(-inward // each), "each": each}
-    _summed(low, step, backward.outer, x, g, table, arguments, flops)
+    parts = -(-inward // each)
+    arguments |= {
+        "parts": parts, "each": each, "rows": max(entry[4] for entry in table),
+        "taps": len(table), "together": together,
+    }  # fmt: skip
+    _summed(low, step, backward.outer, x, g, table, arguments, groups * parts, flops)
 
 
 def _summed(low: Lowering, step: Step, kernel: Any, x: Var, g: Var, table: Sequence[Sequence[int]],
-            arguments: dict[str, Any], flops: int) -> None:  # fmt: skip
+            arguments: dict[str, Any], tasks: int, flops: int) -> None:  # fmt: skip
     low.add(
-        step, kernel, len(table) * arguments["parts"], [step.out], [x, g],
+        step, kernel, tasks, [step.out], [x, g],
         {"x": low.at(x), "g": low.at(g), "table": integers(table), **arguments}, flops=flops,
     )  # fmt: skip
     low.works[-1].call.arguments["y"] = low.at(step.out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ from npforward import ops
 from npforward.kernels.native import recurrent as loops
 from npforward.kernels.native.memory import aligned
 from npforward.ops.scan import SCAN
+from npforward.ops.scan import Program as Body
+from npforward.ops.scan import run as each_time
+from npforward.run.arena import POOL
 from npforward.run.fusion import recurrent
 from npforward.run.lowering.making import (
     SERIAL,
@@ -22,7 +26,7 @@ from npforward.run.lowering.making import (
     rule,
     strides_of,
 )
-from npforward.run.program import At, Constant, Program
+from npforward.run.program import SPARE, At, Constant, Over, Program, address_of, plain
 from npforward.tape import Step, Var
 
 # ---- for which steps the rules hold ----------------------------------------------------------
@@ -46,7 +50,7 @@ def _fits_scan(r: Recorded, step: Step) -> bool:
     )
 
 
-# ---- loops without one -----------------------------------------------------------------------
+# ---- loops without a kernel of their own ------------------------------------------------------
 
 
 @dataclass(eq=False)
@@ -66,6 +70,70 @@ class Stretch:
         given = dict(zip(self.ins, arrays, strict=True))
         found = self.program.run(given, given.__getitem__)
         return tuple([found[v] for v in self.outs])
+
+
+@dataclass(eq=False)
+class Whole:
+    """A loop whose step is one program, which writes outputs where they lie over time."""
+
+    program: Program
+    body: Body
+
+    @classmethod
+    def of(cls, program: Program, body: Body) -> Whole | None:
+        """None where outputs are not the program's own, one by one."""
+        made = {v for v, at in program.given_out.items()
+                if at.buffer.outside is None and at.buffer.nbytes == 4 * v.size}  # fmt: skip
+        buffers = {id(program.given_out[v].buffer) for v in made}
+        over_time = [v for i, v in enumerate((*body.y, *body.taps))
+                     if body.wants(len(body.state) + i)]  # fmt: skip
+        fits = (
+            {*body.new_state} <= made and made == {*program.given_out}
+            and len(buffers) == len(made) and len({*body.new_state}) == len(body.new_state)
+            and {*over_time} <= made | {*body.state}
+        )  # fmt: skip
+        return cls(program, body) if fits and body.state else None
+
+    def __call__(self, *args: Any, program: Body) -> tuple[Any, ...]:
+        body, n, m = self.body, len(self.body.state), len(self.body.x)
+        length = len(args[n]) if m else body.length or 0
+        if not length:
+            return each_time(*args, program=program)
+        back = body.backwards
+        first, last = (length - 1, 0) if back else (0, length - 1)
+        # A state lies behind the one before it; the first is the one that the loop begins with.
+        before, after = {}, {}
+        for old, new, start in zip(body.state, body.new_state, args, strict=False):
+            line = _line(old, length + 1)
+            before[old], after[new] = (line[1:], line[:-1]) if back else (line[:-1], line[1:])
+            start = plain(start)
+            ctypes.memmove(address_of(before[old][first]), address_of(start), start.nbytes)
+        after |= {v: _line(v, length) for v in self.program.given_out if v not in after}
+
+        def over(a: np.ndarray) -> Over:
+            step = -a.strides[0] if back else a.strides[0]
+            at = address_of(a) + first * a.strides[0]
+            return Over(at, at + step, step)
+
+        read = {b.outside for b in self.program.buffers}
+        given = zip((*body.x, *body.captured), args[n:], strict=True)
+        arrays = {v: plain(a) if v in read else a for v, a in given}
+        outside = {v: over(arrays[v]) for v in body.x if v in read}
+        outside |= {v: over(a) for v, a in before.items()}
+        for v in body.captured:
+            if v in read:
+                outside[v] = Over(at := address_of(arrays[v]), at, 0)
+        out = {v: over(after[v]) for v in self.program.given_out}
+        self.program.run_over(outside, out, length, arrays.__getitem__)
+        over_time = [(after | before)[v] if body.wants(n + i) else None
+                     for i, v in enumerate((*body.y, *body.taps))]  # fmt: skip
+        return (*(after[v][last] for v in body.new_state), *over_time)
+
+
+def _line(v: Var, length: int) -> np.ndarray:
+    """Memory for a value of so many times, and behind it for a vector that may be read."""
+    memory = np.asarray(POOL.lend(length * v.size * 4 + SPARE))
+    return np.ndarray((length, *v.shape), np.float32, memory)
 
 
 # ---- rules -----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from npforward.tape import Step, Var
 
 LOW, HIGH = products.LOWEST, products.HIGHEST
 Weight = Callable[[Var], np.ndarray]
+NUMBERS = itertools.count()
 TASKS = 16  # of a product, at least, where its blocks allow: enough for many threads
 SERIAL = 2**17  # flops of a kernel that is not worth sharing out
 FAR = 2**17  # bytes: larger values are brought near before a chain wants them
@@ -138,6 +140,7 @@ class Work:
     raw: Var | None = None  # what the chain begins with, made by the kernel itself
     links: list[Link] = field(default_factory=list)
     product: Product | None = None
+    number: int = field(default_factory=NUMBERS.__next__)  # in the order in which they are made
 
 
 @dataclass(eq=False)
@@ -293,9 +296,8 @@ class Lowering:
         whole = arguments[0] if function in chains.ROW_FUNCTIONS else step.out
         kinds = [_kind(a, whole) for a in arguments]
         domain = _domain(function, arguments, kinds, step.out)
-        place = {id(work): i for i, work in enumerate(self.works)}
         makers = [self.maker[a] for a in given if isinstance(a, Var) and a in self.maker]
-        work = max(makers, key=lambda w: place[id(w)], default=None)
+        work = max(makers, key=lambda w: w.number, default=None)
         if work is None or not domain.joins(work):
             work = Work(
                 Call(chains.elementwise, {}, 1, scope=step.scope),

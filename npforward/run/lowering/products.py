@@ -130,8 +130,8 @@ def conv(low: Lowering, step: Step) -> None:
     x, w = step.args
     o = step.options
     m = kernels.winograd()
-    if m and _suits_winograd(low, step):
-        _winograd(low, step, m)
+    if m and _suits_winograd(step, step.out):
+        _winograd(low, step, step, m, [before for before, _ in low.bordered(x)[1][1:-1]])
         return
     _product(
         low, step, x, w, step.out.shape[0], step.out.shape[1:-1], w.shape[:-2], o["strides"],
@@ -159,6 +159,10 @@ def _transposed(low: Lowering, conv: Step, step: Step, before: Sequence[int]) ->
     the last axis to other rows.
     """
     (x, w), out = conv.args, step.out
+    m = kernels.winograd()
+    if m and _suits_winograd(conv, out):
+        _winograd(low, conv, step, m, [2 - b for b in before])
+        return
     strides, dilation = conv.options["strides"], conv.options["dilation"]
     space, size, (channels, inward) = out.shape[1:-1], w.shape[:-2], w.shape[-2:]
     axes = [
@@ -337,25 +341,29 @@ def _tiled(
     return work
 
 
-def _suits_winograd(low: Lowering, step: Step) -> bool:
-    w, o = step.args[1], step.options
+def _suits_winograd(conv: Step, out: Var) -> bool:
+    (x, w), o = conv.args, conv.options
     return (
-        w.shape[:-2] == (3, 3) and w.shape[-2] >= DEEP and o.get("groups", 1) == 1
-        and math.prod(step.out.shape[1:-1]) >= WIDE
+        w.shape[:-2] == (3, 3) and x.shape[-1] >= DEEP and o.get("groups", 1) == 1
+        and math.prod(out.shape[1:-1]) >= WIDE
         and tuple(o["strides"]) == tuple(o["dilation"]) == (1, 1)
     )  # fmt: skip
 
 
-def _winograd(low: Lowering, step: Step, m: int) -> None:
-    """A convolution by squares of m x m outputs."""
-    (x, w), out = step.args, step.out
-    inward, channels = w.shape[-2:]
+def _winograd(low: Lowering, conv: Step, step: Step, m: int, border: Sequence[int]) -> None:
+    """A convolution by squares of m x m outputs, with so many zeros before each axis.
+
+    A transposed one is a convolution by the kernels turned round.
+    """
+    (x, w), out = conv.args, step.out
+    turned = conv.op is ops.conv_transpose
+    inward, channels = x.shape[-1], out.shape[-1]
     images, high, long = out.shape[:-1]
-    source, widths = low.bordered(x)
+    source, _ = low.bordered(x)
     down, across = -(-high // m), -(-long // m)
     begins = []
     for axis, count in ((1, down), (2, across)):
-        where = np.arange(count * m + 2) - widths[axis][0]
+        where = np.arange(count * m + 2) - border[axis - 1]
         inside = (where >= 0) & (where < source.shape[axis])
         begins.append(np.where(inside, where * strides_of(source.shape)[axis], NOWHERE))
     product = Product(w, channels)
@@ -370,8 +378,8 @@ def _winograd(low: Lowering, step: Step, m: int) -> None:
     blocks_each = -(-len(shape) // groups)
 
     blocks = low.held(
-        lambda weight: _transformed(product, weight, shape, depth, m, low.width),
-        "squares", product, tuple(shape), depth, m, low.width,
+        lambda weight: _transformed(product, turned, weight, shape, depth, m, low.width),
+        "squares", product, turned, tuple(shape), depth, m, low.width,
     )  # fmt: skip
     work = low.add(
         step, winograd.KERNELS[m], -(-len(shape) // blocks_each) * images * chunks, [out],
@@ -504,10 +512,11 @@ def _packed(
     return _Holding.of(entries, memory)
 
 
-def _transformed(product: Product, weight: Weight, shape: Sequence[tuple[int, int]],
+def _transformed(product: Product, turned: bool, weight: Weight, shape: Sequence[tuple[int, int]],
                  depth: int, m: int, width: int) -> np.ndarray:  # fmt: skip
     """The table of blocks of a convolution by squares, its weights transformed in float64."""
     w = array_of(weight, product.weights).astype(np.float64)
+    w = w[::-1, ::-1].swapaxes(-1, -2) if turned else w
     inward, channels = w.shape[-2:]
     scale, shift = product.scale(weight, channels), product.shift(weight, channels)
     shift = np.broadcast_to(np.asarray(shift), channels)
