@@ -27,6 +27,7 @@ _HOME = {
     "first_nonfinite": "nonfinite",
     "receptive_field": "receptive",
     "ablation": "interventions",
+    "over_epochs": "epochs",
     "saliency": "attributions",
     "gradient_times_input": "attributions",
     "integrated_gradients": "attributions",
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
         smoothgrad,
     )
     from npforward.conversion import convert
+    from npforward.epochs import over_epochs
     from npforward.errors import NpforwardError
     from npforward.formats.idx import read_idx, write_idx
     from npforward.interventions import ablation

@@ -244,6 +244,46 @@ def parser() -> argparse.ArgumentParser:
     add_selection(plot)
     add_look(plot)
 
+    epochs = of_model(
+        "epochs",
+        run_epochs,
+        "Draw what layers and weights become while a model is trained: strips and animations.",
+        "npforward epochs model.keras digit.npy --checkpoints runs/ --layers conv1 --out out\n"
+        "  npforward epochs Kurfile.yml --checkpoints epoch_*/ --layers '*dense*' --out out",
+    )
+    add_inputs(epochs, "*")
+    epochs.add_argument(
+        "--checkpoints",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="a folder of them; or files or Kur's folders of weights, in any order",
+    )
+    epochs.add_argument(
+        "--layers",
+        action="append",
+        metavar="GLOB",
+        help="layers, or weights as conv1/kernel; may be repeated (default: all)",
+    )
+    epochs.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    group = epochs.add_argument_group("pictures")
+    group.add_argument(
+        "--sample", type=int, default=0, metavar="N", help="of the batch, from 0 (%(default)s)"
+    )
+    group.add_argument(
+        "--most", type=int, default=16, metavar="N", help="channels of each (%(default)s)"
+    )
+    group.add_argument(
+        "--normalize",
+        choices=("channel", "layer", "none"),
+        default="none",
+        help="colours over all checkpoints: from least to most, or by mean and deviation of each "
+        "channel or layer (%(default)s)",
+    )
+    group.add_argument("--cmap", metavar="NAME", help="colour map of matplotlib")
+    add_json(epochs)
+
     weights = of_model(
         "weights",
         run_weights,
@@ -339,7 +379,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="X",
         help="what an active number exceeds in absolute value (%(default)s)",
     )
-    add_batch(dead, "files or samples at a time (default: 32)")
+    add_batch(dead, "files or samples at a time (default: 32, or what a Kurfile says)")
     add_json(dead)
 
     nonfinite = of_model(
@@ -527,6 +567,12 @@ def add_inputs(verb: argparse.ArgumentParser, count: str) -> None:
         metavar="NAME=FILE",
         help="file for one of several model inputs; repeat for each",
     )
+    group.add_argument(
+        "--data",
+        metavar="SECTION[:N]",
+        help="instead of files, what MODEL, a Kurfile, names in its section evaluate, test, "
+        "validate or train; or its batch N alone, from 0",
+    )
     group.add_argument("--resize", metavar="HxW", help="size of pictures (default: the model's)")
     group.add_argument("--scale", metavar="X", help="multiply values, as 1/255 (default: leave)")
     group.add_argument("--mean", metavar="X[,X...]", help="subtract, one number or one a channel")
@@ -709,7 +755,7 @@ def run_profile(arguments: argparse.Namespace) -> None:
 def fed_or_drawn(arguments: argparse.Namespace) -> tuple[Model, Any, list[str]]:
     """The model, what files give for its inputs (None without any), and a line on each file."""
     model, limits = opened(arguments)
-    if not (arguments.inputs or arguments.input):
+    if not fed_anything(arguments):
         return model, None, []
     if arguments.batch is not None:
         raise BadInput(f"--batch {arguments.batch}: it is for random input; leave it out.")
@@ -759,6 +805,13 @@ def run_dead(arguments: argparse.Namespace) -> None:
 
     def batches() -> Iterator[dict[str, np.ndarray]]:
         """The samples of so many files at a time: they need not be in memory together."""
+        if arguments.data is not None:
+            feeds, said, _, own = of_kurfile(model, arguments, limits)
+            lines.extend(said)
+            for j in range(0, len(next(iter(feeds.values()), ())), arguments.batch or own):
+                part = slice(j, j + (arguments.batch or own))
+                yield {name: feed[part] for name, feed in feeds.items()}
+            return
         for i in range(0, max(len(files), 1), size):
             arguments.inputs = files[i : i + size]
             feeds, said, _ = fed(model, arguments, limits)
@@ -1107,7 +1160,7 @@ def run_plot(arguments: argparse.Namespace) -> None:
         raise BadInput(f"--out {arguments.out}: give NAME.pdf, or a folder for PNGs.")
     labels = classes.read_labels(arguments.labels) if arguments.labels else None
     if arguments.weights:
-        if arguments.inputs or arguments.input:
+        if fed_anything(arguments):
             raise BadInput("--weights draws the model itself and takes no INPUT.")
         model, _ = opened(arguments)
         figures = plots.filters(model.weights, cmap=arguments.cmap, layers=arguments.layers)
@@ -1127,6 +1180,52 @@ def run_plot(arguments: argparse.Namespace) -> None:
     say(f"written: {arguments.out}" + (f" ({len(written)} pictures)" if kind == "png" else ""))
 
 
+def run_epochs(arguments: argparse.Namespace) -> None:
+    from npforward import arrays, epochs
+    from npforward.writing import whole_folder
+
+    if arguments.weights_from:
+        raise BadInput("--weights-from: the weights are those of --checkpoints; leave it out.")
+    with whole_folder(arguments.out):  # rather fail now than after the work
+        pass
+    limits = Limits.parse(arguments.limit)
+    options = {"by_name": arguments.by_name, "backend": arguments.backend, "limits": limits}
+    paths = epochs.ordered(arguments.checkpoints, arguments.model)
+    x: Any = None
+    lines: list[str] = []
+    if fed_anything(arguments):
+        model = epochs.opened(arguments.model, paths[0], **options)
+        x, lines, _ = fed(model, arguments, limits)
+    found = epochs.over_epochs(
+        arguments.model,
+        paths,
+        x,
+        arguments.layers,
+        sample=arguments.sample,
+        progress=lambda done, total: show(f"checkpoint {done}/{total}"),
+        **options,
+    )
+    files = found.save(
+        arguments.out,
+        channels=arguments.most,
+        normalize=None if arguments.normalize == "none" else arguments.normalize,
+        cmap=arguments.cmap,
+        progress=lambda done, total: show(f"drawing {done}/{total}"),
+    )
+    files.append(arrays.save(found.arrays(), arguments.out / "epochs.npz"))
+    clear()
+    if arguments.json:
+        report = {"model": str(arguments.model), "inputs": lines, "checkpoints": found.names}
+        files_of = {"paths": [str(path) for path in paths], "files": [str(file) for file in files]}
+        say(dumped(report | files_of))
+        return
+    for line in lines:
+        say(line)
+    say(f"{len(paths)} checkpoints: {', '.join(found.names)}")
+    for file in files:
+        say(f"written: {file}")
+
+
 def drawn(plots: Any, trace: Trace, arguments: argparse.Namespace, labels: Any) -> Iterator[Any]:
     return plots.activations(
         trace,
@@ -1143,9 +1242,17 @@ def drawn(plots: Any, trace: Trace, arguments: argparse.Namespace, labels: Any) 
 def traced(arguments: argparse.Namespace) -> tuple[Trace, list[str], list[str]]:
     """The trace that was asked for, a line on each input file, and a name for each sample."""
     model, limits = opened(arguments)
-    feeds, lines, names = fed(model, arguments, limits)
-    trace = model.trace(feeds, arguments.layers, until=arguments.until, inner=arguments.inner)
-    return trace, lines, names
+    options: dict[str, Any] = {"until": arguments.until, "inner": arguments.inner}
+    if arguments.data is not None:
+        feeds, lines, names, size = of_kurfile(model, arguments, limits)
+        options["batch_size"] = size
+    else:
+        feeds, lines, names = fed(model, arguments, limits)
+    return model.trace(feeds, arguments.layers, **options), lines, names
+
+
+def fed_anything(arguments: argparse.Namespace) -> bool:
+    return bool(arguments.inputs or arguments.input or arguments.data is not None)
 
 
 def fed(
@@ -1153,6 +1260,9 @@ def fed(
 ) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
     """An array for each input of the model, a line on each file, a name for each sample."""
     from npforward.inputs import Preprocessing, read_batch
+
+    if arguments.data is not None:
+        return of_kurfile(model, arguments, limits, one_batch=True)[:3]
 
     preprocessing = Preprocessing.parse(
         arguments.resize, arguments.scale, arguments.mean, arguments.std, arguments.channels
@@ -1171,6 +1281,58 @@ def fed(
     if len(names) != samples:
         names = [f"sample {n}" for n in range(samples)]
     return feeds, lines, names
+
+
+def of_kurfile(
+    model: Model, arguments: argparse.Namespace, limits: Limits, one_batch: bool = False
+) -> tuple[dict[str, np.ndarray], list[str], list[str], int]:
+    """What `fed` gives, of the data that a Kurfile names, and how many samples Kur takes at a time.
+
+    Of several batches the first, if there can be only one.
+    """
+    from npforward import formats
+    from npforward.addresses import escape
+    from npforward.formats import kur
+    from npforward.inputs import value_range
+
+    taken = [n for n in ("resize", "scale", "mean", "std", "channels") if getattr(arguments, n)]
+    if arguments.inputs or arguments.input or taken:
+        other = f"--{taken[0]}" if taken else "INPUT"
+        raise BadInput(f"--data {arguments.data}: goes without {other}: Kur says all of it.")
+    if not formats.pairs(arguments.model):
+        raise BadInput(f"--data {arguments.data}: {arguments.model} is no Kurfile: give INPUT.")
+    section, colon, number = arguments.data.partition(":")
+    if colon and not number.isdecimal():
+        raise BadInput(f"--data {arguments.data}: give a section, and the number of a batch: :0")
+    with limits.loading(str(arguments.model)):
+        found = kur.data(kur.read(arguments.model, limits), section, limits)
+        batches = range(0, found.samples, found.batch_size)
+        if colon and int(number) >= len(batches):
+            raise BadInput(f"--data {arguments.data}: there are {len(batches)} batches, from 0.")
+        of: dict[str, str] = {}
+        for spec in model.inputs:
+            aliases = (a for a, at in model.graph.aliases.items() if at == escape(spec.name))
+            source = next((name for name in (spec.name, *aliases) if name in found), None)
+            if source is None:
+                raise UnknownName(
+                    f"{found.where}: has nothing for the input {spec.name!r} of the model. "
+                    f"{nearest(spec.name, found)}"
+                )
+            of[spec.name] = source
+        feeds = {name: found[source] for name, source in of.items()}
+    said = f"{section}: {len(batches)} batches of {found.batch_size}, {found.samples} samples"
+    first, last = 0, found.samples
+    if colon or one_batch:
+        first = batches[int(number or 0)]
+        last = min(first + found.batch_size, found.samples)
+        said += f"; of these samples {first} to {last - 1}"
+        feeds = {name: array[first:last] for name, array in feeds.items()}
+    lines = [
+        f"{name}: {array.shape} {array.dtype}, {value_range(array)}"
+        for name, array in feeds.items()
+    ]
+    names = [f"sample {n}" for n in range(first, last)]
+    return feeds, [said, *lines], names, found.batch_size
 
 
 def assigned(arguments: argparse.Namespace, inputs: list[str]) -> dict[str, list[Path]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -543,6 +544,7 @@ class Model:
         inner: bool = False,
         replace: Mapping[str, Any] | None = None,
         start: str | Sequence[str] | None = None,
+        batch_size: int | None = None,
     ) -> Trace:
         """Every value of one forward pass, inputs included, in execution order.
 
@@ -567,6 +569,10 @@ class Model:
         start
             Begin at the value of this address, or of several: `x` is the array for it, or a dict
             or Trace that has one for each.  Only what follows from them is computed.
+        batch_size
+            Run so many samples at a time.  The result is the same, but for layers that normalise
+            by the batch at hand, as some of Kur's do: they want the size that Kur had.  It goes
+            without `replace` and `start`, and with arrays as `x`.
 
         Raises
         ------
@@ -587,6 +593,10 @@ class Model:
         >>> list(model.trace(trace["dense3"], start="dense3"))
         ['dense3', 'elu', 'class']
         """
+        if batch_size is not None:
+            if replace is not None or start is not None or isinstance(x, Trace):
+                raise BadInput("batch_size goes with arrays, and without replace and start")
+            return self._traced_in_parts(x, batch_size, layers, until=until, inner=inner)
         origin, given, reached = None, dict[Var, np.ndarray](), None
         feeds: Sequence[Any]
         if replace is None and start is None and not isinstance(x, Trace):
@@ -621,6 +631,24 @@ class Model:
             origin,
             self.graph.aliases,
         )
+
+    def _traced_in_parts(self, x: Any, size: int, layers: Selection, **options: Any) -> Trace:
+        if size < 1:
+            raise BadInput(f"batch_size={size}, expected at least 1")
+        feeds = self.feeds(x)
+        n = len(feeds[0]) if feeds and feeds[0].ndim else 1
+        names = [spec.name for spec in self.inputs]
+        values: dict[str, list[np.ndarray]] = {}
+        for i in range(0, max(n, 1), size):
+            part = {name: feed[i : i + size] for name, feed in zip(names, feeds, strict=True)}
+            trace = self.trace(part, layers, **options)
+            for address, array in trace.items():
+                room = f"{address} of {n} samples: bytes"
+                self._limits.check("value_bytes", array.nbytes * math.ceil(n / size), room)
+                values.setdefault(address, []).append(array)
+        joined = {address: _joined_values(address, parts, n) for address, parts in values.items()}
+        told = trace.layers, trace.inputs, trace.outputs, trace.kernels, None, trace.aliases
+        return Trace(joined, *told)
 
     def stream(
         self,
@@ -1030,6 +1058,24 @@ def _joined(chunks: Sequence[np.ndarray], feeds: list[np.ndarray]) -> np.ndarray
             "the samples hold: leave batch_size out"
         )
     return np.concatenate(chunks)
+
+
+def _joined_values(address: str, parts: list[np.ndarray], samples: int) -> np.ndarray:
+    """One value of parts of a batch as that of the whole; what has no samples is the same in all.
+
+    A view of memory that nobody else writes to.
+    """
+    rows = [len(part) if part.ndim else 0 for part in parts]
+    if sum(rows) != samples:
+        if any(not np.array_equal(part, parts[0]) for part in parts):
+            raise BadInput(
+                f"{address}: parts of the batch give values that cannot be joined (of shapes "
+                f"{', '.join(str(part.shape) for part in parts[:3])}): leave batch_size out"
+            )
+        return parts[0]
+    joined = _joined(parts, parts).view() if len(parts) > 1 else parts[0]
+    joined.flags.writeable = False
+    return joined
 
 
 def _own(array: np.ndarray, feeds: list[np.ndarray]) -> np.ndarray:

@@ -398,6 +398,7 @@ def layout(
     width: float,
     columns: int | None = None,
     largest: float = LARGEST_TILE,
+    tallest: float = TALLEST,
 ) -> Layout:
     """The grid of `count` tiles of h x w that shows them largest on `width` inches."""
     # Maps much longer than wide are drawn with oblong pixels: a 1 x 1000 map must be seen too.
@@ -407,7 +408,7 @@ def layout(
     tries = np.array([columns]) if columns else np.arange(1, count + 1)
     rows = -(-count // tries)
     room = (
-        (TALLEST * DPI - gap * rows) / (rows * tall),
+        (max(tallest, TALLEST) * DPI - gap * rows) / (rows * tall),
         (width * DPI - gap * tries) / (tries * wide),
     )
     largest *= (1 if count > 1 else 2) * DPI / math.sqrt(tall * wide)

@@ -7,6 +7,7 @@ import io
 import json
 import pickle
 import re
+import shutil
 import tarfile
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import npforward as npf
+from npforward.cli import main
 from npforward.errors import BadFile, LimitExceeded, MissingFile, NpforwardError, UnknownName
 from npforward.formats import kur
 from npforward.formats.kur import pickled
@@ -133,6 +135,10 @@ def test_what_a_supplier_must_not_or_cannot_read(supplier, what, tmp_path):
         ("{data: {a: 7}}", "evaluate.a.data is not a list|evaluate.*not a list of suppliers"),
         ("{data: [{csv: a.csv, when: no}]}", "no supplier is left of it"),
         ("{data: [{csv: a.csv}], provider: 7}", "a mapping is expected"),
+        (
+            "{data: [{csv: a.csv}], provider: {force_batch_size: yes}}",
+            "there are 1 samples, which make no batch of 32",
+        ),
         ("{data: [{csv: a.csv}], provider: {name: mine}}", "the provider 'mine' is unknown"),
         ("{data: [{csv: a.csv}], provider: {batches: 7}}", "the key 'batches' is unknown"),
         ("{data: [{csv: a.csv}], provider: {batch_size: 0}}", "batch_size: a whole number above 0"),
@@ -357,6 +363,13 @@ def test_a_damaged_pickle_is_an_error_of_ours_or_plain(data):
         pickled.loads(bytes(content), "x", Limits())
 
 
+def test_a_section_has_so_many_suppliers_and_no_more(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    assert supplied(tmp_path, ", ".join(["{csv: a.csv}"] * 100)).samples == 100
+    with pytest.raises(LimitExceeded, match=r"evaluate.data: suppliers: 101 exceeds"):
+        supplied(tmp_path, ", ".join(["{csv: a.csv}"] * 101))
+
+
 def test_what_a_pickle_may_ask_for(tmp_path):
     nest = b"\x80\x02)" + b"\x86".join([b"2"] * 40) + b"."
     with pytest.raises(BadFile, match="the instruction DUP"):
@@ -373,3 +386,142 @@ def test_what_a_pickle_may_ask_for(tmp_path):
     archive(tmp_path / "d", {"test_batch": pickle.dumps({"data": bytes(10000)})})
     with pytest.raises(LimitExceeded, match="limit member_bytes"):
         supplied(tmp_path, "{cifar: {path: d, parts: test}}", member_bytes=100)
+
+
+# On the command line, and in batches as Kur.
+
+RESULT = np.load(MNIST / "evaluate.npz")["result_labels"]
+
+
+def extracted(folder, kurfile, *arguments):
+    options = ["--out", str(folder), "--plot", "none"]
+    assert main(["activations", str(kurfile), *arguments, *options]) == 0
+    with np.load(folder / "activations.npz") as arrays:
+        return dict(arrays)
+
+
+def test_activations_of_the_section_that_kur_evaluated(tmp_path, capsys):
+    found = extracted(tmp_path, MNIST / "Kurfile.yml", "--data", "evaluate")
+    np.testing.assert_allclose(found["labels"], RESULT, rtol=1e-4, atol=1e-5)
+    genuine = np.load(MNIST / "activations.npz")
+    rows = json.loads(str(genuine["manifest"]))["batch_rows"]
+    for name, value in found.items():
+        kind = "input" if name == "images" else "node"
+        want = genuine[f"{kind}:{name}"]
+        np.testing.assert_allclose(value[rows], want, rtol=1e-4, atol=1e-5, err_msg=name)
+    said = capsys.readouterr().out
+    assert "evaluate: 7 batches of 32, 200 samples" in said
+    assert "images: (200, 28, 28, 1) float32, values -0.2229" in said
+    assert "sample 199: labels: " in said
+
+
+def test_one_batch_alone(tmp_path, capsys):
+    found = extracted(tmp_path, MNIST / "Kurfile.yml", "--data", "evaluate:6")
+    np.testing.assert_allclose(found["labels"], RESULT[192:], rtol=1e-4, atol=1e-5)
+    said = capsys.readouterr().out
+    assert "of these samples 192 to 199" in said and "sample 192: labels: " in said
+
+
+def copied(folder, name, old, new):
+    """A genuine model, with another text in its Kurfile."""
+    shutil.copytree(FIXTURES / "kur" / name, folder / name)
+    kurfile = folder / name / "Kurfile.yml"
+    text = kurfile.read_text()
+    assert old in text
+    kurfile.write_text(text.replace(old, new))
+    return kurfile
+
+
+@pytest.fixture(params=["shared_cifar_loop", "shared_lm_gru"])
+def normalised(request, tmp_path):
+    """A model whose layers normalise by the batch at hand, with the data that Kur fed to it."""
+    name = request.param
+    genuine = dict(np.load(FIXTURES / "kur" / name / "activations.npz"))
+    if name == "shared_lm_gru":
+        kurfile = copied(tmp_path, name, "../../data/lm.jsonl", "data/lm.jsonl")
+        place = kurfile.parent / "data" / "lm.jsonl"
+        place.parent.mkdir()
+        rows = [json.dumps({"in_seq": row.tolist()}) for row in genuine["input:in_seq"]]
+        place.write_text("\n".join(rows))
+    else:
+        kurfile = copied(tmp_path, name, "../../data/cifarish.npy", "cifarish.npy")
+        np.savez(kurfile.with_name("cifarish.npz"), images=genuine["input:images"])
+    return kurfile, genuine
+
+
+def test_layers_that_normalise_by_the_batch_see_those_of_kur(normalised, tmp_path):
+    kurfile, genuine = normalised
+    found = extracted(tmp_path / "out", kurfile, "--data", "evaluate")
+    nodes = {key.partition(":")[2]: value for key, value in genuine.items() if "node:" in key}
+    for name, want in nodes.items():
+        if name in found:  # one that computes nothing is an alias of the one before it
+            np.testing.assert_allclose(found[name], want, rtol=1e-3, atol=1e-5, err_msg=name)
+    assert len(found) > 7
+
+
+def test_other_batches_give_other_numbers_there(normalised, tmp_path):
+    kurfile, _ = normalised
+    text = kurfile.read_text()
+    kurfile.write_text(text.replace("evaluate:\n", "evaluate:\n  provider: {batch_size: 2}\n"))
+    model = npf.load_model(kurfile)
+    found = extracted(tmp_path / "out", kurfile, "--data", "evaluate")
+    (feeds,) = kur.data(kur.read(kurfile)).values()
+    parts = [model.trace(feeds[:2]), model.trace(feeds[2:])]
+    together = model.trace(feeds)
+    for name, value in found.items():
+        want = np.concatenate([part[name] for part in parts])
+        np.testing.assert_allclose(value, want, rtol=1e-4, atol=1e-5, err_msg=name)
+    assert abs(found["..batch_normalization.0"] - together["..batch_normalization.0"]).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--data", "evaluate:7"], "there are 7 batches, from 0"),
+        (["--data", "evaluate:x"], "give a section, and the number of a batch"),
+        (["--data", "evaluation:0", "x.npy"], "goes without INPUT: Kur says all of it"),
+        (["--data", "evaluate", "--scale", "2"], "goes without --scale"),
+        (["--data", "validate.x"], "is one list, without a name like 'x'"),
+        (["--data", "train"], "'../../data/train-images-idx3-ubyte' is not the path of a file bel"),
+    ],
+)
+def test_what_the_command_line_says_of_data(arguments, what, capsys):
+    assert main(["activations", str(MNIST / "Kurfile.yml"), *arguments]) == 2
+    assert what in capsys.readouterr().err
+
+
+def test_data_are_those_of_a_kurfile(capsys):
+    model = FIXTURES / "models" / "mlp" / "model.keras"
+    assert main(["activations", str(model), "--data", "evaluate"]) == 2
+    assert f"{model} is no Kurfile: give INPUT" in capsys.readouterr().err
+
+
+def test_data_without_what_the_model_takes(tmp_path, capsys):
+    kurfile = copied(tmp_path, "shared_cifar_loop", "../../data/cifarish.npy", "a.npz")
+    np.savez(kurfile.with_name("a.npz"), image=np.zeros((2, 16, 16, 3)))
+    assert main(["activations", str(kurfile), "--data", "evaluate"]) == 2
+    said = capsys.readouterr().err
+    assert "has nothing for the input 'images' of the model. Did you mean 'image'" in said
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [["costs"], ["nonfinite"], ["dead"], ["gradients", "--of", "3", "--layers", "labels"],
+     ["ablate", "--layer", "..dense.0", "--class", "1"], ["profile", "--repeats", "1"]],
+    ids=lambda verb: verb[0],
+)  # fmt: skip
+def test_every_verb_takes_data(verb, capsys):
+    name, *options = verb
+    section = "evaluate" if name == "dead" else "evaluate:6"
+    assert main([name, str(MNIST / "Kurfile.yml"), "--data", section, *options]) == 0
+    said = capsys.readouterr().out
+    assert "7 batches of 32, 200 samples" in said
+    if name == "dead":
+        assert "200 samples; dead" in said
+
+
+def test_a_plot_of_data(tmp_path, capsys):
+    path = tmp_path / "maps.pdf"
+    arguments = ["--data", "test:0", "--layers", "labels", "--sample", "31", "--out", str(path)]
+    assert main(["plot", str(MNIST / "Kurfile.yml"), *arguments]) == 0
+    assert path.read_bytes().startswith(b"%PDF")

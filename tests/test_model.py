@@ -12,6 +12,7 @@ import npforward as npf
 from npforward.errors import (
     BadFile,
     BadInput,
+    LimitExceeded,
     UnknownName,
     UnsupportedLayer,
     UnsupportedOption,
@@ -587,3 +588,27 @@ def test_infinite_results_are_results():
     model = chain(dense("a", 4, 3), Layer("e", "Activation", {"activation": "exponential"}))
     y = model.predict(np.full((1, 4), 1e30))
     assert np.isinf(y).any() or (y == 0).any()
+
+
+def test_a_trace_of_parts_of_the_batch():
+    model = npf.load_model(FIXTURES / "models" / "mlp" / "model.keras")
+    x = np.random.default_rng(0).normal(size=(7, 13)).astype("float32")
+    whole, parts = model.trace(x, inner=True), model.trace(x, inner=True, batch_size=3)
+    assert list(parts) == list(whole) and parts.outputs == whole.outputs
+    assert parts.inputs == whole.inputs and parts.kernels == whole.kernels
+    for address, value in parts.items():
+        np.testing.assert_allclose(value, whole[address], rtol=1e-5, atol=1e-6)
+        assert not value.flags.writeable
+    assert list(model.trace(x, "dense1", batch_size=7)) == ["dense1"]
+    for options in ({"replace": {"dense1": 0}}, {"start": "dense1"}):
+        with pytest.raises(BadInput, match="batch_size goes with arrays, and without replace"):
+            model.trace(x, batch_size=3, **options)
+    with pytest.raises(BadInput, match="batch_size=0, expected at least 1"):
+        model.trace(x, batch_size=0)
+    with pytest.raises(BadInput, match="x is a Trace in"):
+        model.trace(parts, replace={"dense1": 0})
+    limited = npf.load_model(
+        FIXTURES / "models" / "mlp" / "model.keras", limits=npf.Limits(value_bytes=500)
+    )
+    with pytest.raises(LimitExceeded, match="dense1 of 7 samples: bytes"):
+        limited.trace(x, "dense1", batch_size=3)

@@ -41,7 +41,7 @@ from npforward.formats.loose import Loose, weights_only
 from npforward.graph import Graph, Stored
 from npforward.limits import Limits
 
-__all__ = ["FORMATS", "apart", "arrays", "pairs", "read"]
+__all__ = ["FORMATS", "apart", "arrays", "holds_weights", "pairs", "read"]
 
 # The order is the priority: a `.npz` is a zip too, and an index of shards is JSON.
 FORMATS: tuple[ModuleType, ...] = (
@@ -186,6 +186,22 @@ def arrays(path: PathLike, limits: Limits | None = None) -> dict[str, Stored]:
     if hasattr(reader, "arrays"):
         return reader.arrays(path, limits)
     return dict(reader.weights(path, limits).arrays) if hasattr(reader, "weights") else {}
+
+
+def holds_weights(path: PathLike) -> bool:
+    """Whether a file or folder is of a format that keeps weights.
+
+    Examples
+    --------
+    >>> files = ["sequential.weights.h5", "sequential.json"]
+    >>> [holds_weights(f"weights_fixtures/files/{file}") for file in files]
+    [True, False]
+    """
+    try:
+        reader = _format(_existing(path))
+    except (UnknownFormat, MissingFile, BadFile):
+        return False
+    return hasattr(reader, "weights") or hasattr(reader, "arrays")
 
 
 # What a format does not have.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -90,7 +91,7 @@ def table(
     options |= {"delimiter": delimiter} if delimiter else {}
     options |= {"quotechar": quote} if quote else {}
     names: list[str] | None = None
-    cells: list[np.ndarray] = []
+    cells = array("f")
     reader = csv.reader(io.StringIO(text, newline=""), **options)
     try:
         for row in filter(None, reader):
@@ -98,12 +99,12 @@ def table(
                 names = row if header else [f"column_{n}" for n in range(len(row))]
                 if header:
                     continue
-            cells.append(_numbers(row, names, f"{path}:{reader.line_num}"))
+            cells.extend(_numbers(row, names, f"{path}:{reader.line_num}"))
     except csv.Error as error:
         raise BadFile(f"{path}:{reader.line_num}: not a table ({error}).") from error
     if names is None or not cells:
         raise BadFile(f"{path}: has no rows of numbers.")
-    columns = np.stack(cells, axis=1)
+    columns = np.array(cells, np.float32).reshape(-1, len(names)).T
     return {name: Part(len(x), partial(_same, x)) for name, x in zip(names, columns, strict=True)}
 
 
@@ -111,11 +112,11 @@ def _same(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def _numbers(row: list[str], names: list[str], where: str) -> np.ndarray:
+def _numbers(row: list[str], names: list[str], where: str) -> list[float]:
     if len(row) != len(names):
         raise BadFile(f"{where}: has {len(row)} columns, the rows before it {len(names)}.")
     try:
-        return np.array([float(cell) for cell in row], np.float32)
+        return [float(cell) for cell in row]
     except ValueError as error:
         raise BadFile(
             f"{where}: {error}. Kur reads numbers alone; a table without a heading has to say "

@@ -112,6 +112,7 @@ def data(kurfile: Kurfile, section: str = "evaluate", limits: Limits | None = No
     """
     limits = limits or Limits()
     spec, suppliers, where = _section(kurfile, section)
+    limits.check("include_files", len(suppliers), f"{kurfile.path}: {where}.data: suppliers")
     parts: dict[str, list[rows.Part]] = {}
     for number, entry in enumerate(suppliers):
         at = f"{place(entry, str(kurfile.path))}: {where}.data[{number}]"
@@ -122,6 +123,8 @@ def data(kurfile: Kurfile, section: str = "evaluate", limits: Limits | None = No
         raise BadFile(f"{at}.data: no supplier is left of it. Give INPUT files instead.")
     samples = min(sum(len(part) for part in each) for each in parts.values())
     size, most = _provider(spec.get("provider"), f"{at}.provider", samples)
+    if not most:
+        raise BadFile(f"{at}: there are {samples} samples, which make no batch of {size}.")
     return Data(section, most, size, parts, f"{at}.data")
 
 
