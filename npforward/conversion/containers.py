@@ -53,6 +53,8 @@ def with_shapes(graph: Graph, shapes: Shapes) -> Graph:
         if node.address not in addresses or name not in shapes:
             return node
         told, said = [None, *shapes[name]], node.layer.config.get("batch_shape")
+        if len(told) < node.layer.config.get("fewest_axes", 0):  # of numbers alone Kur makes rows
+            told.append(1)
         if said is not None and not _fits(told, said):
             raise BadInput(
                 f"shapes: {name!r} is of the shape {tuple(said[1:])} in the file, not of "
