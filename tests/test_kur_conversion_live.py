@@ -5,37 +5,31 @@ pytest -m reference tests/test_kur_conversion_live.py        (needs the extra `r
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from test_conversion_live import check
 from test_kur import golden
-from test_kur_conversion import EXPRESSIBLE, WRITTEN, kur, shapes_of
+from test_kur_conversion import EXPRESSIBLE, WRITTEN, fed, keras_names, kur, shapes_of
 
-import numpy as np
 import npforward as npf
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]
 
 
-def traced_as_keras_names(model, given):
-    """Values by the names that calls have in Keras: a second one of a layer is `name@2`."""
-    trace, seen, named = model.trace(given), {}, {}
-    for node in model.graph.nodes:
-        seen[node.layer] = seen.get(node.layer, 0) + 1
-        name = npf.addresses.numbered(node.layer.name, seen[node.layer])
-        named[name] = trace[node.address]
-    return named
+def by_keras_name(model, values):
+    names = keras_names(model)
+    return {names[at]: value for at, value in values.items() if at in names}
 
 
 @pytest.mark.parametrize("folder", EXPRESSIBLE, ids=lambda path: path.name)
 def test_keras_computes_what_kur_did(folder, tmp_path):
-    found, manifest = golden(folder)
+    found, _ = golden(folder)
     model = npf.load_model(folder / "Kurfile.yml")
     done = npf.convert(model, tmp_path / "new.keras", shapes=shapes_of(found))
-    inputs = [found["input"][spec.name] for spec in model.inputs]
-    check(done.path, traced_as_keras_names(model, found["input"]), inputs)
-    again = {node["name"] for node in manifest["nodes"] if node["type"] == "reuse"}
-    genuine = {name: value for name, value in found["node"].items() if name not in again}
-    check(done.path, {**found["input"], **genuine}, inputs)
+    given = fed(model, found)
+    nodes = {npf.addresses.escape(name): value for name, value in found["node"].items()}
+    genuine = by_keras_name(model, {**model.trace(given), **nodes, **given})
+    check(done.path, genuine, list(given.values()))
 
 
 @pytest.mark.parametrize("folder", WRITTEN, ids=lambda path: path.name)
@@ -45,4 +39,4 @@ def test_keras_computes_the_same_after_kur(folder, tmp_path):
         given = {k[6:]: arrays[k] for k in arrays.files if k.startswith("input:")}
     done = npf.convert(again, tmp_path / "back.keras")
     inputs = [given[spec.name] for spec in again.inputs]
-    check(done.path, traced_as_keras_names(again, given), inputs)
+    check(done.path, by_keras_name(again, again.trace(given)), inputs)

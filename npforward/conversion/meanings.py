@@ -31,7 +31,7 @@ NO_EQUAL = {
     )
 }
 ARRAYS = f"{KEEP}, or write its arrays alone: give a name that ends in .npz"
-OLDER = re.compile(r"(keras|tf|theano)\w*>")  # words for what today's Keras has no word for
+OLDER = re.compile(r"(keras|tf|theano|torch)\w*>")  # words for what today's Keras has no word for
 CANDIDATE = 2  # of the gates of an LSTM (i, f, c, o) and of a GRU (z, r, h): the one not a gate
 
 

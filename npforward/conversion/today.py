@@ -82,11 +82,9 @@ class Today:
         done: dict[Layer | Graph, Layer | Graph] = {}
         names = _names(graph)
         for node in graph.nodes:
-            if node.layer in done and "@" not in node.address:  # as a `reuse` of Kur's
-                self.said.append(
-                    f"{addresses.join(at, node.address)}: a further call of "
-                    f"{names[node.layer]!r}, whose name it has in Keras"
-                )
+            if "@" not in node.address and addresses.unescape(node.address) != node.layer.name:
+                said = f"has the name of its layer in Keras, {names[node.layer]!r}"  # as a `reuse`
+                self.said.append(f"{addresses.join(at, node.address)}: {said}")
             if node.layer not in done:
                 address = addresses.join(at, node.address)
                 # What a Sequential is told of its input is not looked at.
