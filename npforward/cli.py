@@ -298,11 +298,26 @@ def parser() -> argparse.ArgumentParser:
     convert = of_model(
         "convert",
         run_convert,
-        "Write a model of any age as a .keras file that Keras 3.15 opens and computes the same.",
+        "Write a model of any age as a .keras file that Keras 3.15 opens and computes the same, as "
+        "a Kurfile with its folder of weights, or its arrays alone.",
         "npforward convert model_of_2016.h5 model.keras\n"
-        "  npforward convert architecture.json model.keras --weights-from weights.h5",
+        "  npforward convert architecture.json model.keras --weights-from weights.h5\n"
+        "  npforward convert Kurfile.yml model.keras --shape images=28,28,1\n"
+        "  npforward convert model.keras for_kur/Kurfile.yml",
     )
-    convert.add_argument("out", type=Path, metavar="OUT", help="where to write: NAME.keras")
+    convert.add_argument(
+        "out",
+        type=Path,
+        metavar="OUT",
+        help="where to write: NAME.keras; NEW_FOLDER/NAME.yml for Kur 0.7; NAME.npz",
+    )
+    convert.add_argument(
+        "--shape",
+        action="append",
+        default=[],
+        metavar="[INPUT=]SIZES",
+        help="of a sample, where the file does not say it: 28,28,1, with ? for any size",
+    )
     add_json(convert)
 
     profile = of_model(
@@ -703,13 +718,27 @@ def run_convert(arguments: argparse.Namespace) -> None:
     from npforward.conversion import convert
 
     model, limits = opened(arguments)
-    done = convert(model, arguments.out, limits=limits)
+    shapes = dict(shape_of_input(text, model) for text in arguments.shape)
+    done = convert(model, arguments.out, shapes=shapes, limits=limits)
     if arguments.json:
         say(dumped({**dataclasses.asdict(done), "path": str(done.path)}))
         return
     for change in done.changes:
         say(f"changed: {change}")
     say(f"written: {done.path} ({done.arrays} arrays)")
+
+
+def shape_of_input(text: str, model: Model) -> tuple[str, tuple[int | None, ...]]:
+    """The input and the sizes that `--shape` gives: "images=28,28,1"; "?" is any size."""
+    name, told, sizes = text.rpartition("=")
+    if not told and len(model.inputs) != 1:
+        names = ", ".join(spec.name for spec in model.inputs)
+        raise BadInput(f"--shape {text}: say of which input, as NAME={text}; there are {names}.")
+    found = sizes.split(",")
+    if not all(size == "?" or size.isdecimal() for size in found):
+        raise BadInput(f"--shape {text}: {sizes!r} are no sizes, like 28,28,1 or ?,64.")
+    shape = tuple(None if size == "?" else int(size) for size in found)
+    return name if told else model.inputs[0].name, shape
 
 
 def run_profile(arguments: argparse.Namespace) -> None:

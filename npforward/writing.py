@@ -132,3 +132,41 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
         raise cannot_write(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def new_folder(path: Path | str) -> Iterator[Path]:
+    """A folder to write into, that becomes `path` if the block ends well and vanishes if not.
+
+    At `path` there is nothing before, or an empty folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "new"
+    >>> with new_folder(folder) as temporary:
+    ...     (temporary / "within").mkdir()
+    >>> [file.name for file in folder.iterdir()]
+    ['within']
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{os.urandom(6).hex()}.partial")
+    try:
+        there = path.is_dir() or path.exists()
+        if there and not (path.is_dir() and not any(path.iterdir())):
+            raise CannotWrite(
+                f"{path}: cannot be written: it is there already. Choose another name, or clear it "
+                "away."
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        yield temporary
+        if there:  # which Windows does not replace
+            path.rmdir()
+        temporary.rename(path)
+    except OSError as error:
+        if isinstance(error, NpforwardError):
+            raise
+        raise cannot_write(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

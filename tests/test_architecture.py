@@ -51,7 +51,7 @@ ALLOWED = {
     "model": {"run", "weights", "formats", "pairing", "kernels", "summary", "profile", "gradients",
               "costs", "interventions", "statistics", "tape", "graph"},
     "conversion": {"model", "summary", "run", "weights", "layers", "formats", "tape", "graph",
-                   "writing"},
+                   "writing", "arrays"},
     "arrays": {"model", "statistics", "writing", "graph"},
     "inputs": {"model", "graph"},
     "plots": {"model", "statistics", "classes", "writing", "graph", "tables"},

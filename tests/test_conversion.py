@@ -36,7 +36,8 @@ QUANTIZED = (
 REFUSED = {
     "files/unbuilt.keras": (
         "input 'input_layer': the file does not say its shape, without which Keras 3 makes no "
-        "arrays to load. Give the model an Input in the Keras that wrote it, and save it again"
+        "arrays to load. Say it: shapes={'input_layer': (28, 28, 1)}, on the command line --shape "
+        "input_layer=28,28,1 (as an example)"
     ),
     "models/lora/model.h5": (
         "layer 'answer' (Dense): LoRA beside a quantised kernel. A .keras file holds both as one "

@@ -21,8 +21,17 @@ OLD_HARD_SIGMOID = "keras2>hard_sigmoid"
 STEEPER = 1.2
 # What stands before an activation is a sum of products with these, and this.
 LAST_KERNELS, BIAS = ("pointwise_kernel", "kernel", "depthwise_kernel"), "bias"
-BORDERS = ("theano>same", "full")
-OLDER = re.compile(r"(keras|tf|theano)\w*>")  # words for what today's Keras has no word for
+BORDERS = ("theano>same", "torch>same", "full")
+# What Kur has, and Keras 3 has otherwise; and what it has not at all.
+PUT_OTHERWISE = ("ChannelwiseConv", "LegacyLogSoftmax")
+NO_EQUAL = {
+    "BatchwiseNormalization": (
+        "it normalises by the moments of the samples that are computed together, where Keras 3 "
+        "takes stored ones"
+    )
+}
+ARRAYS = f"{KEEP}, or write its arrays alone: give a name that ends in .npz"
+OLDER = re.compile(r"(keras|tf|theano|torch)\w*>")  # words for what today's Keras has no word for
 CANDIDATE = 2  # of the gates of an LSTM (i, f, c, o) and of a GRU (z, r, h): the one not a gate
 
 
@@ -123,7 +132,7 @@ def resizing_crop(part: Part) -> None:
 
 
 def padding(part: Part) -> None:
-    """Theano put borders otherwise; where today's `same` is not that, they are a layer before."""
+    """Theano and PyTorch put borders otherwise than today's `same`: they are a layer before it."""
     said = [key for key in ("padding", "recurrent_padding") if part.config.get(key) in BORDERS]
     space = re.fullmatch(r"(?:|Depthwise|Separable)Conv(?:LSTM)?([123])D", part.type)
     if not said or space is None:
@@ -137,19 +146,65 @@ def padding(part: Part) -> None:
     same = set(strides) == {1} and all(k % 2 for k in reach)
     for key in said:
         word = part.config[key]
-        if word == "theano>same" and (same or (key != "padding" and all(k % 2 for k in size))):
+        if word != "full" and (same or (key != "padding" and all(k % 2 for k in size))):
             part.config[key] = "same"
         elif key == "padding" and "LSTM" not in part.type:
             part.config[key] = "valid"
-            widths = [
-                [k // 2, k - 1 - k // 2] if word == "theano>same" else [k - 1] * 2 for k in reach
-            ]
+            widths = [[k // 2, k - 1 - k // 2] if word != "full" else [k - 1] * 2 for k in reach]
             kept = {k: v for k, v in part.config.items() if k in ("data_format", "dtype")}
             config = {**kept, "padding": widths if n > 1 else widths[0]}
             part.before = Layer(f"border_of_{part.name}", f"ZeroPadding{n}D", config)
-            part.say("a model of two layers: zeros at the border, as Theano put them, come first")
+            who = "PyTorch" if word == "torch>same" else "Theano"
+            part.say(f"a model of two layers: zeros at the border, as {who} put them, come first")
         if part.config[key] == "same" and key == "recurrent_padding":
             del part.config[key]
+
+
+def pooled_padding(part: Part) -> None:
+    """At a stride of 1 the borders of other backends are today's, for some sizes of windows."""
+    space, word = re.fullmatch(r"(?:Max|Average)Pooling([123])D", part.type), "padding"
+    if space is None or part.config.get(word) not in BORDERS:
+        return
+    n = int(space[1])
+    size = per_axis("pool_size", part.config["pool_size"], n)
+    strides = per_axis("strides", part.config.get("strides") or size, n)
+    centred = all(k in (1, 3) or (k % 2 and part.config[word] == "torch>same") for k in size)
+    if set(strides) == {1} and centred:
+        part.config[word] = "same"
+
+
+def inputs(part: Part) -> None:
+    """What an input takes is a shape today, of nested models too."""
+    if part.type != "InputLayer":
+        return
+    part.config.pop("fewest_axes", None)
+    if part.config.get("batch_shape") is None and part.shape is not None:
+        part.config["batch_shape"] = list(part.shape)
+
+
+def channelwise(part: Part) -> None:
+    """A convolution of a group for each channel."""
+    if part.type != "ChannelwiseConv" or part.shape is None:
+        return
+    part.type = f"Conv{len(part.shape) - 2}D"
+    part.config["groups"] = part.shape[-1]
+
+
+def log_softmax(part: Part) -> None:
+    """The axis that PyTorch took is said."""
+    if part.type != "LegacyLogSoftmax":
+        return
+    part.config.pop("parallel", None)
+    rank = 0 if part.shape is None else len(part.shape)
+    if rank == 2:
+        part.type, part.config["activation"] = "Activation", "log_softmax"
+    elif rank:
+        part.type, part.config["axis"] = "ops.LogSoftmax", 0 if rank in (1, 3) else 1
+    else:
+        raise UnsupportedOption(
+            f"{part.who}: the log-softmax that PyTorch took of slices has an axis that no "
+            f"activation of Keras 3's has. {ARRAYS}"
+        )
 
 
 def output_size(part: Part) -> None:
@@ -305,7 +360,11 @@ def quantized_attention(part: Part) -> None:
 MEANINGS = (
     hard_sigmoid,
     resizing_crop,
+    inputs,
+    channelwise,
+    log_softmax,
     padding,
+    pooled_padding,
     output_size,
     masked_places,
     buckets,

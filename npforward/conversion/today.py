@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from npforward import addresses
-from npforward.conversion.architecture import Tensors, calls
+from npforward.conversion import meanings
+from npforward.conversion.architecture import Tensors, calls, is_sequential
 from npforward.conversion.meanings import (
     KEEP,
     MEANINGS,
@@ -36,11 +37,13 @@ def check_classes(part: Layer | Graph, bounds: Mapping[Layer | Graph, Bound], ad
             check_classes(node.layer, bounds, addresses.join(address, node.address))
         return
     who, keras = f"layer {address!r} ({part.type})", keras_3()
+    if part.type in meanings.NO_EQUAL:
+        raise UnsupportedLayer(f"{who}: {meanings.NO_EQUAL[part.type]}. {meanings.ARRAYS}")
     if part.type != "InputLayer" and bounds[part].definition is None:
         raise UnsupportedLayer(
             f"{who}: it is not one of Keras's own layers, and its code is not in the file. {CODE}"
         )
-    if part.type not in keras.layers:
+    if part.type not in keras.layers and part.type not in meanings.PUT_OTHERWISE:
         raise UnsupportedLayer(
             f"{who}: Keras {keras.keras} has no layer that computes this. {KEEP}, or write the "
             "layer as a custom one for Keras 3"
@@ -79,9 +82,14 @@ class Today:
         done: dict[Layer | Graph, Layer | Graph] = {}
         names = _names(graph)
         for node in graph.nodes:
+            if "@" not in node.address and addresses.unescape(node.address) != node.layer.name:
+                said = f"has the name of its layer in Keras, {names[node.layer]!r}"  # as a `reuse`
+                self.said.append(f"{addresses.join(at, node.address)}: {said}")
             if node.layer not in done:
                 address = addresses.join(at, node.address)
-                made = self.of(node.layer, address, self.shape(node, at))
+                # What a Sequential is told of its input is not looked at.
+                told = node.args or not is_sequential(graph)
+                made = self.of(node.layer, address, self.shape(node, at) if told else None)
                 if names[node.layer] != node.layer.name:
                     said = f"is called {names[node.layer]!r}: Keras 3 takes no '/' in a name"
                     self.said.append(f"{address}: {said}")
@@ -113,10 +121,9 @@ class Today:
         return dict.fromkeys(names[:1])
 
     def shape(self, node: Node, at: str) -> tuple[int | None, ...] | None:
-        """The shape of what a call takes first."""
+        """The shape of what a call takes first, or of what an input is."""
         first = next((leaf for leaf in leaves(node.args) if isinstance(leaf, Ref)), None)
-        if first is None:
-            return None
+        first = first or Ref(node.address)
         source = addresses.join(at, first.node) + (f"#{first.output}" if first.output else "")
         known = self.tensors.get(source)
         return known.shape if known else None

@@ -308,7 +308,11 @@ class Layers:
         yield self.step(container.name, kind, config, "batch_normalization")
 
     def dropout(self, container: Container) -> Iterator[Step]:
-        yield self.step(container.name, "Dropout")
+        args = Arguments(container, "fraction")
+        rate = args.get("fraction")
+        if not isinstance(rate, (int, float)) or not 0 <= rate < 1:
+            raise args.wrong(f"has fraction={rate!r:.60}, expected a number from 0 to below 1")
+        yield self.step(container.name, "Dropout", {"rate": float(rate)})
 
     def flatten(self, container: Container) -> Iterator[Step]:
         yield self.step(container.name, "Flatten")
