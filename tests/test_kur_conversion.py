@@ -397,6 +397,24 @@ def test_what_no_one_keras_has(tmp_path):
     assert second.startswith("layer 's' (Add): Kur can have merging by 'add' on Keras 1 only")
 
 
+def test_what_does_nothing_is_left_out(tmp_path):
+    """A linear activation behind an input is one of Keras 1's own inputs to it."""
+    nodes = (
+        Node("x", Layer("x", "InputLayer", {"batch_shape": [None, 2], "dtype": "float32"})),
+        Node("n", Layer("n", "GaussianNoise", {"stddev": 0.1}), (Ref("x"),)),
+        Node("f", Layer("f", "Flatten"), (Ref("n"),)),
+        Node("d", Layer("d", "Dense", {"units": 2}, alone("Dense", {}, [2], ones((2, 2), (2,)))
+                        .graph.nodes[1].layer.stored), (Ref("f"),)),
+        Node("a", Layer("a", "Activation", {"activation": "linear"}), (Ref("d"),)),
+    )  # fmt: skip
+    model = Model(Graph("m", "Functional", nodes, "x", Ref("a")))
+    done = npf.convert(model, tmp_path / "kur" / "Kurfile.yml")
+    assert done.changes == tuple(f"{n}: left out, as it changes nothing" for n in "nfa")
+    again = npf.load_model(done.path)
+    assert again.outputs == ("d",)
+    np.testing.assert_array_equal(again.predict(np.eye(2)), model.predict(np.eye(2)))
+
+
 def test_a_model_without_arrays(tmp_path):
     with pytest.raises(BadInput, match="no arrays, and a Kurfile without a folder of them is none"):
         kur(alone("ReLU", {}, [3]), tmp_path)

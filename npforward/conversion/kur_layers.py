@@ -88,7 +88,10 @@ class Source:
         return replace(self, layer=child, address=address, given=given, name=name)
 
     def steps(self) -> list[Step]:
-        """The containers that compute what the layer does, each of what comes before it."""
+        """The containers that compute what the layer does, each of what comes before it.
+
+        There are none for one that does nothing at evaluation.
+        """
         make = MADE.get(self.layer.type)
         if make is None:
             raise self.refused("Kur has no container that computes this")
@@ -162,7 +165,8 @@ class Source:
 
     def apply(self, word: str | None = None) -> Iterator[Step]:
         word = word or self.take("activation") or "linear"
-        yield self.step("activation", self.activation(word, len(self.shape)))
+        if word != "linear":
+            yield self.step("activation", self.activation(word, len(self.shape)))
 
     def relu(self) -> Iterator[Step]:
         yield from self.apply("relu")
@@ -175,8 +179,9 @@ class Source:
         yield from self.apply("softmax")
 
     def identity(self) -> Iterator[Step]:
+        """No container: what is linear right behind an input Keras 1 takes for the input."""
         self.options.pop("data_format", None)
-        yield from self.apply("linear")
+        return iter(())
 
     # ---- layers with kernels ------------------------------------------------------------------
 
@@ -353,7 +358,8 @@ class Source:
     def dropout(self) -> Iterator[Step]:
         self.options.pop("data_format", None)
         rate = self.layer.config.get("rate") or 0
-        yield self.step("dropout", float(rate) if 0 <= rate < 1 else 0.0)
+        if 0 < rate < 1:
+            yield self.step("dropout", float(rate))
 
     def flatten(self) -> Iterator[Step]:
         self.take("data_format", None, "channels_last")
@@ -364,9 +370,7 @@ class Source:
             self.known(n)
         if len(self.shape) < 2:
             raise self.refused("it makes an axis, as what comes in has none but that of samples")
-        if len(self.shape) == 2:  # Keras 1 flattens nothing that is flat
-            yield from self.apply("linear")
-        else:
+        if len(self.shape) > 2:  # Keras 1 flattens nothing that is flat
             yield self.step("flatten")
 
     def reshape(self) -> Iterator[Step]:
@@ -435,7 +439,8 @@ class Source:
                 if self.backend.library == "keras2":
                     tensor_name = layer + tensor_name.removeprefix(step.name)
                 arrays[f"{layer}+{tensor_name}"] = array
-        yield Step(self.name, "parallel", {"apply": entries}, arrays)
+        if entries:
+            yield Step(self.name, "parallel", {"apply": entries}, arrays)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -197,6 +197,10 @@ class Network:
             if tensor.dtype != "float32" and not whole:
                 raise source.refused(f"it has to do with {tensor.dtype}, and Kur with float32")
         steps = source.steps()
+        if not steps:
+            self.names.discard(name.lower())
+            self.said.append(f"{address}: left out, as it changes nothing")
+            return sources[0]
         first = self.done.setdefault(layer, steps)
         for step, before in zip(steps, first, strict=True):
             if step is not before and before.arrays:

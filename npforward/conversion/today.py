@@ -82,8 +82,9 @@ class Today:
         done: dict[Layer | Graph, Layer | Graph] = {}
         names = _names(graph)
         for node in graph.nodes:
-            if "@" not in node.address and addresses.unescape(node.address) != node.layer.name:
-                said = f"has the name of its layer in Keras, {names[node.layer]!r}"  # as a `reuse`
+            again = addresses.unescape(node.address) != node.layer.name  # as by a `reuse` of Kur's
+            if again and "@" not in node.address and not is_sequential(graph):
+                said = f"has the name of its layer in Keras, {names[node.layer]!r}"
                 self.said.append(f"{addresses.join(at, node.address)}: {said}")
             if node.layer not in done:
                 address = addresses.join(at, node.address)
