@@ -72,16 +72,22 @@ def seeds(largest: int = LARGEST) -> list[Seed]:
     """Every small model among the fixtures, broken ones included, and what has arrays to list."""
     found = []
     for path in sorted(_candidates(largest)):
-        seed = Seed(path)
+        seed, beside = Seed(path), _beside(path)
+        if path.stem == "Kurfile" and beside:  # alone, its copy would lack what it is read with
+            found += [Seed(path, other) for other in beside]
+            continue
         if seed.broken or reads(formats.read, path) or reads(formats.arrays, path):
             found.append(seed)
-        found += [Seed(path, other) for other in _beside(path) if reads(formats.read, path, other)]
+        found += [Seed(path, other) for other in beside if reads(formats.read, path, other)]
     return found
 
 
 def _candidates(largest: int) -> Iterator[Path]:
     for folder in (*FOLDERS, _unpacked()):
         for path in folder.rglob("*"):
+            # Hundreds, of which the folder in which they lie is one; and Kurfiles over again.
+            if path.suffix == ".kur" or path.name == "dump.json":
+                continue
             most = LARGEST_FOLDER if path.is_dir() else largest
             inside = path.rglob("*") if path.is_dir() else [path]
             if sum(file.stat().st_size for file in inside) < most:
