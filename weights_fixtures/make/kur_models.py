@@ -10,6 +10,10 @@ release on PyPI takes every merge for `concat`).  The environment decides what i
     keras2_tensorflow   keras 2.0.8, tensorflow 1.15.5, numpy 1.16.2; KERAS_BACKEND=tensorflow
     pytorch             torch 1.0.0, numpy 1.16.2, and no keras
 
+Theano compiles for minutes: `groups` and `recurrents` were made with THEANO_FLAGS=mode=FAST_COMPILE,
+`pools` with optimizer_excluding=conv_gemm besides, `convolutions` with Theano's own mode and before
+runs were seeded; `norms` and `shapes` were not made.
+
 Of each model: `kur train` trains it for a few epochs.  The weights are then moved by a seeded draw,
 so that nothing in them is still 0 or 1, the statistics of batch normalisation, which Kur does not
 train, among them; and saved by Kur's `Model.save`.  `Model.restore` reads them, and the outputs of
