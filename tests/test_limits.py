@@ -185,11 +185,19 @@ def test_a_model_that_takes_too_long_ends_with_code_4(verb, capsys, monkeypatch)
     assert time.perf_counter() - started < 5
 
 
+@pytest.fixture
+def interruptible():
+    """SIGINT as Python has it in front of a person; in the background shells let it be ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_interrupts_pass_through_and_are_as_before_afterwards():
-    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), Limits(load_seconds=100).loading("model.h5"):
         signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_another_thread_is_not_bounded_and_may_load():
