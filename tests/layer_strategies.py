@@ -829,15 +829,19 @@ def group_query_attention(draw, name, shape):
 
 # ------------------------------------------------------------------------------- images and sounds
 
+NOT_OF_KERAS_3 = {
+    "npforward.layers.legacy": "Keras 3 has it no longer",
+    "npforward.layers.kur": "Keras never had it",
+}
 # Classes of the registry that are not drawn, and why.
 NOT_DRAWN = {
     "Lambda": "a file does not hold its function",
     "Equalization": "Keras 3.15 gives out its very input, so no Functional model can hold it",
     "MaxNumBoundingBoxes": "it takes no arrays, but a dictionary of boxes",
     **{
-        name: "Keras 3 has it no longer"
+        name: NOT_OF_KERAS_3[definition.fn.__module__]
         for name, definition in LAYERS.items()
-        if definition.fn.__module__ == "npforward.layers.legacy"
+        if definition.fn.__module__ in NOT_OF_KERAS_3
     },
 }
 
