@@ -267,21 +267,15 @@ def parser() -> argparse.ArgumentParser:
         help="layers, or weights as conv1/kernel; may be repeated (default: all)",
     )
     epochs.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
-    group = epochs.add_argument_group("pictures")
-    group.add_argument(
-        "--sample", type=int, default=0, metavar="N", help="of the batch, from 0 (%(default)s)"
+    group = add_colours(
+        epochs,
+        "none",
+        "colours over all checkpoints: from least to most, or by mean and deviation of each "
+        "channel or layer (%(default)s)",
     )
     group.add_argument(
         "--most", type=int, default=16, metavar="N", help="channels of each (%(default)s)"
     )
-    group.add_argument(
-        "--normalize",
-        choices=("channel", "layer", "none"),
-        default="none",
-        help="colours over all checkpoints: from least to most, or by mean and deviation of each "
-        "channel or layer (%(default)s)",
-    )
-    group.add_argument("--cmap", metavar="NAME", help="colour map of matplotlib")
     add_json(epochs)
 
     weights = of_model(
@@ -613,18 +607,22 @@ def add_written(command: argparse.ArgumentParser) -> None:
 
 
 def add_look(verb: argparse.ArgumentParser) -> None:
+    about = "colours by mean and deviation of each channel or layer, or raw (%(default)s)"
+    group = add_colours(verb, "channel", about)
+    group.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+
+
+def add_colours(verb: argparse.ArgumentParser, normalize: str, about: str) -> Any:
+    """The options of pictures, to which more may be added."""
     group = verb.add_argument_group("pictures")
     group.add_argument(
         "--sample", type=int, default=0, metavar="N", help="of the batch, from 0 (%(default)s)"
     )
     group.add_argument(
-        "--normalize",
-        choices=("channel", "layer", "none"),
-        default="channel",
-        help="colours by mean and deviation of each channel or layer, or raw (%(default)s)",
+        "--normalize", choices=("channel", "layer", "none"), default=normalize, help=about
     )
     group.add_argument("--cmap", metavar="NAME", help="colour map of matplotlib")
-    group.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+    return group
 
 
 # The verbs -------------------------------------------------------------------------------------

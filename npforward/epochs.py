@@ -273,7 +273,10 @@ def _chosen(model: Model, wanted: list[str] | None, x: Any) -> tuple[list[str], 
     """The values and the weights that are meant; inputs, which do not change, are none of them."""
     weights = [a for a in model.weights if is_numeric(model.weights.dtypes[a])]
     inputs = {addresses.escape(spec.name) for spec in model.inputs}
-    known = [a for a, _ in model.stream(x) if a not in inputs] if x is not None else []
+    known: list[str] = []
+    if x is not None:
+        given = model._selected(model._record(model.feeds(x)), None, None, False)
+        known = [a for a in given if a not in inputs]
     if wanted is None:
         return known, weights
     aliases = model.graph.aliases

@@ -354,16 +354,20 @@ def _chosen(
     wanted = model._selected(recording, layers, None, inner)
     on_path = [a for a in wanted if way.of(recording_value(recording, a)) is not None]
     if layers is None:
-        learned = dependent(recording.tape.steps, held)
-        for value in recording.values.values():
-            # Numbers that are taken as whole ones before anything is learned, as ids of words
-            # are, have no gradient in any framework: they are left out.
-            smooth = isinstance(value, Var) and differentiable(value.dtype)
-            if smooth and value in learned and value in way.without:
-                error = way.without[value]
+        smooth = [
+            value
+            for value in recording.values.values()
+            if isinstance(value, Var) and value in way.without and differentiable(value.dtype)
+        ]
+        # Numbers that are taken as whole ones before anything is learned, as ids of words are,
+        # have no gradient in any framework: they are left out.
+        learned = dependent(recording.tape.steps, held) if smooth else set[Var]()
+        for value in smooth:
+            if value in learned:
                 after = on_path[0] if on_path else model.outputs[0]
                 raise NotDifferentiable(
-                    f"{error}. What comes after it has gradients: ask for layers={after!r}"
+                    f"{way.without[value]}. What comes after it has gradients: ask for "
+                    f"layers={after!r}"
                 )
     else:
         exact = [layers] if isinstance(layers, str) else layers if not callable(layers) else []

@@ -119,19 +119,10 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
     ['a.txt']
     """
     path = Path(path)
-    temporary = path / f".{os.urandom(6).hex()}.partial"
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
+    with _partial(path, within=path) as temporary:
         yield temporary
         for file in sorted(temporary.iterdir()):
             os.replace(file, path / file.name)  # noqa: PTH105
-    except OSError as error:
-        if isinstance(error, NpforwardError):
-            raise
-        raise cannot_write(path, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
@@ -150,20 +141,27 @@ def new_folder(path: Path | str) -> Iterator[Path]:
     ['within']
     """
     path = Path(path)
-    temporary = path.with_name(f".{os.urandom(6).hex()}.partial")
-    try:
+    with _partial(path, within=path.parent) as temporary:
         there = path.is_dir() or path.exists()
         if there and not (path.is_dir() and not any(path.iterdir())):
             raise CannotWrite(
                 f"{path}: cannot be written: it is there already. Choose another name, or clear it "
                 "away."
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
         yield temporary
         if there:  # which Windows does not replace
             path.rmdir()
         temporary.rename(path)
+
+
+@contextmanager
+def _partial(path: Path, within: Path) -> Iterator[Path]:
+    """A folder for as long as the block lasts, where what is to be at `path` comes together."""
+    temporary = within / f".{os.urandom(6).hex()}.partial"
+    try:
+        within.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        yield temporary
     except OSError as error:
         if isinstance(error, NpforwardError):
             raise

@@ -26,6 +26,7 @@ from npforward.gradients import (
 from npforward.graph import leaves
 from npforward.model import Model
 from npforward.run import Recording, leading_to
+from npforward.run.replacing import dependent
 from npforward.tape import Var
 
 Progress = Callable[[int, int], None]
@@ -243,10 +244,8 @@ class Asked:
         recording, way = recorded(self.model, part.feeds, part.target)
         entered = {*leaves(self.model.graph.inputs), *part.target.names}
         rank = len(over.axes)
-        made: set[Var] = {recording.inputs[over.index]}  # of this input, and not of another
-        for step in recording.tape.steps:
-            if not made.isdisjoint(step.ins):
-                made.update(step.outs)
+        # Of this input, and not of another.
+        made = dependent(recording.tape.steps, [recording.inputs[over.index]])
         for address in reversed(recording.values):
             value = recording.values[address]
             if address in entered or not isinstance(value, Var) or value.ndim != rank + 2:

@@ -358,9 +358,8 @@ def _sparsemax_vjp(g, y, x, *, axis=-1):
     size, _ = _sparsemax(x, axis)
     rank = np.argsort(np.argsort(-x, axis=axis, kind="stable"), axis=axis, kind="stable")
     # Numbers so large that rounding leaves none in the support: the threshold is infinite.
-    share = np.maximum(size - rank, 0) / np.maximum(
-        size, 1
-    )  # of the threshold: a number is in that many sums
+    below = np.maximum(size, 1)
+    share = np.maximum(size - rank, 0) / below  # of the threshold: in how many sums a number is
     g = g * (y > 0)
     return (g - share * np.sum(g, axis=axis, keepdims=True)).astype(x.dtype)
 

@@ -664,9 +664,8 @@ class Instruction:
     emits: tuple[tuple[str, int], ...]  # (address, slot) complete after this
     scope: str  # address of the layer
     op: str  # its name
-    inside: tuple[
-        tuple[Program, int], ...
-    ] = ()  # of a loop: what is compiled, and how often it runs
+    # Of a loop: what is compiled, and how often it runs.
+    inside: tuple[tuple[Program, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -803,7 +802,9 @@ def plan(
         if value is None and step.op is SCAN and library is not None:
             from npforward.run.lowering import body_compiled
 
-            value, options, inside = body_compiled(options, fixed, library, identity, laid_out)
+            value, options, inside = body_compiled(
+                step, options, fixed, library, identity, laid_out
+            )
         value = value or step.op.value(*step.args)
         return Instruction(value, args, options, outs, many, frees, emits, step.scope, name, inside)
 

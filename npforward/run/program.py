@@ -250,8 +250,8 @@ class Program:
         bases = np.array([*fixed, *(p.first for p in places)], np.int64)
         step = np.array([0, 0, *(p.step for p in places)], np.int64)
         frame.bases = ()
-        for time_ in range(length):
-            if time_ == 1:
+        for n in range(length):
+            if n == 1:
                 bases = np.array([*fixed, *(p.second for p in places)], np.int64)
             frame.words[self._positions] = bases[self._bases] + self._offsets
             self._run(frame)
@@ -331,5 +331,5 @@ def address_of(array: np.ndarray) -> int:
 def plain(array: np.ndarray) -> np.ndarray:
     """The array as kernels read it: float32 numbers one after another."""
     array = np.asarray(array)  # a scalar of numpy's has no lasting memory
-    plain = array.flags.c_contiguous and array.dtype == np.float32
-    return array if plain else np.ascontiguousarray(array, np.float32)
+    as_it_is = array.flags.c_contiguous and array.dtype == np.float32
+    return array if as_it_is else np.ascontiguousarray(array, np.float32)

@@ -93,6 +93,7 @@ def stretches(
 
 
 def body_compiled(
+    step: Step,
     options: Mapping[str, Any],
     constants: Collection[Var],
     library: Library,
@@ -108,6 +109,7 @@ def body_compiled(
     live = [step for _, step in leading_to(body.steps, wanted)[0]]
     steps: list[Step] = []
     inside: list[tuple[Program, int]] = []
+    times = len(step.args[len(body.state)]) if body.x else body.length
     for compiled, first, last in stretches(live, constants, wanted):
         if not compiled:
             steps.append(live[first])
@@ -118,7 +120,7 @@ def body_compiled(
         given = tuple(dict.fromkeys(v for step in part for v in step.ins))
         program = lower(part, made, constants, library, identity, kept)
         steps.append(Step(loops.Stretch(program, given, made), given, {}, made, part[0].scope))
-        inside.append((program, body.length or 1))
+        inside.append((program, times))
     whole = loops.Whole.of(inside[0][0], body) if len(inside) == len(steps) == 1 else None
     options = {"program": replace(body, steps=tuple(steps))}
     return whole or each_time, options, tuple(inside)

@@ -125,7 +125,8 @@ class Whole:
                 outside[v] = Over(at := address_of(arrays[v]), at, 0)
         out = {v: over(after[v]) for v in self.program.given_out}
         self.program.run_over(outside, out, length, arrays.__getitem__)
-        over_time = [(after | before)[v] if body.wants(n + i) else None
+        lines = after | before
+        over_time = [lines[v] if body.wants(n + i) else None
                      for i, v in enumerate((*body.y, *body.taps))]  # fmt: skip
         return (*(after[v][last] for v in body.new_state), *over_time)
 
